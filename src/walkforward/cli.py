@@ -1,0 +1,94 @@
+"""The `walkforward` command. Each subcommand imports what it needs when it runs, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+
+class OneLine(click.Group):
+    """A group whose errors are one line on stderr and exit code 2, with no usage text in front."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command; a wrong call, a missing file or a server that can't start ends in one clear line."""
+        if not kwargs.pop("standalone_mode", True):
+            return super().main(*args, standalone_mode=False, **kwargs)
+        try:
+            result = super().main(*args, standalone_mode=False, **kwargs)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help())
+            sys.exit(0)
+        except click.ClickException as error:
+            _fail(error.format_message())
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("Stopped.", err=True)
+            sys.exit(130)
+        except (ValueError, OSError, LookupError, RuntimeError) as error:
+            _fail(str(error) or type(error).__name__)
+        sys.exit(result or 0)
+
+
+def _fail(message: str) -> None:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
+@click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="walkforward")
+def main() -> None:
+    """Walk-Forward: a course on forecasts that meet the future.
+
+    \b
+    Examples:
+      walkforward lab                              start the course
+      walkforward run 01                           run lesson 01, write a report
+      walkforward run 03 -p months 2018-06         ... with a parameter of your own
+      walkforward reset 01 --keep-answers          a fresh copy, your answers in it
+    """
+
+
+@main.command()
+@click.option("--no-browser", is_flag=True, help="Print the addresses, open no browser.")
+def lab(no_browser: bool) -> int:
+    """Start JupyterLab and the course's MLflow server."""
+    from walkforward.lab import run_lab
+
+    return run_lab(browser=not no_browser)
+
+
+@main.command()
+def doctor() -> int:
+    """Check the environment; a line per thing, with the way out."""
+    from walkforward.doctor import run_checks
+
+    return run_checks()
+
+
+@main.command()
+@click.argument("lessons", nargs=-1, metavar="[LESSON]...")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A lesson's parameter.")
+def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> int:
+    """Run lessons (all when none is named), write a report."""
+    from walkforward.workspace import run_lessons
+
+    return run_lessons(list(lessons), dict(parameters))
+
+
+@main.command()
+def progress() -> None:
+    """Show which exercises you have passed."""
+    from walkforward.workspace import show_progress
+
+    show_progress()
+
+
+@main.command()
+@click.argument("lesson")
+@click.option("--keep-answers", is_flag=True, help="Carry your answers over.")
+def reset(lesson: str, keep_answers: bool) -> None:
+    """Start a lesson afresh; your copy is backed up."""
+    from walkforward import workspace
+
+    click.echo(f"Your old copy is in {workspace.reset(lesson, keep_answers=keep_answers)}")
