@@ -1,0 +1,224 @@
+"""Exercises: what a student calls in a notebook, and what an author writes in a module.
+
+In a notebook: ``exercise.check(keep_plausible)`` for a function, ``exercise.check(champion=champion)`` for any other
+value; on request ``exercise.hint(keep_plausible)`` and ``exercise.solution("champion")``.
+
+In a module ``src/lessons/exercises/<topic>.py``: ``@right`` marks the solution (its docstring is the task),
+``@checks(keep_plausible)`` a check (it asserts; its docstring is the hint) and ``@wrong(keep_plausible,
+caught_by=returns_a_frame)`` a wrong answer that people really give. With ``@right(value=True)`` the answer is what the
+function returns; its parameters are names of the notebook, given by the module's ``context()`` when it is proved.
+"""
+
+import functools
+import html
+import inspect
+import linecache
+import os
+import re
+import textwrap
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from walkforward import progress
+from walkforward.exercise_source import (
+    TODO,
+    ExerciseError,
+    NotAttempted,
+    find,
+    load,
+    solution_source,
+    stub_source,
+)
+
+__all__ = ["TODO", "ExerciseError", "ExerciseFailed", "Exercise", "Result", "check", "checks", "hint"]
+__all__ += ["right", "solution", "solution_source", "stub_source", "wrong"]
+
+
+class ExerciseFailed(AssertionError):
+    """Raised in strict mode only: the answer did not pass."""
+
+
+@dataclass
+class Exercise:
+    """One exercise: its checks in order, and its pairs of (wrong answer, check that must catch it)."""
+
+    name: str
+    path: Path
+    value: bool
+    checks: list[Callable] = field(default_factory=list)
+    wrong: list[tuple[Callable, Callable]] = field(default_factory=list)
+
+    def run(self, answer: Any) -> "Result":
+        """Run the checks in order on `answer`, up to the first that fails. Records nothing."""
+        if answer is TODO:
+            return Result(self, "not attempted")
+        if not (self.value or callable(answer)):
+            return Result(
+                self, "failed", message=f"A function is asked for; this is a {type(answer).__name__}."
+            )
+        raised: list[BaseException] = []  # by the student's function, as opposed to a check
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                returned = answer(*args, **kwargs)
+                return TODO() if returned is TODO else returned
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+        given = answer if self.value else functools.wraps(answer)(call)
+        for done, one in enumerate(self.checks):
+            message, crashed = None, False
+            try:
+                one(given)
+            except (Exception, SystemExit) as error:
+                theirs = any(error is other for other in raised)
+                crashed = not (theirs or isinstance(error, AssertionError))
+                message = str(error)
+                if theirs or crashed:
+                    message = f"{type(error).__name__}: {error}{_line(error, answer)}"
+            # Asked after every check, because a check may swallow what a TODO raises.
+            if any(isinstance(error, NotAttempted) for error in raised):
+                return Result(self, "not attempted")
+            if message is not None:
+                return Result(self, "failed", done, re.sub(r" at 0x[0-9a-fA-F]+", "", message), crashed)
+        return Result(self, "passed", len(self.checks))
+
+
+def _line(error: BaseException, function: Any) -> str:
+    """Say where in `function` the error came up, or nothing."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if code and frame.f_code is code]
+    if not lines:
+        return ""
+    source = linecache.getline(code.co_filename, lines[-1]).strip()
+    return f"\nin line {lines[-1] - code.co_firstlineno + 1} of your function: {source}"
+
+
+class Note(str):
+    """A hint or a solution: text, shown as Markdown where that can be."""
+
+    __repr__ = _repr_markdown_ = str.__str__
+
+
+@dataclass(repr=False)
+class Result:
+    """What the checks said. `status` is "passed", "failed" or "not attempted"; the first `done` checks passed.
+
+    `crashed` tells that a check stopped on an exception of its own instead of judging: a fault of the exercise.
+    """
+
+    exercise: Exercise
+    status: str
+    done: int = 0
+    message: str = ""
+    crashed: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Did every check pass?"""
+        return self.status == "passed"
+
+    def hint(self) -> Note:
+        """Return the hint of the first check that does not pass yet."""
+        return Note("It passes." if self.passed else inspect.getdoc(self.exercise.checks[self.done]))
+
+    def solution(self) -> Note:
+        """Return the course's solution as code."""
+        return Note(f"```python\n{solution_source(self.exercise.path, self.exercise.name)}\n```")
+
+    def _lines(self) -> list[str]:
+        name, titles = self.exercise.name, [one.__name__.replace("_", " ") for one in self.exercise.checks]
+        if self.status == "not attempted":
+            return [f"○ {name}: not attempted yet. Replace TODO with your answer and run this cell again."]
+        verdict = f"{'✓' if self.passed else '✗'} {name}: {self.done} of {len(titles)} checks passed"
+        return [
+            verdict,
+            *(f"{'✓' if i < self.done else '✗'} {t}" for i, t in enumerate(titles[: self.done + 1])),
+        ]
+
+    def __repr__(self) -> str:
+        call = f'"{self.exercise.name}"' if self.exercise.value else self.exercise.name
+        more = "" if self.passed else f"\nStuck? exercise.hint({call}), then exercise.solution({call})"
+        return "\n  ".join(self._lines()) + textwrap.indent(f"\n{self.message}".rstrip(), "      ") + more
+
+    def _repr_html_(self) -> str:
+        # A sign, words, and blue or vermilion, which every kind of colour vision tells apart; no background.
+        colour = {"passed": "#0072B2", "failed": "#D55E00"}.get(self.status, "#888888")
+        head, *rest = map(html.escape, self._lines())
+        body = "".join(f"<br>{line}" for line in rest) + f"<pre>{html.escape(self.message)}</pre>" * bool(
+            self.message
+        )
+        hint = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.hint()))
+        code = html.escape(solution_source(self.exercise.path, self.exercise.name))
+        for title, text in {"Hint": f"<p>{hint}</p>", "Solution": f"<pre><code>{code}</code></pre>"}.items():
+            body += f"<details><summary>{title}</summary>{text}</details>"
+        return f'<div style="border-left: 4px solid {colour}; padding-left: 12px"><b>{head}</b>{body}</div>'
+
+
+def right(function: Callable | None = None, *, value: bool = False) -> Callable:
+    """Mark the solution of an exercise named like the function."""
+    if function is None:
+        return functools.partial(right, value=value)
+    function.exercise = Exercise(function.__name__, Path(function.__code__.co_filename), value)
+    return function
+
+
+def checks(target: Callable) -> Callable:
+    """Mark a check of the exercise `target`; checks run in the order in which they are written."""
+    return lambda one: target.exercise.checks.append(one) or one
+
+
+def wrong(target: Callable, *, caught_by: Callable) -> Callable:
+    """Mark a wrong answer to the exercise `target` that the check `caught_by` must be the first to refuse."""
+    return lambda answer: target.exercise.wrong.append((answer, caught_by)) or answer
+
+
+_last: dict[str, Result] = {}  # by exercise: what hint("champion") speaks of
+
+
+def _run(answer: tuple, named: dict[str, Any]) -> Result:
+    """Find the exercise that is meant and run its checks; a bare name brings back its last result."""
+    if len(answer) + len(named) != 1:
+        raise ExerciseError("one answer at a time: check(my_function), or check(name=value) for a value")
+    ((name, given),) = named.items() if named else [(getattr(answer[0], "__name__", answer[0]), answer[0])]
+    if not isinstance(name, str):
+        kind = type(given).__name__
+        raise ExerciseError(
+            f"which exercise is this {kind} for? check(my_function) uncalled, or check(name=value)"
+        )
+    exercise = getattr(load(find(name)), name).exercise
+    bare = not named and isinstance(given, str)
+    _last[name] = _last.get(name, Result(exercise, "not attempted")) if bare else exercise.run(given)
+    return _last[name]
+
+
+def check(*answer: Any, strict: bool | None = None, **named: Any) -> Result:
+    """Check one answer, `check(my_function)` or `check(champion=champion)`, and keep the progress.
+
+    Returns a result that displays itself. Raises `ExerciseFailed` for anything but a pass when `strict`
+    (default: WALKFORWARD_STRICT=1), and `ExerciseError` for a name that no exercise has.
+    """
+    if answer and isinstance(answer[0], str):
+        raise ExerciseError(f"give the answer itself, by its name: check({answer[0]}={answer[0]})")
+    result = _run(answer, named)
+    if result.status != "not attempted":
+        progress.record(result.exercise.name, result.exercise.path.stem, result.status)
+    if not result.passed and (
+        os.environ.get("WALKFORWARD_STRICT", "") not in ("", "0") if strict is None else strict
+    ):
+        raise ExerciseFailed(repr(result))
+    return result
+
+
+def hint(*answer: Any, **named: Any) -> Note:
+    """Return the hint for your answer as it is now; for a value give its name: `hint("champion")`."""
+    return _run(answer, named).hint()
+
+
+def solution(*answer: Any, **named: Any) -> Note:
+    """Return the course's solution: `solution(my_function)` or `solution("champion")`."""
+    return _run(answer, named).solution()
