@@ -12,7 +12,7 @@ class OneLine(click.Group):
     """A group whose errors are one line on stderr and exit code 2, with no usage text in front."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command; a wrong call, a missing file or a server that can't start ends in one clear line."""
+        """Run the command; a wrong call, a missing file, a server that can't start end in one clear line."""
         if not kwargs.pop("standalone_mode", True):
             return super().main(*args, standalone_mode=False, **kwargs)
         try:
@@ -38,7 +38,7 @@ def _fail(message: str) -> None:
 @click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.version_option(package_name="walkforward")
 def main() -> None:
-    """Walk-Forward: a course on forecasts that meet the future.
+    r"""Walk-Forward: a course on forecasts that meet the future.
 
     \b
     Examples:

