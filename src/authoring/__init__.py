@@ -1,0 +1,1 @@
+"""What turns src/lessons/*.py into notebooks and refuses the ones that are wrong."""

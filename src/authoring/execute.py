@@ -1,0 +1,273 @@
+"""Executes one notebook with papermill, in a process of its own.
+
+`run` is the side that asks, `main` the process that does it. They are held together by a pipe: when it
+closes, whether by Ctrl-C, an error or the death of the asking side, the process ends its kernel and leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+OFFLINE = Path(__file__).resolve().parent / "offline"
+SECONDS_PER_CELL = 600
+# What a user's shell may hold and what would change a lesson's outputs or reach another store.
+DROPPED = ("MPLBACKEND", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "MATPLOTLIBRC")
+DROPPED_PREFIXES = ("PYTHON", "MLFLOW_", "WALKFORWARD_", "AWS_", "GIT_")
+
+
+@dataclass
+class Outcome:
+    """What came of one execution."""
+
+    notebook: Any
+    seconds: float
+    faults: list[str] = field(default_factory=list)
+
+
+class Stopped(Exception):
+    """The execution was stopped from outside."""
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """Return the environment in which lessons are executed.
+
+    Everything is kept inside `scratch`; the network is closed but for loopback; telemetry is off.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in DROPPED
+        and not name.startswith(DROPPED_PREFIXES)
+        and not name.lower().endswith("_proxy")
+    }
+    return kept | {
+        "PYTHONPATH": str(OFFLINE),
+        "WALKFORWARD_OFFLINE_LOG": str(scratch / "network.log"),
+        "WALKFORWARD_STATE": str(scratch / "state"),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "COLUMNS": "100",
+    }
+
+
+class Runner:
+    """Executes notebooks, as many at a time as there are threads that ask; `stop` ends them all."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(
+        self,
+        notebook: Any,
+        *,
+        parameters: dict[str, Any] | None = None,
+        strict: bool = False,
+        on_cell: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Execute `notebook` in an empty folder and return it with outputs, seconds and what went wrong.
+
+        Raises Stopped when `stop` was called meanwhile.
+        """
+        import nbformat
+
+        with tempfile.TemporaryDirectory(prefix="walkforward-", ignore_cleanup_errors=True) as folder:
+            scratch = Path(folder)
+            (scratch / "work").mkdir()
+            (scratch / "ipython").mkdir()
+            nbformat.write(notebook, scratch / "in.ipynb")
+            (scratch / "job.json").write_text(json.dumps(parameters or {}), encoding="utf-8")
+            env = environment(scratch) | {"PYTHONHASHSEED": "0"}
+            if strict:
+                env["WALKFORWARD_STRICT"] = "1"
+            process = self._start(scratch, env)
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    if line.strip() == "cell":
+                        on_cell()
+                errors = process.stderr.read() if process.stderr else ""
+                process.wait()
+            finally:
+                with self._lock:
+                    self._running.discard(process)
+            if self._stopped:
+                raise Stopped
+            if not (scratch / "result.json").exists():
+                last = (errors.strip().splitlines() or ["no message"])[-1]
+                return Outcome(notebook, 0.0, [f"the execution broke off: {last}"])
+            result = json.loads((scratch / "result.json").read_text(encoding="utf-8"))
+            executed = nbformat.read(scratch / "out.ipynb", as_version=4)
+            faults = list(result["faults"])
+            log = scratch / "network.log"
+            if log.exists():
+                wanted = sorted(set(log.read_text(encoding="utf-8").splitlines()))
+                faults.append(
+                    "reaches for the network, although lessons run offline: "
+                    + ", ".join(wanted)
+                    + "; take the data from data/ or serve it on 127.0.0.1"
+                )
+            left = _left_running(str(log))
+            if left:
+                faults.append("leaves a process running: " + "; ".join(left) + "; stop it in the lesson")
+            return Outcome(executed, result["seconds"], faults)
+
+    def stop(self) -> None:
+        """End every execution and wait until its kernel is gone."""
+        self._stopped = True
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            if process.stdin:
+                process.stdin.close()
+        for process in running:
+            process.wait()
+
+    def _start(self, scratch: Path, env: dict[str, str]) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).resolve()), str(scratch)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                env=env,
+                cwd=scratch / "work",
+                # Ctrl-C in the terminal reaches the asking side alone; it then closes the pipe.
+                start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+
+def _left_running(mark: str, patience: float = 6.0) -> list[str]:
+    """Return the command lines of processes that still carry the mark of this execution."""
+    import psutil
+
+    deadline = time.monotonic() + patience
+    while True:
+        left = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("WALKFORWARD_OFFLINE_LOG") == mark:
+                    left.append(process)
+            except (psutil.Error, OSError):
+                continue
+        if not left or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    lines = []
+    for process in left:
+        try:
+            lines.append(" ".join(process.cmdline())[:80])
+            process.kill()
+        except psutil.Error:
+            continue
+    return lines
+
+
+def _end_with_the_pipe() -> None:
+    """Wait for the end of stdin; then end the kernel, give its servers time to follow, and leave."""
+    sys.stdin.read()
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    for kernel in psutil.Process().children():
+        try:
+            kernel.kill()
+        except psutil.Error:
+            continue
+    for process in psutil.wait_procs(children, timeout=8)[1]:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    os._exit(130)
+
+
+def main(folder: str) -> None:
+    """Execute `folder`/in.ipynb, write out.ipynb and result.json beside it; a line `cell` for each cell."""
+    threading.Thread(target=_end_with_the_pipe, daemon=True).start()
+    scratch = Path(folder)
+    import nbformat
+    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.execute import prepare_notebook_metadata
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+            complete = nb_man.cell_complete
+
+            def cell_complete(cell: Any, **how: Any) -> None:
+                complete(cell, **how)
+                if cell.cell_type == "code":
+                    print("cell", flush=True)
+
+            nb_man.cell_complete = cell_complete
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    papermill_engines.register("walkforward", Engine)
+    notebook = load_notebook_node(str(scratch / "in.ipynb"))
+    parameters = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
+    if parameters:
+        notebook = parameterize_notebook(notebook, parameters, kernel_name="python3")
+    notebook = prepare_notebook_metadata(notebook, None, None)
+    faults = []
+    started = time.perf_counter()
+    # Not papermill.execute_notebook: to that, an exception shown on purpose (`raises-exception`) is a fault.
+    try:
+        notebook = papermill_engines.execute_notebook_with_engine(
+            "walkforward",
+            notebook,
+            kernel_name="python3",
+            input_path=None,
+            progress_bar=False,
+            log_output=False,
+            execution_timeout=SECONDS_PER_CELL,
+        )
+    except Exception as error:  # a dead kernel or a timeout: the one line says which
+        lines = str(error).strip().splitlines() or [""]
+        faults.append(f"{type(error).__name__}: {lines[0]}")
+    faults += _cell_errors(notebook)
+    seconds = time.perf_counter() - started
+    nbformat.write(notebook, scratch / "out.ipynb")
+    result = {"seconds": round(seconds, 2), "faults": faults}
+    (scratch / "result.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def _cell_errors(notebook: Any) -> list[str]:
+    faults = []
+    for cell in notebook.cells:
+        if "raises-exception" in cell.metadata.get("tags", []):
+            continue
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                source = (cell.source.strip().splitlines() or [""])[0]
+                why = (str(output.evalue).strip().splitlines() or [""])[0]
+                faults.append(
+                    f"cell {cell.id} ({source[:60]}) raises {output.ename}: {why}; correct it, or tag it "
+                    "`raises-exception` if the exception is what it shows"
+                )
+    return faults
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # else this folder could shadow a module
+    main(sys.argv[1])
