@@ -1,12 +1,10 @@
 """Exercises: what a student calls in a notebook, and what an author writes in a module.
 
-In a notebook: ``exercise.check(keep_plausible)`` for a function, ``exercise.check(champion=champion)`` for any other
-value; on request ``exercise.hint(keep_plausible)`` and ``exercise.solution("champion")``.
-
-In a module ``src/lessons/exercises/<topic>.py``: ``@right`` marks the solution (its docstring is the task),
-``@checks(keep_plausible)`` a check (it asserts; its docstring is the hint) and ``@wrong(keep_plausible,
-caught_by=returns_a_frame)`` a wrong answer that people really give. With ``@right(value=True)`` the answer is what the
-function returns; its parameters are names of the notebook, given by the module's ``context()`` when it is proved.
+Notebook: `check(keep_plausible)`, `check(champion=champion)` for what is not a function; `hint`, `solution`.
+Module `src/lessons/exercises/<topic>.py`: `@right` marks the solution (its docstring is the task), `@checks`
+a check (it asserts; its docstring is the hint) and `@wrong` a wrong answer that people really give. With
+`@right(value=True)` the answer is what the function returns; its parameters are names of the notebook, which
+the module's `context()` gives when it is proved.
 """
 
 import functools
@@ -15,7 +13,6 @@ import inspect
 import linecache
 import os
 import re
-import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,18 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from walkforward import progress
-from walkforward.exercise_source import (
-    TODO,
-    ExerciseError,
-    NotAttempted,
-    find,
-    load,
-    solution_source,
-    stub_source,
-)
-
-__all__ = ["TODO", "ExerciseError", "ExerciseFailed", "Exercise", "Result", "check", "checks", "hint"]
-__all__ += ["right", "solution", "solution_source", "stub_source", "wrong"]
+from walkforward.exercise_source import TODO, ExerciseError, NotAttempted, find, load, solution_source
+from walkforward.exercise_source import stub_source as stub_source
 
 
 class ExerciseFailed(AssertionError):
@@ -43,7 +30,7 @@ class ExerciseFailed(AssertionError):
 
 @dataclass
 class Exercise:
-    """One exercise: its checks in order, and its pairs of (wrong answer, check that must catch it)."""
+    """One exercise: its checks in order, and its pairs of wrong answer and check that must catch it."""
 
     name: str
     path: Path
@@ -56,9 +43,7 @@ class Exercise:
         if answer is TODO:
             return Result(self, "not attempted")
         if not (self.value or callable(answer)):
-            return Result(
-                self, "failed", message=f"A function is asked for; this is a {type(answer).__name__}."
-            )
+            return Result(self, "failed", message=f"This is a {type(answer).__name__}, not a function.")
         raised: list[BaseException] = []  # by the student's function, as opposed to a check
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -90,12 +75,11 @@ class Exercise:
 
 def _line(error: BaseException, function: Any) -> str:
     """Say where in `function` the error came up, or nothing."""
-    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if code and frame.f_code is code]
-    if not lines:
-        return ""
-    source = linecache.getline(code.co_filename, lines[-1]).strip()
-    return f"\nin line {lines[-1] - code.co_firstlineno + 1} of your function: {source}"
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    for line in [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code][-1:]:
+        source = linecache.getline(code.co_filename, line).strip()
+        return f"\nin line {line - code.co_firstlineno + 1} of your function: {source}"
+    return ""
 
 
 class Note(str):
@@ -106,10 +90,7 @@ class Note(str):
 
 @dataclass(repr=False)
 class Result:
-    """What the checks said. `status` is "passed", "failed" or "not attempted"; the first `done` checks passed.
-
-    `crashed` tells that a check stopped on an exception of its own instead of judging: a fault of the exercise.
-    """
+    """What the checks said; `done` of them passed. `crashed`: a check stopped instead of judging."""
 
     exercise: Exercise
     status: str
@@ -134,29 +115,26 @@ class Result:
         name, titles = self.exercise.name, [one.__name__.replace("_", " ") for one in self.exercise.checks]
         if self.status == "not attempted":
             return [f"○ {name}: not attempted yet. Replace TODO with your answer and run this cell again."]
-        verdict = f"{'✓' if self.passed else '✗'} {name}: {self.done} of {len(titles)} checks passed"
-        return [
-            verdict,
-            *(f"{'✓' if i < self.done else '✗'} {t}" for i, t in enumerate(titles[: self.done + 1])),
-        ]
+        failing = titles[self.done : self.done + 1]
+        shown = [*map("✓ {}".format, titles[: self.done]), *map("✗ {}".format, failing)]
+        return [f"{'✓' if self.passed else '✗'} {name}: {self.done} of {len(titles)} checks passed", *shown]
 
     def __repr__(self) -> str:
         call = f'"{self.exercise.name}"' if self.exercise.value else self.exercise.name
         more = "" if self.passed else f"\nStuck? exercise.hint({call}), then exercise.solution({call})"
-        return "\n  ".join(self._lines()) + textwrap.indent(f"\n{self.message}".rstrip(), "      ") + more
+        return "\n  ".join(self._lines()) + f"\n{self.message}".rstrip().replace("\n", "\n      ") + more
 
     def _repr_html_(self) -> str:
         # A sign, words, and blue or vermilion, which every kind of colour vision tells apart; no background.
         colour = {"passed": "#0072B2", "failed": "#D55E00"}.get(self.status, "#888888")
         head, *rest = map(html.escape, self._lines())
-        body = "".join(f"<br>{line}" for line in rest) + f"<pre>{html.escape(self.message)}</pre>" * bool(
-            self.message
-        )
+        text = f"<pre>{html.escape(self.message)}</pre>" if self.message else ""
         hint = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.hint()))
         code = html.escape(solution_source(self.exercise.path, self.exercise.name))
-        for title, text in {"Hint": f"<p>{hint}</p>", "Solution": f"<pre><code>{code}</code></pre>"}.items():
-            body += f"<details><summary>{title}</summary>{text}</details>"
-        return f'<div style="border-left: 4px solid {colour}; padding-left: 12px"><b>{head}</b>{body}</div>'
+        hint = "" if self.passed else f"<details><summary>Hint</summary><p>{hint}</p></details>"
+        code = f"<details><summary>Solution</summary><pre><code>{code}</code></pre></details>"
+        body = f"<b>{head}</b>{''.join(f'<br>{line}' for line in rest)}{text}{hint}{code}"
+        return f'<div style="border-left: 4px solid {colour}; padding-left: 12px">{body}</div>'
 
 
 def right(function: Callable | None = None, *, value: bool = False) -> Callable:
@@ -186,30 +164,27 @@ def _run(answer: tuple, named: dict[str, Any]) -> Result:
         raise ExerciseError("one answer at a time: check(my_function), or check(name=value) for a value")
     ((name, given),) = named.items() if named else [(getattr(answer[0], "__name__", answer[0]), answer[0])]
     if not isinstance(name, str):
-        kind = type(given).__name__
         raise ExerciseError(
-            f"which exercise is this {kind} for? check(my_function) uncalled, or check(name=value)"
+            f"whose answer is a {type(given).__name__}? Use check(my_function) or check(name=value)"
         )
     exercise = getattr(load(find(name)), name).exercise
-    bare = not named and isinstance(given, str)
-    _last[name] = _last.get(name, Result(exercise, "not attempted")) if bare else exercise.run(given)
-    return _last[name]
+    if named or not isinstance(given, str):
+        _last[name] = exercise.run(given)
+    return _last.get(name, Result(exercise, "not attempted"))
 
 
 def check(*answer: Any, strict: bool | None = None, **named: Any) -> Result:
     """Check one answer, `check(my_function)` or `check(champion=champion)`, and keep the progress.
 
-    Returns a result that displays itself. Raises `ExerciseFailed` for anything but a pass when `strict`
-    (default: WALKFORWARD_STRICT=1), and `ExerciseError` for a name that no exercise has.
+    Unknown name: `ExerciseError`. No pass and `strict` (or WALKFORWARD_STRICT=1): `ExerciseFailed`.
     """
     if answer and isinstance(answer[0], str):
         raise ExerciseError(f"give the answer itself, by its name: check({answer[0]}={answer[0]})")
     result = _run(answer, named)
     if result.status != "not attempted":
         progress.record(result.exercise.name, result.exercise.path.stem, result.status)
-    if not result.passed and (
-        os.environ.get("WALKFORWARD_STRICT", "") not in ("", "0") if strict is None else strict
-    ):
+    strict = os.environ.get("WALKFORWARD_STRICT", "") not in ("", "0") if strict is None else strict
+    if strict and not result.passed:
         raise ExerciseFailed(repr(result))
     return result
 

@@ -1,4 +1,4 @@
-"""Exercise modules as text: which exercises there are, their stubs and their solutions; and the TODO of a stub.
+"""Exercise modules as text: which exercises there are, their stubs and solutions; and the TODO of a stub.
 
 Modules are read without running them, so that listing a whole course costs milliseconds.
 """
@@ -30,6 +30,11 @@ class _Todo:
 
     def __repr__(self) -> str:
         return "TODO: replace this with your answer"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what Python and Jupyter ask of every object
+            raise AttributeError(name)
+        return self._refuse()
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotAttempted("there is still a TODO here: replace it with your answer")
@@ -94,7 +99,7 @@ def load(path: Path | str) -> ModuleType:
 
 
 def _cut(path: Path | str, name: str) -> tuple[ast.FunctionDef, list[str], int]:
-    """Return the solution's node, the lines of its file, and how many of them go up to the end of its docstring."""
+    """Return the solution's node, the lines of its file, and the number of the last docstring line."""
     solutions = _solutions(Path(path))
     if name not in solutions:
         raise ExerciseError(

@@ -19,7 +19,7 @@ def progress_file() -> Path:
 
 
 def record(exercise: str, lesson: str, status: str) -> None:
-    """Append one line. A folder that can't be written never breaks a check: that is said once, and that is all."""
+    """Append one line. A folder that can't be written never breaks a check; it is said once."""
     line = {"exercise": exercise, "lesson": lesson, "status": status}
     line["time"] = datetime.now(UTC).isoformat(timespec="seconds")
     file = progress_file()
