@@ -43,7 +43,7 @@ class Exercise:
         if answer is TODO:
             return Result(self, "not attempted")
         if not (self.value or callable(answer)):
-            return Result(self, "failed", message=f"This is a {type(answer).__name__}, not a function.")
+            return Result(self, "failed", message=f"Give a function, not this {type(answer).__name__}.")
         raised: list[BaseException] = []  # by the student's function, as opposed to a check
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -165,7 +165,7 @@ def _run(answer: tuple, named: dict[str, Any]) -> Result:
     ((name, given),) = named.items() if named else [(getattr(answer[0], "__name__", answer[0]), answer[0])]
     if not isinstance(name, str):
         raise ExerciseError(
-            f"whose answer is a {type(given).__name__}? Use check(my_function) or check(name=value)"
+            f"whose answer is this {type(given).__name__}? Use check(my_function) or check(name=value)"
         )
     exercise = getattr(load(find(name)), name).exercise
     if named or not isinstance(given, str):

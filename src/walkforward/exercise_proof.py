@@ -13,7 +13,7 @@ from walkforward.exercise import TODO, Exercise, ExerciseError, load, solution_s
 def prove(path: Path | str, only: str | None = None) -> list[str]:
     """Return the problems of every exercise in a module (or of `only` one); empty means proved.
 
-    Proved means: the solution, cut as students see it, passes; the blank stub is "not attempted"; `None` fails;
+    Proved means: the solution as students see it passes; the blank stub is "not attempted"; `None` fails;
     each wrong answer is refused first by the check it names, with a message and without that check crashing;
     each check refuses at least one wrong answer; the solution still passes afterwards. Records no progress.
     """
