@@ -62,7 +62,8 @@ class Server:
     folder: Path | None = None
     stop_signal: str = "SIGTERM"
     user: str | None = None
-    seconds: float = 90.0
+    seconds: float = 90.0  # until it must be ready
+    grace: float = 6.0  # seconds for an orderly end
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +90,7 @@ class Server:
             self.port = free_port()
         assert self.port is not None
         spec = {"command": self.command(self.port), "parent": os.getpid()}
-        spec |= {"signal": self.stop_signal, "user": self.user}
+        spec |= {"signal": self.stop_signal, "user": self.user, "grace": self.grace}
         with _writing(self.log), self.log.open("ab") as output:
             self._from = self.log.stat().st_size
             self.process = subprocess.Popen(
@@ -145,7 +146,7 @@ class Server:
         with contextlib.suppress(OSError):
             self.process.stdin.close()  # type: ignore[union-attr]
         try:
-            self.process.wait(_GRACE + 5)
+            self.process.wait(self.grace + 5)
         except subprocess.TimeoutExpired:
             _end(_family(self.process.pid), 0)
             self.process.wait()
@@ -167,7 +168,6 @@ STOPS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
 """The polite ways to end a program on this system."""
-_GRACE = 6.0  # seconds a server has for an orderly end
 _TAKEN = r"(?i)address already in use|only one usage of each socket|\b10048\b"
 _TELLING = r"(?i)error|exception|fatal|denied|refused|no such"
 _living: set[Server] = set()
@@ -574,7 +574,7 @@ def _supervise() -> int:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-    _end(family, _GRACE)
+    _end(family, spec["grace"])
     if os.name == "posix":  # whoever lost its parent but not its group
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)

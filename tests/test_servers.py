@@ -1,0 +1,450 @@
+"""The servers start on free ports, keep what they are given and leave no process behind, whatever happens."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+
+import psutil
+import pytest
+
+from walkforward import servers
+from walkforward.servers import HOST, Server, ServerError
+
+PASSWORD = "a long password"
+# A server that is ready in a moment and behaves badly: a child of its own, and neither heeds SIGTERM.
+STUBBORN = """
+import http.server, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", ignore])
+print("child", child.pid, flush=True)
+address = ("127.0.0.1", int(sys.argv[1]))
+http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+POLITE = STUBBORN.replace("SIG_IGN", "SIG_DFL")
+
+
+def small_server(folder: Path, program: str = POLITE, **options) -> Server:
+    return Server(
+        name="The small server",
+        log=folder / "small.log",
+        command=lambda port: [sys.executable, "-c", program, str(port)],
+        is_ready=lambda port: servers.answers(f"http://{HOST}:{port}", "/"),
+        server_env=servers.base_environment(),
+        **options,
+    )
+
+
+def is_open(uri: str) -> bool:
+    port = int(re.search(r":(\d+)(/|$)", uri)[1])
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def gone(pids: list[int], seconds: float = 10) -> bool:
+    """Whether all of these processes end within some seconds (a zombie that nobody collects has ended)."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not any(is_alive(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def get(uri: str, auth: tuple[str, str] | None = None) -> int:
+    request = urllib.request.Request(uri)
+    if auth:
+        request.add_header("Authorization", "Basic " + b64encode(":".join(auth).encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+# The supervisor, with a small server
+
+
+def test_it_runs_in_the_block_and_is_gone_after_it(tmp_path):
+    with servers._running(small_server(tmp_path)) as server:
+        assert get(server.uri) == 200
+        pids = descendants(os.getpid())
+        assert len(pids) >= 3  # supervisor, server, the server's child
+    assert gone(pids, 0.5)
+    assert not is_open(server.uri)
+    assert "child" in server.log.read_text()
+    server.stop()  # a second stop does nothing
+
+
+def test_an_exception_in_the_block_stops_it_and_is_passed_on(tmp_path):
+    with pytest.raises(ZeroDivisionError), servers._running(small_server(tmp_path)) as server:
+        pids = descendants(os.getpid())
+        raise ZeroDivisionError
+    assert pids
+    assert gone(pids, 0.5)
+    assert not is_open(server.uri)
+
+
+def test_a_server_that_heeds_no_signal_is_killed_with_its_child(tmp_path):
+    with servers._running(small_server(tmp_path, STUBBORN, grace=1.0)) as server:
+        pids = descendants(os.getpid())
+        begin = time.monotonic()
+    assert gone(pids, 0.5)
+    assert 1 <= time.monotonic() - begin < 5
+    assert not is_open(server.uri)
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_servers import POLITE, small_server
+server = small_server(Path(sys.argv[2]), POLITE).launch().wait()
+if sys.argv[3] == "forked" and os.fork() == 0:
+    time.sleep(4)  # a process of joblib or multiprocessing that holds the pipe open for a while
+    os._exit(0)
+print(server.uri, flush=True)
+if sys.argv[3] != "exit":
+    time.sleep(600)
+"""
+
+
+def start_parent(tmp_path: Path, how: str) -> tuple[subprocess.Popen, str]:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(Path(__file__).parent), str(tmp_path), how],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return parent, parent.stdout.readline().strip()
+
+
+def test_the_end_of_the_interpreter_stops_it(tmp_path):
+    parent, uri = start_parent(tmp_path, "exit")  # no `with`, no stop()
+    assert uri.startswith("http://")
+    assert parent.wait(20) == 0
+    assert not is_open(uri)
+
+
+@pytest.mark.parametrize(
+    "how", ["alone", pytest.param("forked", marks=pytest.mark.skipif(os.name != "posix", reason="fork"))]
+)
+def test_the_kill_of_the_parent_stops_it(tmp_path, how):
+    parent, uri = start_parent(tmp_path, how)
+    commands = {pid: " ".join(psutil.Process(pid).cmdline()) for pid in descendants(parent.pid)}
+    small = [pid for pid, command in commands.items() if "test_servers" not in command]  # but not the fork
+    assert len(small) == 3
+    assert is_open(uri)
+    parent.kill()
+    parent.wait()
+    assert gone(small, 3)
+    assert not is_open(uri)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a group are POSIX")
+def test_ctrl_c_reaches_the_parent_alone_which_stops_in_order(tmp_path):
+    program = """
+        import sys, time
+        sys.path.insert(0, sys.argv[1])
+        from pathlib import Path
+        from test_servers import servers, small_server
+        with servers._running(small_server(Path(sys.argv[2]))) as server:
+            try:
+                print(server.uri, flush=True)
+                time.sleep(600)
+            except KeyboardInterrupt:
+                time.sleep(0.5)
+                print("still there" if servers.answers(server.uri, "/") else "gone", flush=True)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(Path(__file__).parent), str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    uri = parent.stdout.readline().strip()
+    os.killpg(parent.pid, signal.SIGINT)  # what a terminal does
+    assert parent.stdout.readline().strip() == "still there"
+    assert parent.wait(20) == 0
+    assert not is_open(uri)
+
+
+def test_a_port_that_is_taken_meanwhile_is_replaced(tmp_path, monkeypatch):
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        taken, real = other.getsockname()[1], servers.free_port
+        ports = iter([taken])
+        monkeypatch.setattr(servers, "free_port", lambda: next(ports, None) or real())
+        server = small_server(tmp_path)
+        # The one that has the port does not answer, and the small server says that the address is in use.
+        with servers._running(server):
+            assert server.port != taken
+            assert get(server.uri) == 200
+    assert re.search(servers._TAKEN, server.log.read_text())
+
+
+def test_three_taken_ports_are_enough(tmp_path, monkeypatch):
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        tried = []
+        monkeypatch.setattr(servers, "free_port", lambda: tried.append(1) or other.getsockname()[1])
+        with pytest.raises(ServerError, match=r"The small server did not start: .*in use.*small\.log"):
+            small_server(tmp_path).launch().wait()
+    assert len(tried) == 3
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_named(tmp_path):
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(
+            ServerError, match=rf"^Port {port} is taken, .* leave `port` out for a free one\.$"
+        ):
+            servers.tracking(tmp_path, port=port)
+
+
+def test_an_early_end_is_told_with_its_cause(tmp_path):
+    server = small_server(tmp_path, "raise SystemExit('no such store: bogus')")
+    with pytest.raises(
+        ServerError, match=r"^The small server did not start: no such store: bogus \(.*small\.log\)$"
+    ):
+        server.launch().wait()
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path):
+    server = small_server(tmp_path)
+    server.command = lambda port: [str(tmp_path / "nowhere")]
+    with pytest.raises(ServerError, match="did not start: Error: .*nowhere"):
+        server.launch().wait()
+
+
+def test_a_server_that_never_answers_is_stopped(tmp_path):
+    server = small_server(
+        tmp_path,
+        "print('fatal: waiting for a friend', flush=True); import time; time.sleep(600)",
+        seconds=1.0,
+    )
+    with pytest.raises(ServerError, match=r"not ready after 1 s: fatal: waiting for a friend"):
+        server.launch().wait()
+    assert not server.running
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for start in (servers.tracking_server, servers.object_store, servers.postgres):
+        with (
+            pytest.raises(ServerError, match=r"^Can't write in .*file.*: choose a folder") as caught,
+            start(tmp_path / "file" / "x"),
+        ):
+            pass
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ServerError, match="Permission denied"), servers.tracking_server(tmp_path):
+        pass
+
+
+def test_children_are_quiet_and_keep_their_byte_code(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("MLFLOW_PORT", "5000")
+    env = servers.tracking("anywhere").server_env
+    assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert env["DO_NOT_TRACK"] == "1"
+    assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert "PYTHONDONTWRITEBYTECODE" not in env
+    assert "MLFLOW_PORT" not in env
+
+
+def test_a_short_password_is_refused(tmp_path):
+    with pytest.raises(ServerError, match=r"password of 'admin' has 5 characters; MLflow wants 12"):
+        servers.tracking(tmp_path, auth=("admin", "short"))
+
+
+# The real ones
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    """A team's setup: metadata in PostgreSQL, artifacts in S3, a password; all in a folder with spaces."""
+    base = tmp_path_factory.mktemp("a team's folder")
+    with servers.postgres(base / "pg") as pg, servers.object_store(base / "s3") as s3:
+        with servers.tracking_server(
+            base / "mlflow",
+            backend_store_uri=pg.uri,
+            artifacts_destination="s3://mlflow",
+            auth=("admin", PASSWORD),
+            env=s3.env,
+        ) as server:
+            yield server, pg, s3
+
+
+@pytest.fixture
+def client(team, monkeypatch):
+    import mlflow
+
+    for name, value in team[0].env.items():
+        monkeypatch.setenv(name, value)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(team[0].uri)
+    yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(before)
+
+
+def test_authentication_refuses_a_bad_password_and_takes_the_good_one(team):
+    listing = f"{team[0].uri}/api/2.0/mlflow/experiments/search?max_results=5"
+    assert get(listing) == 401
+    assert get(listing, ("admin", "a wrong password")) == 401
+    assert get(listing, ("admin", PASSWORD)) == 200
+
+
+def test_metadata_lands_in_postgresql_and_artifacts_in_s3(team, client):
+    import boto3
+    import psycopg
+
+    _, pg, s3 = team
+    run = client.create_run("0")
+    client.log_metric(run.info.run_id, "rmse", 5.82)
+    client.log_text(run.info.run_id, "kept", "notes/it.txt")
+    client.set_terminated(run.info.run_id)
+
+    with psycopg.connect(pg.uri.replace("+psycopg", "")) as connection:
+        query = "select value from metrics where key = 'rmse' and run_uuid = %s"
+        assert connection.execute(query, [run.info.run_id]).fetchone() == (5.82,)
+    store = boto3.client(
+        "s3",
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=s3.env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=s3.env["AWS_SECRET_ACCESS_KEY"],
+        region_name=s3.env["AWS_DEFAULT_REGION"],
+    )
+    listed = [item["Key"] for item in store.list_objects_v2(Bucket="mlflow")["Contents"]]
+    assert f"0/{run.info.run_id}/artifacts/notes/it.txt" in listed
+
+
+def test_the_database_wants_its_password(team):
+    import psycopg
+
+    address = re.sub(r":[0-9a-f]{32}@", ":wrong@", team[1].uri.replace("+psycopg", ""))
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(address)
+
+
+def test_a_log_file_tells_what_happened(team):
+    for server in team:
+        assert server.log.is_file()
+        assert server.log.stat().st_size > 0
+    assert "/api/2.0/mlflow/experiments/search" in team[0].log.read_text()
+
+
+def test_a_second_server_runs_beside_it_on_files_of_its_own(team, tmp_path, monkeypatch):
+    import mlflow
+
+    folder = tmp_path / "mine"
+    monkeypatch.delenv("WALKFORWARD_TRACKING_URI", raising=False)
+    with servers.course_server(folder) as server:  # outside the lab, a lesson gets one of its own
+        assert server.uri != team[0].uri
+        client = mlflow.MlflowClient(server.uri)
+        run = client.create_run("0")
+        client.log_text(run.info.run_id, "mine", "mine.txt")
+        assert [path.read_text() for path in folder.glob("artifacts/0/*/artifacts/mine.txt")] == ["mine"]
+        assert (folder / "mlflow.db").is_file()
+        assert get(f"{team[0].uri}/health") == 200
+
+        # In the lab, a lesson takes the lab's server and leaves it running.
+        monkeypatch.setenv("WALKFORWARD_TRACKING_URI", server.uri)
+        with servers.course_server(tmp_path / "unused") as course:
+            assert course.uri == server.uri
+        assert get(f"{server.uri}/health") == 200
+        assert not (tmp_path / "unused").exists()
+    assert not is_open(server.uri)
+
+
+def test_a_model_is_served_and_bad_rows_are_refused(tmp_path, monkeypatch):
+    import mlflow
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+
+    rows = pd.DataFrame({"miles": [1.0, 2.0, 3.0]})
+    mlflow.sklearn.save_model(
+        LinearRegression().fit(rows, [2.0, 4.0, 6.0]),
+        tmp_path / "a model",
+        signature=mlflow.models.infer_signature(rows, [2.0]),
+        pip_requirements=["scikit-learn"],
+    )
+
+    def ask(column: str) -> object:
+        body = json.dumps({"dataframe_split": {"columns": [column], "data": [[1.5], [4.0]]}}).encode()
+        request = urllib.request.Request(
+            server.uri + "/invocations", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    monkeypatch.chdir(tmp_path)
+    with servers.model_server("a model", tmp_path / "log") as server:
+        assert ask("miles") == {"predictions": pytest.approx([3.0, 8.0])}
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ask("kilometres")
+    assert not is_open(server.uri)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
+def test_a_killed_kernel_takes_all_its_servers_along(tmp_path):
+    program = """
+        import sys, time
+        from walkforward import servers
+        with servers.postgres(sys.argv[1] + "/pg") as pg, servers.object_store(sys.argv[1] + "/s3") as s3:
+            with servers.tracking_server(sys.argv[1] + "/mlflow", backend_store_uri=pg.uri) as server:
+                print(server.uri, s3.uri, pg.port, flush=True)
+                time.sleep(600)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    mlflow_uri, s3_uri, pg_port = parent.stdout.readline().split()
+    pids = descendants(parent.pid)
+    names = " ".join(psutil.Process(pid).name() for pid in pids)
+    assert "postgres" in names
+    assert len(pids) >= 9  # three supervisors, MLflow's two, moto, PostgreSQL's several
+    parent.kill()
+    parent.wait()
+    assert gone(pids)
+    for uri in (mlflow_uri, s3_uri, f"postgresql://{HOST}:{pg_port}/"):
+        assert not is_open(uri)
+    with servers.postgres(tmp_path / "pg") as again:  # and its files are sound
+        assert is_open(again.uri)
+
+
+def test_a_bucket_name_that_s3_refuses_is_told(tmp_path):
+    with pytest.raises(ServerError, match="refused bucket 'a'"), servers.object_store(tmp_path, "a"):
+        pass
+
+
+def test_a_store_that_mlflow_cannot_open_is_told(tmp_path):
+    bad = "sqlite:////nowhere/at/all.db"
+    with pytest.raises(ServerError, match="unable to open database file") as caught:
+        with servers.tracking_server(tmp_path, backend_store_uri=bad):
+            pass
+    assert "\n" not in str(caught.value)
