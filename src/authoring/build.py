@@ -461,7 +461,7 @@ def build(
     paths = course.sources(chosen)
     runner = Runner()
     results: list[Built] = []
-    bar = tqdm(total=len(paths), unit="lesson", desc="lessons", file=sys.stderr, dynamic_ncols=True)
+    bar = tqdm(total=len(paths), unit="lesson", desc="lessons", disable=None, dynamic_ncols=True)
     cells = 0
 
     def on_cell() -> None:
@@ -476,7 +476,7 @@ def build(
                 built = future.result()
                 results.append(built)
                 bar.update()
-                took = "up to date" if built.seconds is None else f"{built.seconds:.1f} s"
+                took = "nothing to execute" if built.seconds is None else f"{built.seconds:.1f} s"
                 bar.write(f"{built.stem}: {'FAULTS, ' if built.faults else ''}{took}", file=sys.stdout)
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -34,18 +34,19 @@ def call(
     keyword: str | None = None,
     value: object = ...,
     text_at: int | None = None,
+    exact: bool = False,
 ) -> Finder:
     """Return a finder of calls to a function or method of one of `names`.
 
     With `keyword` only when that argument is passed (with `value`, only with that constant); with `text_at`
-    only when the positional argument there is a literal text.
+    only when the positional argument there is a literal text; with `exact` only under its full dotted name.
     """
 
     def finds(node: ast.AST) -> bool:
         if not isinstance(node, ast.Call):
             return False
         dotted = ast.unparse(node.func)
-        if not any(dotted == name or dotted.endswith(f".{name}") for name in names):
+        if not any(dotted == name or (not exact and dotted.endswith(f".{name}")) for name in names):
             return False
         if text_at is not None:
             if len(node.args) <= text_at or not isinstance(node.args[text_at], ast.Constant):
@@ -62,7 +63,241 @@ def call(
     return finds
 
 
-TABLE: tuple[Deprecation, ...] = ()
+def either(*finders: Finder) -> Finder:
+    """Return a finder of what any of `finders` finds."""
+    return lambda node: any(finder(node) for finder in finders)
+
+
+def chained_assignment(node: ast.AST) -> bool:
+    """Tell whether `frame["column"][rows] = value`, where rows looks like a condition, not like a key."""
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(
+        isinstance(target, ast.Subscript)
+        and isinstance(target.value, ast.Subscript)
+        and isinstance(target.value.slice, ast.Constant)
+        and isinstance(target.value.slice.value, str)
+        and (
+            isinstance(target.slice, (ast.Compare, ast.BinOp, ast.UnaryOp, ast.Call))
+            or (isinstance(target.slice, ast.Name) and re.match(r"mask|rows|is_|where", target.slice.id))
+        )
+        for target in targets
+    )
+
+
+def inplace_on_a_column(node: ast.AST) -> bool:
+    """Tell whether `frame["column"].method(…, inplace=True)`."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Subscript)
+        and isinstance(node.func.value.slice, ast.Constant)
+        and any(
+            k.arg == "inplace" and isinstance(k.value, ast.Constant) and k.value.value for k in node.keywords
+        )
+    )
+
+
+# Since when: MLflow's and pandas' deprecation notices and release notes, and what the pinned versions refuse.
+TABLE: tuple[Deprecation, ...] = (
+    Deprecation(
+        "mlflow-tracking",
+        "`mlflow.list_experiments()`, `client.list_run_infos()`",
+        "`mlflow.search_experiments()`, `mlflow.search_runs()`",
+        "MLflow `2.0`",
+        finder=call("list_experiments", "list_run_infos", "list_registered_models"),
+    ),
+    Deprecation(
+        "mlflow-tracking",
+        '`mlflow.set_tracking_uri("./mlruns")`, the default folder `mlruns/`',
+        '`mlflow.set_tracking_uri("sqlite:///mlflow.db")`, now the default',
+        "default since MLflow `3.7`, files refused since `3.13`",
+        text=r"[\"'](?:\./|file:)[^\"']*mlruns|[\"']mlruns/?[\"']|MLFLOW_ALLOW_FILE_STORE",
+    ),
+    Deprecation(
+        "mlflow-tracking",
+        '`log_model(model, "model")`, `log_model(model, artifact_path="model")`',
+        '`log_model(model, name="model")`',
+        "MLflow `3.0`",
+        finder=either(call("log_model", keyword="artifact_path"), call("log_model", text_at=1)),
+    ),
+    Deprecation(
+        "mlflow-tracking",
+        '`f"runs:/{run_id}/model"`',
+        "`model_info.model_uri` of what `log_model` returns: a model is no longer one of the run's artifacts",
+        "MLflow `3.0`",
+        text=r"runs:/[^\"']*/(?:model|sklearn-model|xgb-model)[\"']",
+    ),
+    Deprecation(
+        "mlflow-tracking",
+        "`mlflow ui --port 5000`, `http://localhost:5000`",
+        "another port: on a Mac, AirPlay listens on 5000",
+        "macOS `12`",
+        text=r"localhost:5000|127\.0\.0\.1:5000|0\.0\.0\.0:5000|--port[ =,\"']+5000|\bport\s*=\s*5000\b",
+    ),
+    Deprecation(
+        "mlflow-registry",
+        '`client.transition_model_version_stage(…, "Production")`',
+        '`client.set_registered_model_alias(name, "champion", version)`',
+        "MLflow `2.9`",
+        finder=call("transition_model_version_stage"),
+    ),
+    Deprecation(
+        "mlflow-registry",
+        '`client.get_latest_versions(name, stages=["Production"])`',
+        '`client.get_model_version_by_alias(name, "champion")`',
+        "MLflow `2.9`",
+        finder=call("get_latest_versions"),
+    ),
+    Deprecation(
+        "mlflow-registry",
+        '`"models:/trips/Production"`',
+        '`"models:/trips@champion"`',
+        "MLflow `2.9`",
+        text=r"models:/[^\"'@]*/(?:Production|Staging|Archived|None)\b",
+    ),
+    Deprecation(
+        "mlflow-models",
+        "`mlflow.evaluate(…)`",
+        "`mlflow.models.evaluate(…)`",
+        "MLflow `3.0`",
+        finder=call("mlflow.evaluate", exact=True),
+    ),
+    Deprecation(
+        "mlflow-serving",
+        "`mlflow run --no-conda`, `mlflow models serve --no-conda`",
+        "`--env-manager local`",
+        "MLflow `2.0`",
+        text=r"--no-conda|\bno_conda\s*=|\buse_conda\s*=",
+    ),
+    Deprecation(
+        "mlflow-serving",
+        "`mlflow models serve --enable-mlserver`",
+        "`mlflow models serve`, or a server of your own",
+        "MLflow `3.13`",
+        text=r"--enable-mlserver|\benable_mlserver\s*=",
+    ),
+    Deprecation(
+        "sklearn",
+        "`mean_squared_error(y, p, squared=False)`",
+        "`root_mean_squared_error(y, p)`",
+        "scikit-learn `1.4`, gone in `1.6`",
+        finder=call("mean_squared_error", "mean_squared_log_error", keyword="squared"),
+    ),
+    Deprecation(
+        "sklearn",
+        "`OneHotEncoder(sparse=False)`",
+        "`OneHotEncoder(sparse_output=False)`",
+        "scikit-learn `1.2`, gone in `1.4`",
+        finder=call("OneHotEncoder", keyword="sparse"),
+    ),
+    Deprecation(
+        "sklearn",
+        "`encoder.get_feature_names()`",
+        "`encoder.get_feature_names_out()`",
+        "scikit-learn `1.0`, gone in `1.2`",
+        finder=call("get_feature_names"),
+    ),
+    Deprecation(
+        "sklearn",
+        "`from sklearn.externals import joblib`",
+        "`import joblib`",
+        "scikit-learn `0.23`",
+        text=r"\bsklearn\.externals\b",
+    ),
+    Deprecation(
+        "sklearn",
+        "`load_boston()`",
+        "`fetch_california_housing()`: a column of the old data rests on a racist premise",
+        "scikit-learn `1.2`",
+        text=r"\bload_boston\b",
+    ),
+    Deprecation(
+        "xgboost",
+        "`model.fit(…, early_stopping_rounds=10, eval_metric=…)`",
+        "`XGBRegressor(early_stopping_rounds=10, eval_metric=…).fit(…)`",
+        "XGBoost `1.6`, refused by `3.2`",
+        finder=either(call("fit", keyword="early_stopping_rounds"), call("fit", keyword="eval_metric")),
+    ),
+    Deprecation(
+        "xgboost",
+        '`tree_method="gpu_hist"`',
+        '`tree_method="hist", device="cuda"`',
+        "XGBoost `2.0`, refused by `3.2`",
+        text=r"\bgpu_hist\b|\bgpu_predictor\b",
+    ),
+    Deprecation(
+        "xgboost",
+        "`use_label_encoder=False`",
+        "nothing: leave it out",
+        "XGBoost `1.7`",
+        text=r"\buse_label_encoder\b",
+    ),
+    Deprecation(
+        "pandas",
+        "`frame.append(row)`",
+        "`pd.concat([frame, row])`",
+        "pandas `2.0`",
+        finder=call("append", keyword="ignore_index"),
+    ),
+    Deprecation(
+        "pandas",
+        '`fillna(method="ffill")`',
+        "`ffill()`, `bfill()`",
+        "pandas `2.1`, gone in `3.0`",
+        finder=call("fillna", keyword="method"),
+    ),
+    Deprecation(
+        "pandas",
+        '`frame["fare"][mask] = 0`',
+        '`frame.loc[mask, "fare"] = 0`: the old form changes nothing any more',
+        "pandas `3.0`",
+        finder=chained_assignment,
+    ),
+    Deprecation(
+        "pandas",
+        '`frame["fare"].fillna(0, inplace=True)`',
+        '`frame["fare"] = frame["fare"].fillna(0)`: the old form changes nothing any more',
+        "pandas `3.0`",
+        finder=inplace_on_a_column,
+    ),
+    Deprecation(
+        "pandas",
+        "`infer_datetime_format=True`, `date_parser=…`",
+        "nothing, or `date_format=…`",
+        "pandas `2.0`, gone in `3.0`",
+        text=r"\binfer_datetime_format\b|\bdate_parser\s*=",
+    ),
+    Deprecation(
+        "pandas",
+        '`resample("M")`, `freq="H"`',
+        '`resample("ME")`, `freq="h"`',
+        "pandas `2.2`, gone in `3.0`",
+        text=r"(?:resample\(|\bfreq\s*=\s*)[\"']\d*(?:M|Q|Y|A|H|T|S|L|BM|BQ)[\"']",
+    ),
+    Deprecation(
+        "pandas",
+        "`frame.applymap(f)`",
+        "`frame.map(f)`",
+        "pandas `2.1`, gone in `3.0`",
+        finder=call("applymap"),
+    ),
+    Deprecation(
+        "pandas",
+        '`engine="fastparquet"`',
+        "nothing: pyarrow reads and writes Parquet",
+        "pandas `3.1`",
+        text=r"\bfastparquet\b",
+    ),
+    Deprecation(
+        "prophet",
+        "`from fbprophet import Prophet`",
+        "`from prophet import Prophet`",
+        "Prophet `1.0`",
+        text=r"\bfbprophet\b",
+    ),
+)
 
 
 def found_in(source: str) -> list[tuple[int, Deprecation]]:

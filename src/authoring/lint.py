@@ -53,6 +53,10 @@ def faults(course: Course, lesson: Lesson, notebook: Any, numbers: bool = True) 
 def source_faults(lesson: Lesson) -> list[str]:
     """Return what is wrong with the cells as written: frame, voice, length, old calls, paths."""
     found = _frame(lesson)
+    if lesson.exercises is not None and lesson.exercises.exists():
+        module = lesson.exercises.read_text(encoding="utf-8")
+        for line, row in deprecations.found_in(module):
+            found.append(f"{lesson.exercises.name}, line {line}: {row.old} is out of date; write {row.new}")
     for position, cell in enumerate(lesson.cells, 1):
         where = f"cell {position}"
         if match := ABSOLUTE.search(cell.source):
@@ -96,6 +100,12 @@ def _frame(lesson: Lesson) -> list[str]:
     wanted = 1 if number == "00" else 2
     if len(exercises) < wanted:
         found.append(f'{len(exercises)} exercises (# %% exercise="name"); at least {wanted} are wanted')
+    code = [cell for cell in lesson.cells if cell.cell_type == "code"]
+    for cell, following in zip(code, [*code[1:], None], strict=True):
+        name = cell.metadata.get("exercise")
+        check = following.source if following is not None else ""
+        if name and not re.search(rf"\bcheck\(\s*{re.escape(name)}\b", check):
+            found.append(f"no cell that calls exercise.check({name}) follows the cell of exercise {name!r}")
     parameters = next(cell for cell in lesson.cells if "parameters" in cell.metadata.get("tags", []))
     for name in lesson.ci:
         if not re.search(rf"^{re.escape(name)}\b.*=", parameters.source, flags=re.MULTILINE):

@@ -1,0 +1,60 @@
+"""The lessons as they stand: built from their sources, without a fault, and solvable."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from authoring import build, lint
+from authoring.execute import Runner
+
+ROOT = Path(__file__).resolve().parents[1]
+COURSE = build.Course(ROOT)
+SOURCES = COURSE.sources()
+
+
+def test_there_are_lessons():
+    assert SOURCES, "no lesson in src/lessons"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_check(path):
+    """Stale, edited by hand, a number that its output contradicts, an old call, a missing part."""
+    faults = build.check_one(COURSE, path)
+    assert not faults, "\n".join(faults)
+
+
+def test_no_notebook_without_a_source():
+    assert build.orphans(COURSE) == []
+
+
+def test_code_cells_satisfy_ruff():
+    faults = lint.ruff(COURSE, SOURCES)
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    "command", [["check", "--output-format", "concise"], ["format", "--check"]], ids=" ".join
+)
+def test_the_python_code_satisfies_ruff(command):
+    # Lesson sources are judged as notebooks, above: the empty exercise cells are filled there.
+    skipped = ["--extend-exclude", "src/lessons/[0-9]*.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", *skipped, "."],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=pytest.mark.xdist_group(f"solved-{p.stem}"), id=p.stem) for p in SOURCES]
+)
+def test_solved(path):
+    """Papermill with the small parameters, every exercise filled with its solution, checks strict."""
+    lesson = build.read_lesson(path)
+    outcome = Runner().run(build.generate(lesson, solved=True), parameters=lesson.ci, strict=True)
+    stderr = [fault for fault in lint.output_faults(outcome.notebook) if "writes to stderr" in fault]
+    assert not outcome.faults + stderr, "\n".join(outcome.faults + stderr)
