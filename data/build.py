@@ -286,16 +286,19 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     repeating = [
         column for column in frame if frame[column].dtype != "datetime64[us]"
     ]  # a clock hardly repeats
-    pq.write_table(
-        table,
-        half,
-        compression="zstd",
-        compression_level=19,
-        version="2.6",
-        use_dictionary=repeating,
-        store_schema=False,
-    )
-    half.replace(path)  # a build that is interrupted leaves the old file whole
+    try:
+        pq.write_table(
+            table,
+            half,
+            compression="zstd",
+            compression_level=19,
+            version="2.6",
+            use_dictionary=repeating,
+            store_schema=False,
+        )
+        half.replace(path)  # a build that is interrupted leaves the old file whole
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def build(archives: Path, out: Path) -> list[str]:
