@@ -39,7 +39,7 @@ LOCK_COMMAND = (
 )
 OFFLINE = re.compile(
     r"dns error|resolve host|name resolution|getaddrinfo|unreachable|timed out|Failed to fetch|"
-    r"connection (error|refused|reset|aborted)|Failed to establish|Max retries|tcp connect",
+    r"connection (error|broken|refused|reset|aborted)|Failed to establish|Max retries|tcp connect",
     re.IGNORECASE,
 )
 CACHES = ("build", ".pytest_cache", ".ruff_cache", ".hypothesis", "src/walkforward.egg-info")
@@ -47,6 +47,10 @@ CACHES = ("build", ".pytest_cache", ".ruff_cache", ".hypothesis", "src/walkforwa
 
 class Fault(Exception):
     """What is wrong, and the way out, in one line."""
+
+
+class NoNetwork(Fault):
+    """The package index can't be reached."""
 
 
 # What is there, and what should be
@@ -161,7 +165,7 @@ def build(root: Path, state: str, python: str) -> None:
     remove(venv)
     uv = find_uv()
     if uv:
-        run([*uv, "venv", "--quiet", "--seed", "--no-project", "--python", python, str(venv)], root)
+        run_uv([*uv, "venv", "--clear", "--seed", "--no-project", "--python", python, str(venv)], root)
     else:
         try:
             run([python, "-m", "venv", "--prompt", "walkforward", str(venv)], root)
@@ -171,11 +175,11 @@ def build(root: Path, state: str, python: str) -> None:
             way_out = "install it (Debian, Ubuntu: apt install python3-venv) or install uv, and try again"
             raise Fault(f"this Python ({python}) comes without venv and ensurepip: {way_out}") from None
         try:
-            run([own, "-m", "pip", "install", "--quiet", "--no-cache-dir", UV], root)
+            run([own, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--retries", "2", UV], root)
             uv = [own, "-m", "uv"]
-        except Fault as fault:
-            if OFFLINE.search(str(fault)):
-                raise
+        except NoNetwork:
+            raise
+        except Fault:
             say("uv can't be had here; pip does the same in about three minutes")
     install(uv, root, own)
     run([own, "-I", "-c", "import walkforward"], root)
@@ -188,16 +192,20 @@ def install(uv: list, root: Path, own: str) -> None:
     if not uv:
         pip = [own, "-m", "pip", "install", "--no-compile", "--no-cache-dir", "--progress-bar", "off"]
         return run([*pip, *what], root)
-    command = [*uv, "pip", "install", "--exact", "--python", own, *what]
+    run_uv([*uv, "pip", "install", "--exact", "--python", own, *what], root)
+
+
+def run_uv(command: list, root: Path) -> None:
+    """Run uv; without a network once more, from its cache alone."""
     try:
         run(command, root)
-    except Fault as fault:
-        if not OFFLINE.search(str(fault)):
-            raise
-        with contextlib.suppress(Fault):
+    except NoNetwork:
+        try:
             run([*command, "--offline"], root)
-            say("No network: installed from uv's cache")
-            return
+        except Fault:
+            pass
+        else:
+            return say("No network: taken from uv's cache")
         raise
 
 
@@ -249,19 +257,18 @@ def run(command: list, root: Path) -> None:
         if show:
             print("\r" + " " * width + "\r", end="", file=sys.stderr, flush=True)
     if code:
-        raise Fault(explain(lines, root))
+        raise explain(lines, root)
 
 
-def explain(lines: list, root: Path) -> str:
+def explain(lines: list, root: Path) -> Fault:
     """Turn the last lines of a failed install into one line with a way out."""
     text = " ".join(lines[-12:])
     if OFFLINE.search(text):
-        cause = next(line for line in [*reversed(lines), text] if OFFLINE.search(line))
         way_out = "connect (behind a proxy: set HTTPS_PROXY) and try again"
-        return f"the package index can't be reached: {way_out}. It said: {cause[:200]}"
+        return NoNetwork(f"no network, the package index can't be reached: {way_out} ({text[-160:]})")
     if "No space left" in text or shutil.disk_usage(root).free < 5e7:
-        return f"the disk is full: make {GIGABYTES_NEEDED:.0f} GB of room and try again"
-    return "the install failed: " + (text or "without a word")[-600:]
+        return Fault(f"the disk is full: make {GIGABYTES_NEEDED:.0f} GB of room and try again")
+    return Fault("the install failed: " + (text or "without a word")[-600:])
 
 
 def remove(path: Path) -> None:
