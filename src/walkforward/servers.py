@@ -541,13 +541,20 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
+def _alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def _end(family: list[psutil.Process], seconds: float) -> None:
     """Wait for the processes, then kill those that are left, with children they made meanwhile."""
-    _, left = psutil.wait_procs(family, timeout=seconds)
+    end = time.monotonic() + seconds
+    while (left := [process for process in family if _alive(process)]) and time.monotonic() < end:
+        time.sleep(0.02)
     for process in [member for survivor in left for member in _family(survivor.pid)]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(left, timeout=3)
 
 
 def _supervise() -> int:

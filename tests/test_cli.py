@@ -1,0 +1,239 @@
+"""The command: its help fits a screen, wrong calls end in one line, the lab starts and leaves nothing behind."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_servers import descendants, gone, is_open
+
+from walkforward import lab
+from walkforward.cli import main
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals to a process are POSIX")
+
+
+@pytest.fixture
+def call(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # whatever the terminal's width is
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+# Help and bad input
+
+
+@pytest.mark.parametrize("command", ["", "lab", "doctor", "run", "progress", "reset"])
+def test_help_fits_a_screen(call, command):
+    shown = call(*command.split(), "--help")
+    assert shown.exit_code == 0
+    lines = shown.output.rstrip().splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert "..." not in re.sub(r"\]\.\.\.|\.\.\. with", "", shown.output)  # nothing is cut off
+
+
+def test_help_names_every_command_and_is_shown_without_any(call):
+    assert call().output == call("--help").output
+    for command in ("lab", "doctor", "run", "progress", "reset"):
+        assert re.search(rf"^  {command}\s+[A-Z]", call().output, re.MULTILINE)
+    assert call().exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bogus"], "No such command 'bogus'."),
+        (["reset"], "Missing argument 'LESSON'."),
+        (["lab", "--port"], "No such option: --port"),
+        (["run", "-p", "months"], "Option '-p' requires 2 arguments."),
+        (["progress", "01"], "Got unexpected extra argument (01)"),
+        (["reset", "99"], "99"),
+        (["run", "99"], "99"),
+        (["run", "../01"], "../01"),
+    ],
+)
+def test_a_wrong_call_ends_in_one_line(call, arguments, message):
+    shown = call(*arguments)
+    assert shown.exit_code == 2
+    assert re.fullmatch(r"Error: .*\n", shown.stderr)
+    assert message in shown.stderr
+    assert shown.stdout == ""
+
+
+def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
+    from walkforward import workspace
+
+    def fail():
+        raise ValueError("the copy of lesson 01\n  is not a notebook")
+
+    monkeypatch.setattr(workspace, "show_progress", fail)
+    shown = call("progress")
+    assert (shown.exit_code, shown.stderr) == (2, "Error: the copy of lesson 01 is not a notebook\n")
+
+
+def test_a_defect_of_ours_is_not_hidden(call, monkeypatch):
+    from walkforward import workspace
+
+    monkeypatch.setattr(workspace, "show_progress", lambda: {}.missing)
+    assert isinstance(call("progress").exception, AttributeError)
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "{'mlflow', 'pandas', 'numpy', 'papermill', 'nbformat', 'psutil'} & set(sys.modules)"
+    program = f"import sys, walkforward.cli; sys.exit(str({heavy}) if {heavy} else 0)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_the_exit_code_is_that_of_the_command(call, monkeypatch):
+    from walkforward import doctor
+
+    monkeypatch.setattr(doctor, "run_checks", lambda: 1)
+    assert call("doctor").exit_code == 1
+
+
+# The lab
+
+
+class Lab:
+    """A lab in a process of its own; its work folder has a space in its name."""
+
+    def __init__(self, work: Path):
+        self.work = work
+        self.began = time.monotonic()
+        self.process = self.call()
+        self.output = ""
+        for line in self.process.stdout:
+            self.output += line
+            if "Ctrl-C stops both" in line:
+                break
+        found = re.search(r"JupyterLab +(http\S+)\nMLflow +(http\S+)", self.output)
+        assert found, self.output
+        self.seconds = time.monotonic() - self.began
+        self.jupyter, self.mlflow = found.groups()
+
+    def call(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "walkforward", "lab", "--no-browser"],
+            env=os.environ | {"WALKFORWARD_WORK": str(self.work)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def post(self, path: str, **body: object) -> dict:
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.mlflow}/api/2.0/mlflow/{path}", data, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("a student's work") / "work"
+
+
+@pytest.fixture
+def running_lab(work):
+    running = Lab(work)
+    yield running
+    running.end()
+
+
+@POSIX
+def test_ctrl_c_stops_the_lab_and_a_second_call_finds_it(running_lab, work):
+    token = re.search(r"token=(\w+)$", running_lab.jupyter)[1]
+    with urllib.request.urlopen(
+        running_lab.jupyter.replace("/lab/tree/", "/api/contents/"), timeout=10
+    ) as answer:
+        assert json.load(answer)["name"] == "00_start_here.ipynb"  # the student's copy is there
+    assert token not in " ".join(command_lines())  # everybody may read those
+    assert stat.S_IMODE((work / ".lab.json").stat().st_mode) == 0o600
+    assert (work / "mlflow" / "mlflow.db").is_file()
+    running_lab.post("runs/create", experiment_id="0", run_name="yesterday")
+
+    second = running_lab.call()
+    told, _ = second.communicate(timeout=30)
+    assert second.returncode == 0
+    assert "running already" in told
+    assert running_lab.jupyter in told
+
+    stops_cleanly(running_lab, signal.SIGINT)
+
+
+@POSIX
+def test_sigterm_stops_the_lab_and_the_runs_are_kept(running_lab):
+    runs = running_lab.post("runs/search", experiment_ids=["0"])["runs"]
+    assert [run["info"]["run_name"] for run in runs] == ["yesterday"]
+    stops_cleanly(running_lab, signal.SIGTERM)
+
+
+def stops_cleanly(running_lab: Lab, number: int) -> None:
+    pids = descendants(running_lab.process.pid)
+    assert len(pids) >= 5  # two supervisors, JupyterLab, MLflow's two
+    os.killpg(running_lab.process.pid, number)
+    rest, _ = running_lab.process.communicate(timeout=30)
+    assert running_lab.process.returncode == 0
+    assert "your work and your runs are kept" in rest
+    assert gone(pids, 0.5)
+    assert not is_open(running_lab.jupyter)
+    assert not is_open(running_lab.mlflow)
+    assert not (running_lab.work / ".lab.json").exists()
+
+
+@POSIX
+def test_a_killed_lab_leaves_no_process_and_a_note_that_is_noticed_as_stale(running_lab, work):
+    import urllib.parse
+
+    # A kernel runs as well: JupyterLab gives it a session of its own.
+    address = urllib.parse.urlsplit(running_lab.jupyter)
+    request = urllib.request.Request(
+        f"http://{address.netloc}/api/kernels?{address.query}", b'{"name": "python3"}', method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 201
+    pids = descendants(running_lab.process.pid)
+    assert len(pids) >= 6
+    running_lab.end()
+    assert gone(pids, 12)
+    assert not is_open(running_lab.jupyter)
+    assert not is_open(running_lab.mlflow)
+    assert (work / ".lab.json").exists()
+    assert lab._running_lab(work / ".lab.json") is None
+
+
+def command_lines() -> list[str]:
+    import psutil
+
+    return [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+
+
+def test_a_fault_that_the_doctor_finds_keeps_the_lab_shut(tmp_path, monkeypatch, capsys):
+    from walkforward import doctor
+
+    monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path))
+    monkeypatch.setattr(doctor, "run_checks", lambda: 1)
+    assert lab.run_lab(browser=False) == 1
+    assert "put right what is marked" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "note", ["", "{}", "[]", "null", '{"pid": 1, "started": 0, "address": "http://127.0.0.1:9"}']
+)
+def test_a_damaged_note_counts_as_no_lab(tmp_path, note):
+    (tmp_path / ".lab.json").write_text(note)
+    assert lab._running_lab(tmp_path / ".lab.json") is None
