@@ -165,7 +165,7 @@ def build(root: Path, state: str, python: str) -> None:
     remove(venv)
     uv = find_uv()
     if uv:
-        run_uv([*uv, "venv", "--clear", "--seed", "--no-project", "--python", python, str(venv)], root)
+        run([python, "-m", "venv", "--without-pip", "--prompt", "walkforward", str(venv)], root)
     else:
         try:
             run([python, "-m", "venv", "--prompt", "walkforward", str(venv)], root)
@@ -191,12 +191,10 @@ def install(uv: list, root: Path, own: str) -> None:
     what = ["--no-deps", "-r", "requirements.txt", "-e", "."]
     if not uv:
         pip = [own, "-m", "pip", "install", "--no-compile", "--no-cache-dir", "--progress-bar", "off"]
-        return run([*pip, *what], root)
-    run_uv([*uv, "pip", "install", "--exact", "--python", own, *what], root)
-
-
-def run_uv(command: list, root: Path) -> None:
-    """Run uv; without a network once more, from its cache alone."""
+        run([*pip, *what], root)
+        return
+    # pip too, for `%pip install` in a notebook.
+    command = [*uv, "pip", "install", "--exact", "--python", own, *what, "pip"]
     try:
         run(command, root)
     except NoNetwork:
@@ -205,7 +203,8 @@ def run_uv(command: list, root: Path) -> None:
         except Fault:
             pass
         else:
-            return say("No network: taken from uv's cache")
+            say("No network: installed from uv's cache")
+            return
         raise
 
 
