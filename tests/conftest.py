@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))  # for `authoring`, which is no installed package
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]  # for `authoring` and `tiny`, no installed packages
 
 
 @pytest.hookimpl(tryfirst=True)

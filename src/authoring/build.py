@@ -578,7 +578,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\nstopped: no notebook is half written and no kernel is left; run it again to go on",
+            "\nstopped: no notebook is half written, no kernel is left; run again to go on",
             file=sys.stderr,
         )
         return 130

@@ -22,7 +22,8 @@ OFFLINE = Path(__file__).resolve().parent / "offline"
 SECONDS_PER_CELL = 600
 # What a user's shell may hold and what would change a lesson's outputs or reach another store.
 DROPPED = ("MPLBACKEND", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "MATPLOTLIBRC")
-DROPPED_PREFIXES = ("PYTHON", "MLFLOW_", "WALKFORWARD_", "AWS_", "GIT_")
+# PYTEST_: ipykernel leaves the output of child processes alone when it believes itself in a test.
+DROPPED_PREFIXES = ("PYTEST_", "PYTHON", "MLFLOW_", "WALKFORWARD_", "AWS_", "GIT_")
 
 
 @dataclass
@@ -99,7 +100,6 @@ class Runner:
                 for line in process.stdout:
                     if line.strip() == "cell":
                         on_cell()
-                errors = process.stderr.read() if process.stderr else ""
                 process.wait()
             finally:
                 with self._lock:
@@ -107,6 +107,7 @@ class Runner:
             if self._stopped:
                 raise Stopped
             if not (scratch / "result.json").exists():
+                errors = (scratch / "stderr.log").read_text(encoding="utf-8", errors="replace")
                 last = (errors.strip().splitlines() or ["no message"])[-1]
                 return Outcome(notebook, 0.0, [f"the execution broke off: {last}"])
             result = json.loads((scratch / "result.json").read_text(encoding="utf-8"))
@@ -140,17 +141,19 @@ class Runner:
         with self._lock:
             if self._stopped:
                 raise Stopped
+            log = (scratch / "stderr.log").open("w")
             process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).resolve()), str(scratch)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=log,
                 encoding="utf-8",
                 env=env,
                 cwd=scratch / "work",
                 # Ctrl-C in the terminal reaches the asking side alone; it then closes the pipe.
                 start_new_session=True,
             )
+            log.close()
             self._running.add(process)
             return process
 
@@ -183,7 +186,9 @@ def _left_running(mark: str, patience: float = 6.0) -> list[str]:
 
 def _end_with_the_pipe() -> None:
     """Wait for the end of stdin; then end the kernel, give its servers time to follow, and leave."""
-    sys.stdin.read()
+    # Not sys.stdin.read(): a thread inside it would hold a lock when the interpreter ends.
+    while os.read(0, 1):
+        pass
     import psutil
 
     children = psutil.Process().children(recursive=True)
@@ -204,6 +209,9 @@ def main(folder: str) -> None:
     """Execute `folder`/in.ipynb, write out.ipynb and result.json beside it; a line `cell` for each cell."""
     threading.Thread(target=_end_with_the_pipe, daemon=True).start()
     scratch = Path(folder)
+    # The pipe to the asking side is this process's alone: what a lesson leaves running must not hold it open.
+    progress = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     import nbformat
     from papermill.engines import NBClientEngine, papermill_engines
     from papermill.execute import prepare_notebook_metadata
@@ -218,7 +226,7 @@ def main(folder: str) -> None:
             def cell_complete(cell: Any, **how: Any) -> None:
                 complete(cell, **how)
                 if cell.cell_type == "code":
-                    print("cell", flush=True)
+                    print("cell", file=progress, flush=True)
 
             nb_man.cell_complete = cell_complete
             super().execute_managed_notebook(nb_man, kernel_name, **options)

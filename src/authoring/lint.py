@@ -67,7 +67,7 @@ def source_faults(lesson: Lesson) -> list[str]:
         lines = [line for line in cell.source.splitlines() if line.strip()]
         if len(lines) > LINES_PER_CELL:
             found.append(
-                f"{where}: {len(lines)} lines of code; at most {LINES_PER_CELL}, split the idea in two"
+                f"{where}: {len(lines)} lines of code, at most {LINES_PER_CELL}; split the idea in two"
             )
         if "history" not in cell.metadata.get("tags", []):
             for line, row in deprecations.found_in(cell.source):

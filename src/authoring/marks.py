@@ -263,7 +263,7 @@ def _table(rows: list[tuple[bool, list[list[Any]]]]) -> Table:
                 i += 1
             for dj in range(down):
                 for di in range(across):
-                    grid[j + dj, i + di] = (" ".join(text.split()), header)
+                    grid[j + dj, i + di] = (re.sub(r"[ \t\r\n]+", " ", text).strip(), header)
             i += across
     width = 1 + max((i for _, i in grid), default=-1)
     head = [j for j, (in_head, _) in enumerate(rows) if in_head]

@@ -1,0 +1,340 @@
+"""Each gate goes red when it should: a lesson without a fault is spoiled in one way, and the gate says so."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import tiny
+
+from authoring import build
+from authoring.execute import Runner
+
+BUILD = str(Path(build.__file__).resolve())
+
+
+def built(course: build.Course, force: bool = False) -> list[str]:
+    (one,) = build.build(course, [], force=force)
+    return one.faults
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A course whose lesson is built; the folder has a space in its name."""
+    course = tiny.course(tmp_path_factory.mktemp("good course"), tiny.source(figure=tiny.FIGURE))
+    assert built(course) == []
+    return course
+
+
+@pytest.fixture
+def spoilable(good, tmp_path):
+    """A copy of the good course, to spoil."""
+    course = tiny.course(tmp_path, tiny.source(figure=tiny.FIGURE))
+    stored = good.notebooks / "07_tiny.ipynb"
+    (course.notebooks / stored.name).write_bytes(stored.read_bytes())
+    assert build.check(course) == []
+    return course
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def only(faults: list[str], *words: str) -> None:
+    """Exactly one fault, with these words in it."""
+    assert len(faults) == 1, faults
+    for word in words:
+        assert word in faults[0]
+
+
+# What executing brings to light ----------------------------------------------------------------------------
+
+BAD_CELLS = r"""
+# %% name="warns"
+import warnings
+
+warnings.warn("old ways", stacklevel=1)
+
+# %% name="volatile"
+import uuid
+
+print(uuid.UUID(int=7).hex, object(), "http://127.0.0.1:4567/#/runs")
+
+# %% name="paths"
+import os
+import sys
+
+print(os.path.abspath("data.csv"))
+
+# %% name="clock"
+from datetime import datetime, timezone
+
+print(datetime.now(tz=timezone.utc))
+
+# %% name="network"
+import socket
+
+try:
+    socket.create_connection(("example.com", 80), timeout=1)
+except OSError as error:
+    message = str(error)
+
+# %% name="subprocess"
+import subprocess
+
+call = "import socket; socket.socket().connect(('192.0.2.1', 80))"
+hidden = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True).stderr
+
+# %% name="loopback"
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(server.getsockname()).close()
+server.close()
+
+# %% name="heavy"
+import matplotlib.pyplot as plt
+import numpy as np
+
+plt.figure(figsize=(4, 4))
+plt.imshow(np.random.default_rng(0).random((300, 300)))
+
+# %% name="leaves"
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+
+# %% name="raises"
+1 / 0
+
+# %% name="never"
+print("a cell after the error")
+"""
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    """One lesson with every fault that only its execution shows; the course and its faults."""
+    course = tiny.course(tmp_path_factory.mktemp("bad"), tiny.source(BAD_CELLS))
+    return course, built(course)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["raises", "ZeroDivisionError: division by zero"], id="a raising cell"),
+        pytest.param(["(warns)", "writes to stderr", "old ways"], id="a warning"),
+        pytest.param(["(volatile)", "a run or model id"], id="a run id"),
+        pytest.param(["(volatile)", "a memory address"], id="an address"),
+        pytest.param(["(volatile)", "a port"], id="a port"),
+        pytest.param(["(paths)", "an absolute path"], id="an absolute path"),
+        pytest.param(["(clock)", "today's date"], id="the clock"),
+        pytest.param(["reaches for the network", "example.com:80"], id="a network call, swallowed"),
+        pytest.param(["reaches for the network", "192.0.2.1:80"], id="a network call of a subprocess"),
+        pytest.param(["(heavy)", "at most 60"], id="a heavy figure"),
+        pytest.param(["leaves a process running", "time.sleep(60)"], id="a process left"),
+    ],
+)
+def test_what_executing_brings_to_light(bad, words):
+    assert [fault for fault in bad[1] if all(word in fault for word in words)], "\n".join(bad[1])
+
+
+def test_a_faulty_lesson_is_no_notebook_but_a_draft(bad):
+    course, faults = bad
+    assert not list(course.notebooks.iterdir())
+    draft = json.loads((course.drafts / "07_tiny.ipynb").read_text(encoding="utf-8"))
+    cells = {cell["id"]: cell for cell in draft["cells"]}
+    assert "7" in "".join(cells["volatile"]["outputs"][0]["text"])
+    assert not cells["never"]["outputs"]
+    assert "loopback" not in "\n".join(faults)
+    assert build.check(course), "the gate must be red as long as there is no notebook"
+
+
+def test_the_network_guard_says_what_to_do(tmp_path):
+    from authoring.execute import environment
+
+    call = "import socket; socket.create_connection(('example.com', 443))"
+    done = subprocess.run(
+        [sys.executable, "-c", call], env=environment(tmp_path), capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 1
+    assert "NetworkBlocked: the network is blocked while lessons are built" in done.stderr
+    assert "example.com:443" in (tmp_path / "network.log").read_text(encoding="utf-8")
+
+
+def test_an_exception_shown_on_purpose_is_no_fault(tmp_path):
+    lesson = tiny.source('\n# %% tags=["raises-exception"]\n1 / 0\n\n# %% name="after"\nprint("on")\n')
+    course = tiny.course(tmp_path, lesson)
+    assert built(course) == []
+    cells = {cell.id: cell for cell in build.load(course.notebooks / "07_tiny.ipynb").cells}
+    assert cells["after"].outputs[0].text == "on\n"
+
+
+# Stale, edited, missing, orphaned --------------------------------------------------------------------------
+
+
+def test_building_again_changes_no_byte(good):
+    path = good.notebooks / "07_tiny.ipynb"
+    before = path.read_bytes()
+    assert built(good, force=True) == []
+    assert path.read_bytes() == before
+
+
+def test_what_has_not_changed_is_not_executed(good):
+    (one,) = build.build(good, [])
+    assert one.seconds is None
+
+
+def test_a_changed_text_is_stale_and_executes_nothing(spoilable):
+    source = spoilable.lessons / "07_tiny.py"
+    source.write_text(
+        source.read_text(encoding="utf-8").replace("Counting works", "Counting helps"), encoding="utf-8"
+    )
+    only(build.check(spoilable), "stale", "its text changed")
+    (one,) = build.build(spoilable, [])
+    assert (one.seconds, one.faults) == (None, [])
+    assert build.check(spoilable) == []
+
+
+def test_changed_code_is_stale(spoilable):
+    edit(spoilable.lessons / "07_tiny.py", "n = 3", "n = 4")
+    only(build.check(spoilable), "stale", "code changed")
+
+
+def test_a_changed_exercise_module_is_stale(spoilable):
+    module = spoilable.lessons / "exercises" / "tiny.py"
+    module.write_text(module.read_text(encoding="utf-8") + "\n# more\n", encoding="utf-8")
+    only(build.check(spoilable), "stale", "src/lessons/exercises/tiny.py changed")
+
+
+def test_changed_data_are_stale(spoilable):
+    (spoilable.root / "data").mkdir()
+    (spoilable.root / "data" / "births.csv").write_text("1\n", encoding="utf-8")
+    only(build.check(spoilable), "stale", "data changed")
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("You can count", "You could count"),
+        ("5.824", "5.834"),
+        ('"execution_count": 2', '"execution_count": 9'),
+    ],
+    ids=["text", "output", "count"],
+)
+def test_a_notebook_edited_by_hand(spoilable, old, new):
+    edit(spoilable.notebooks / "07_tiny.ipynb", old, new)
+    only(build.check(spoilable), "edited by hand")
+
+
+def test_a_missing_notebook(spoilable):
+    (spoilable.notebooks / "07_tiny.ipynb").unlink()
+    only(build.check(spoilable), "missing")
+
+
+def test_a_broken_notebook(spoilable):
+    (spoilable.notebooks / "07_tiny.ipynb").write_text('{"cells": [', encoding="utf-8")
+    only(build.check(spoilable), "is not a notebook")
+
+
+def test_a_notebook_without_a_source(spoilable):
+    (spoilable.notebooks / "08_gone.ipynb").write_text("{}", encoding="utf-8")
+    only(build.check(spoilable), "08_gone.ipynb has no source")
+
+
+# Prose against outputs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("**5.82**", "**5.92**", ["the number 5.92", "says 5.824"]),
+        ("70,000<", "80,000<", ["the number 80,000", "says 69812"]),
+        ("Counting works", "Counting takes 1.5 minutes", ["the number 1.5", "has no mark"]),
+        ("[linear, rmse]", "[lasso, rmse]", ["no table of scores has [lasso, rmse]"]),
+        ("=scores[linear, rmse]", "=gone[linear, rmse]", ["no code cell is named 'gone'"]),
+    ],
+    ids=["wrong", "wrong, rounded", "unmarked", "no such row", "no such cell"],
+)
+def test_a_number_in_prose(spoilable, old, new, words):
+    edit(spoilable.lessons / "07_tiny.py", old, new)
+    faults = built(spoilable)
+    only(faults[:-1], *words)  # the last line says where the draft is
+    assert build.check(spoilable)
+
+
+def test_a_figure_that_no_words_describe(spoilable):
+    source = spoilable.lessons / "07_tiny.py"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(
+        text.replace("*Figure: a line that rises from one to three.*", "A line."), encoding="utf-8"
+    )
+    only(built(spoilable)[:-1], "(figure) shows a figure without alt text")
+
+
+# Outputs against a new execution ---------------------------------------------------------------------------
+
+
+def test_nbval_sees_a_changed_output(good, tmp_path):
+    stored = (good.notebooks / "07_tiny.ipynb").read_text(encoding="utf-8")
+    (tmp_path / "same.ipynb").write_text(stored, encoding="utf-8")
+    (tmp_path / "changed.ipynb").write_text(stored.replace("rmse 5.824", "rmse 5.825"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:cacheprovider", "--rootdir", ".", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    failed = re.findall(r"^FAILED (\w+)\.ipynb", done.stdout, flags=re.MULTILINE)
+    assert (done.returncode, failed) == (1, ["changed"]), done.stdout
+
+
+def test_a_wrong_solution_is_seen(tmp_path):
+    """The run with the exercises filled in fails when a check does."""
+    lesson = build.read_lesson(tiny.course(tmp_path, tiny.source()).lessons / "07_tiny.py")
+    notebook = build.generate(lesson, solved=True)
+    assert "return 2 * x" in "".join(cell.source for cell in notebook.cells)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code[-3].source = "assert double(2) == n + 3, n"
+    outcome = Runner().run(notebook, parameters=lesson.ci, strict=True)
+    assert "AssertionError: 2" in outcome.faults[0], "the parameters of the small run must arrive"
+
+
+# Ctrl-C ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process alone")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
+def test_ending_a_build_leaves_nothing(tmp_path, end):
+    sleeps = "\n# %%\nimport pathlib\nimport time\n\npathlib.Path({!r}).touch()\ntime.sleep(120)\n"
+    started = tmp_path / "started"
+    course = tiny.course(tmp_path / "a course", tiny.source(sleeps.format(str(started))))
+    old = course.notebooks / "07_tiny.ipynb"
+    old.write_text("as it was", encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, BUILD, "--root", str(course.root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not started.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert started.exists()
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 2, "the process that executes, and its kernel"
+    os.kill(process.pid, end)
+    _, errors = process.communicate(timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+    assert [path.name for path in course.notebooks.iterdir()] == ["07_tiny.ipynb"]
+    assert old.read_text(encoding="utf-8") == "as it was"
+    if end == signal.SIGINT:
+        assert process.returncode == 130
+        assert "stopped: no notebook is half written, no kernel is left" in errors
+        assert "Traceback" not in errors
