@@ -193,8 +193,7 @@ def install(uv: list, root: Path, own: str) -> None:
         pip = [own, "-m", "pip", "install", "--no-compile", "--no-cache-dir", "--progress-bar", "off"]
         run([*pip, *what], root)
         return
-    # pip too, for `%pip install` in a notebook.
-    command = [*uv, "pip", "install", "--exact", "--python", own, *what, "pip"]
+    command = [*uv, "pip", "install", "--exact", "--python", own, *what]
     try:
         run(command, root)
     except NoNetwork:
