@@ -352,3 +352,12 @@ def test_the_module_is_cheap_to_import():
     code = "import sys, walkforward.exercise; print({'pandas', 'numpy', 'IPython'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_a_wrong_call_shows_one_line_in_a_notebook(module, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.run_cell("from walkforward import exercise\nexercise.check(champoin=3)")
+    said = capsys.readouterr()
+    assert said.out + said.err == "ExerciseError: no exercise is called 'champoin'; there is champion\n"

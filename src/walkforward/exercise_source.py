@@ -20,6 +20,9 @@ FOLDER = ROOT / "src" / "lessons" / "exercises"
 class ExerciseError(ValueError):
     """An exercise is asked for, or written, in a way that can't work."""
 
+    def _render_traceback_(self) -> list[str]:  # IPython: the message is all a student needs
+        return [f"{type(self).__name__}: {self}"]
+
 
 class NotAttempted(RuntimeError):
     """Raised by a `TODO` that is computed with."""

@@ -43,6 +43,7 @@ def read() -> tuple[list[dict[str, str]], list[int]]:
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = json.loads(line)
+            datetime.fromisoformat(entry["time"])
             records.append({key: str(entry[key]) for key in ("exercise", "lesson", "status", "time")})
         except (ValueError, KeyError, TypeError):
             bad.append(number)
