@@ -17,14 +17,16 @@ import time
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from authoring.build import COMPUTES  # noqa: E402
-from authoring.execute import environment  # noqa: E402
+from authoring.execute import environment, left_running  # noqa: E402
 
 LESSONS, SOLVED, UNIT = "lint, stale notebooks", "lessons solved, papermill", "unit tests"
 NOTEBOOKS, EXERCISES, DATA = "notebooks twice, nbval", "exercises, workspace", "data"
@@ -53,6 +55,17 @@ def part_of(nodeid: str) -> str:
     return UNIT
 
 
+def group_of(nodeid: str) -> str:
+    """Return what a test must share a worker with: the cells of a notebook, the tests of a file.
+
+    A notebook and its second copy (`-again`) share a folder and run one after the other.
+    """
+    file, _, test = nodeid.partition("::")
+    if file.endswith(".ipynb"):
+        return Path(file).stem.removesuffix("-again")
+    return nodeid if test.startswith("test_solved") else file
+
+
 class Parts:
     """Adds up the tests' seconds by part, and turns an empty part or a used network into an error."""
 
@@ -62,6 +75,17 @@ class Parts:
         self.seconds: Counter[str] = Counter()
         self.outcomes: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
         self.started = time.perf_counter()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        from xdist.scheduler import LoadScopeScheduling
+
+        class ByGroup(LoadScopeScheduling):
+            # xdist's own `loadgroup` does not see its marks under pytest 9.2.
+            def _split_scope(self, nodeid: str) -> str:
+                return group_of(nodeid)
+
+        return ByGroup(config, log)
 
     def pytest_report_header(self) -> str:
         return self.compared
@@ -77,6 +101,10 @@ class Parts:
         log = Path(os.environ["WALKFORWARD_OFFLINE_LOG"])
         if log.exists():
             faults.append("a test or a lesson reached for the network: " + log.read_text(encoding="utf-8"))
+        spared = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+        left = left_running(str(log), spared)
+        if left:
+            faults.append("a test or a lesson left a process running: " + "; ".join(left))
         if not self.narrowed:
             faults += [f"no test of the part «{part}» ran" for part in PARTS if not self.outcomes[part]]
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -123,7 +151,7 @@ def inner(folder: str, arguments: list[str]) -> int:
     """Run pytest, in the environment that `main` has prepared."""
     option, compared = how_to_compare()
     named = [argument for argument in arguments if not argument.startswith("-") and Path(argument).exists()]
-    where = named or [str(ROOT / "tests"), folder]
+    where = named or [folder, str(ROOT / "tests")]
     options = [
         "-c",
         str(ROOT / "pyproject.toml"),
@@ -133,9 +161,9 @@ def inner(folder: str, arguments: list[str]) -> int:
         "-n",
         "2",
         "--dist",
-        "loadgroup",
+        "loadscope",
     ]
-    options += [option, "--nbval-kernel-name", "python3", "-p", "no:cacheprovider"]
+    options += ["--no-loadscope-reorder", option, "--nbval-kernel-name", "python3", "-p", "no:cacheprovider"]
     rest = [argument for argument in arguments if argument not in named]
     return int(pytest.main([*options, *rest, *where], plugins=[Parts(bool(arguments), compared)]))
 

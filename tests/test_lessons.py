@@ -49,9 +49,7 @@ def test_the_python_code_satisfies_ruff(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=pytest.mark.xdist_group(f"solved-{p.stem}"), id=p.stem) for p in SOURCES]
-)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_solved(path):
     """Papermill with the small parameters, every exercise filled with its solution, checks strict."""
     lesson = build.read_lesson(path)

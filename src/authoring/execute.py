@@ -121,7 +121,7 @@ class Runner:
                     + ", ".join(wanted)
                     + "; take the data from data/ or serve it on 127.0.0.1"
                 )
-            left = _left_running(str(log))
+            left = left_running(str(log))
             if left:
                 faults.append("leaves a process running: " + "; ".join(left) + "; stop it in the lesson")
             return Outcome(executed, result["seconds"], faults)
@@ -158,14 +158,20 @@ class Runner:
             return process
 
 
-def _left_running(mark: str, patience: float = 6.0) -> list[str]:
-    """Return the command lines of processes that still carry the mark of this execution."""
+def left_running(mark: str, spared: set[int] | None = None, patience: float = 6.0) -> list[str]:
+    """End the processes that carry the mark of an execution and return their command lines.
+
+    The mark is the value of WALKFORWARD_OFFLINE_LOG, which every process inherits; `spared` are ids to leave
+    alone; `patience` is how many seconds a server has to stop by itself.
+    """
     import psutil
 
     deadline = time.monotonic() + patience
     while True:
         left = []
         for process in psutil.process_iter():
+            if process.pid in (spared or ()):
+                continue
             try:
                 if process.environ().get("WALKFORWARD_OFFLINE_LOG") == mark:
                     left.append(process)
