@@ -289,6 +289,12 @@ def test_a_failed_install_is_one_line_with_its_cause(tmp_path, line, kind, words
     assert "\n" not in str(fault)
 
 
+def test_a_failed_command_raises_with_its_last_words(tmp_path):
+    code = "import sys; print('+ numpy'); print('Resolved'); sys.exit('no such thing')"
+    with pytest.raises(environment.Fault, match="^the install failed: Resolved no such thing$"):
+        environment.run([sys.executable, "-u", "-c", code], tmp_path)
+
+
 def test_without_a_network_uv_goes_on_from_its_cache(tmp_path, monkeypatch, capsys):
     commands = []
 
