@@ -107,6 +107,9 @@ def _jupyter(work: Path, tracking_uri: str, token: str) -> Server:
     local = {
         name: ",".join(filter(None, [env.get(name), HOST, "localhost"])) for name in ("NO_PROXY", "no_proxy")
     }
+    # The course's settings (no question about news, long lines of code wrapped); a student's own come first.
+    ours = Path(__file__).with_name("jupyter")
+    env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [env.get("JUPYTER_CONFIG_PATH"), str(ours)]))
     return Server(
         name="JupyterLab",
         log=work / "mlflow" / "jupyterlab.log",

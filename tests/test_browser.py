@@ -1,0 +1,142 @@
+"""What a student sees: JupyterLab in headless Chromium, lesson 01 run as a whole, an exercise answered."""
+
+import inspect
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from test_cli import Lab
+
+from walkforward import exercise
+from walkforward.exercise_source import find, load, solution_source
+
+LESSON, EXERCISE = "01_pipelines_and_baselines", "keep_plausible"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --disable-dev-shm-usage"
+).split()
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install it to see what a student sees"),
+]
+
+
+@pytest.fixture
+def lab(tmp_path_factory):
+    running = Lab(tmp_path_factory.mktemp("a student's lab") / "work")
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def page():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no Playwright here: pip install playwright"
+    )
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def wait_until_idle(page) -> None:
+    """Wait until the kernel is idle and no cell waits to be run."""
+    page.wait_for_function(
+        """() => document.querySelector('#jp-main-statusbar').textContent.includes('| Idle')
+              && ![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"""
+    )
+
+
+def choose(page, menu: str, item: str) -> None:
+    page.get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def prompts(page) -> set[str]:
+    return set(page.locator(".jp-CodeCell .jp-InputPrompt").all_text_contents())
+
+
+def answer(page, source: str) -> str:
+    """Type an answer into the exercise's cell, run it and the check below; return what the page then says."""
+    cells = page.locator(".jp-CodeCell")
+    stub = cells.filter(has=page.locator(".cm-content", has_text=f"def {EXERCISE}")).first
+    check = cells.filter(has=page.locator(".cm-content", has_text=f"exercise.check({EXERCISE})")).first
+    before = check.locator(".jp-InputPrompt").text_content()
+    stub.locator(".cm-content").click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Shift+Enter")
+    check.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(
+        "([cell, before]) => !['[*]:', before].includes(cell.querySelector('.jp-InputPrompt').textContent)",
+        arg=[check.element_handle(), before],
+    )
+    wait_until_idle(page)
+    feedback = check.locator(".jp-OutputArea-output").first
+    feedback.scroll_into_view_if_needed()
+    shoot(page, re.sub(r"\W.*", "", feedback.inner_text().split(": ")[-1]))
+    return feedback.inner_text()
+
+
+def shoot(page, name: str) -> None:
+    """Keep a picture of the page where WALKFORWARD_SHOTS says, for a look at it."""
+    if folder := os.environ.get("WALKFORWARD_SHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_a_student_runs_lesson_01_and_answers_an_exercise_wrong_and_then_right(lab, page):
+    asked_outside = []
+    page.on("request", lambda request: asked_outside.append(request.url) if is_outside(request.url) else None)
+
+    page.goto(lab.jupyter)
+    page.get_by_role("main").get_by_text("00_start_here.ipynb").first.wait_for()
+    shoot(page, "start")
+
+    page.goto(lab.jupyter.replace("00_start_here", LESSON))
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").first.wait_for()
+    wait_until_idle(page)
+    choose(page, "Edit", "Clear Outputs of All Cells")  # what is seen below was made here
+    assert prompts(page) == {"[ ]:"}
+    choose(page, "Run", "Run All Cells")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+        ".every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))",
+        timeout=180_000,
+    )
+    wait_until_idle(page)
+    shoot(page, "run")
+    assert page.locator(".Toastify__toast").count() == 0  # no question about news in front of the lesson
+
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
+    assert page.get_by_text("not attempted yet").count() >= 1  # unfilled stubs are no error
+    assert page.get_by_text("checks passed").count() == 0
+
+    path = find(EXERCISE)
+    wrong, caught_by = getattr(load(path), EXERCISE).exercise.wrong[0]
+    given = re.sub(r"\A(@.*\n)+", "", inspect.getsource(wrong)).replace(wrong.__name__, EXERCISE)
+    said = answer(page, given)
+    assert said.startswith(f"✗ {EXERCISE}: ")
+    assert "✗ " + caught_by.__name__.replace("_", " ") in said
+    assert "Hint" in said
+
+    said = answer(page, solution_source(path, EXERCISE))
+    count = len(getattr(load(path), EXERCISE).exercise.checks)
+    assert said.startswith(f"✓ {EXERCISE}: {count} of {count} checks passed")
+    assert "✗" not in said
+    assert exercise.check(getattr(load(path), EXERCISE)).passed  # and the page says what the check says
+
+    assert not asked_outside  # the course works offline
+
+
+def is_outside(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
