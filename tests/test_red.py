@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
+import run
 import tiny
 
 from authoring import build
 from authoring.execute import Runner
 
+RUN = str(Path(run.__file__).resolve())
 BUILD = str(Path(build.__file__).resolve())
 
 
@@ -302,6 +305,61 @@ def test_a_wrong_solution_is_seen(tmp_path):
     code[-3].source = "assert double(2) == n + 3, n"
     outcome = Runner().run(notebook, parameters=lesson.ci, strict=True)
     assert "AssertionError: 2" in outcome.faults[0], "the parameters of the small run must arrive"
+
+
+# The whole run --------------------------------------------------------------------------------------------
+
+
+SWALLOWED = """
+import socket
+
+
+def test_it():
+    try:
+        socket.create_connection(("example.com", 80))
+    except OSError:
+        pass
+"""
+
+
+def test_the_whole_run_is_red_when_a_test_reached_for_the_network(tmp_path):
+    test = tmp_path / "test_swallowed.py"
+    test.write_text(SWALLOWED, encoding="utf-8")
+    command = [sys.executable, RUN, str(test), "-n", "0"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1
+    assert "reached for the network: example.com:80" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 passed, 1 error in")
+
+
+def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch):
+    monkeypatch.setenv("WALKFORWARD_OFFLINE_LOG", str(tmp_path / "network.log"))
+
+    class Session:
+        exitstatus = 0
+        stats: ClassVar[dict] = {}
+
+        class config:
+            class pluginmanager:
+                @staticmethod
+                def get_plugin(name):
+                    return Session
+
+    run.Parts(narrowed=False, compared="").pytest_sessionfinish(Session)
+    assert Session.exitstatus == 1
+    said = [report.longrepr for report in Session.stats["error"]]
+    assert f"no test of the part «{run.BROWSER}» ran" in said
+    assert len(said) == len(run.PARTS)
+
+
+def test_each_test_belongs_to_a_part_and_cells_stay_together():
+    assert run.part_of("../x y/03_tracking-again.ipynb::Cell 3") == run.NOTEBOOKS
+    assert run.part_of("tests/test_lessons.py::test_solved[03_tracking]") == run.SOLVED
+    assert run.part_of("tests/test_lessons.py::test_check[03_tracking]") == run.LESSONS
+    assert run.part_of("tests/test_servers.py::test_x") == run.UNIT
+    cells = ["a/03_tracking.ipynb::Cell 1", "a/03_tracking-again.ipynb::Cell 9"]
+    assert len({run.group_of(cell) for cell in cells}) == 1
+    assert run.group_of("a/01_x.ipynb::Cell 1") != run.group_of(cells[0])
 
 
 # Ctrl-C ----------------------------------------------------------------------------------------------------
