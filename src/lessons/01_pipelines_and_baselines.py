@@ -38,7 +38,8 @@
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
-first_month, last_month = "2019-07", "2019-10"
+first_month = "2019-07"
+last_month = "2019-10"
 test_from = "2019-10-01"  # trips that start on or after this day are the test set
 history_from = "2018-01"  # how far the learning curve may reach back
 learning_sizes = [1_000, 3_000, 10_000, 30_000, 100_000]
