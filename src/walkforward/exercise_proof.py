@@ -13,20 +13,27 @@ from walkforward.exercise import TODO, Exercise, ExerciseError, load, solution_s
 def prove(path: Path | str, only: str | None = None) -> list[str]:
     """Return the problems of every exercise in a module (or of `only` one); empty means proved.
 
-    Proved means: the solution as students see it passes; the blank stub is "not attempted"; `None` fails;
-    each wrong answer is refused first by the check it names, with a message and without that check crashing;
-    each check refuses at least one wrong answer; the solution still passes afterwards. Records no progress.
+    Proved means: the blank stub is "not attempted"; `None` fails; each wrong answer is refused first by the
+    check it names, with a message and without that check crashing; each check refuses at least one wrong
+    answer; and after all that the solution, as students see it, passes. Records no progress.
     """
+    return list(problems(path, only))
+
+
+def problems(path: Path | str, only: str | None = None) -> Iterator[str]:
+    """Give the problems that `prove` returns, one by one as they are found."""
     path = Path(path)
     try:
         module = load(path)
     except Exception as error:
-        return [f"{path.name} can't be loaded: {type(error).__name__}: {error}"]
+        yield f"{path.name} can't be loaded: {type(error).__name__}: {error}"
+        return
     found = [f.exercise for f in vars(module).values() if isinstance(getattr(f, "exercise", None), Exercise)]
-    if not found or (only and only not in [exercise.name for exercise in found]):
-        return [f"{path.name} holds no exercise {only or ''}".rstrip()]
     chosen = [exercise for exercise in found if only in (None, exercise.name)]
-    return [f"{exercise.name}: {problem}" for exercise in chosen for problem in _problems(exercise, module)]
+    if not chosen:
+        yield f"{path.name} holds no exercise {only or ''}".rstrip()
+    for exercise in chosen:
+        yield from (f"{exercise.name}: {problem}" for problem in _problems(exercise, module))
 
 
 def _problems(exercise: Exercise, module: ModuleType) -> Iterator[str]:
@@ -74,11 +81,10 @@ def _answers(
             raise ExerciseError(f"context() gives no {', '.join(missing)}")
         return function(**{name: given[name] for name in wanted})
 
-    yield "the solution", lambda: run(solution_source), "passed", None
     yield "the blank stub", lambda: run(stub_source), "not attempted", None
     yield "None", lambda: None if exercise.value else lambda *args, **kwargs: None, "failed", None
     for wrong, check in exercise.wrong:
         make = (lambda wrong=wrong: value(wrong)) if exercise.value else (lambda wrong=wrong: wrong)
         yield f"wrong answer {wrong.__name__}", make, "failed", check.__name__
-    # Again, because a wrong answer may have spoilt data that the checks share instead of handing out afresh.
-    yield "the solution after the wrong answers", lambda: run(solution_source), "passed", None
+    # Last, because by then a wrong answer has spoilt any data that checks share instead of making it afresh.
+    yield "the solution (tried last)", lambda: run(solution_source), "passed", None
