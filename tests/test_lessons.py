@@ -20,18 +20,13 @@ def test_there_are_lessons():
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_check(path):
-    """Stale, edited by hand, a number that its output contradicts, an old call, a missing part."""
+    """Stale, edited by hand, a number that its output contradicts, an old call, a missing part, ruff."""
     faults = build.check_one(COURSE, path)
     assert not faults, "\n".join(faults)
 
 
 def test_no_notebook_without_a_source():
     assert build.orphans(COURSE) == []
-
-
-def test_code_cells_satisfy_ruff():
-    faults = lint.ruff(COURSE, SOURCES)
-    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize(

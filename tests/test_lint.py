@@ -318,8 +318,9 @@ def test_a_random_table_id_and_a_widget():
 
 
 def test_ruff_judges_the_cells_as_a_student_gets_them(tmp_path):
-    course = tiny.course(tmp_path, tiny.source("\n# %%\nimport os\nx=1\nundefined_name\n"))
-    found = "\n".join(lint.ruff(course, course.sources()))
+    text = tiny.source("\n# %%\nimport os\nx=1\nundefined_name\n")
+    lesson = lesson_of(tmp_path, text)
+    found = "\n".join(lint.ruff_faults(build.Course(tmp_path), build.generate(lesson)))
     assert "F401" in found
     assert "F821" in found
     assert "format" in found

@@ -490,8 +490,6 @@ def build(
 
 def check(course: Course, chosen: list[str] | tuple[str, ...] = ()) -> list[str]:
     """Return a line for each fault of the stored notebooks and their sources; nothing is executed."""
-    from authoring import lint
-
     faults: list[str] = []
     sources = course.sources(chosen)
     for path in sources:
@@ -500,7 +498,6 @@ def check(course: Course, chosen: list[str] | tuple[str, ...] = ()) -> list[str]
         faults += orphans(course)
         if not sources:
             faults.append(f"there is no lesson in {course.lessons}")
-        faults += lint.ruff(course, sources)
     return faults
 
 

@@ -41,7 +41,8 @@ VOLATILE = {
 
 def faults(course: Course, lesson: Lesson, notebook: Any, numbers: bool = True) -> list[str]:
     """Return the faults of a lesson and of its notebook as executed; `numbers` compares the prose as well."""
-    found = source_faults(lesson) + link_faults(course, notebook) + output_faults(notebook)
+    found = source_faults(lesson) + ruff_faults(course, notebook)
+    found += link_faults(course, notebook) + output_faults(notebook)
     if numbers:
         found += figure_faults(notebook) + marks.faults(notebook)
     return [f"{lesson.stem}: {fault}" for fault in found]
@@ -218,21 +219,14 @@ def figure_faults(notebook: Any) -> list[str]:
 # Ruff ------------------------------------------------------------------------------------------------------
 
 
-def ruff(course: Course, paths: list[Path]) -> list[str]:
+def ruff_faults(course: Course, notebook: Any) -> list[str]:
     """Return what ruff says about the code cells as a student gets them, and about their format."""
-    from authoring.build import LessonError, generate, read_lesson
+    bare = nbformat.from_dict(notebook)
+    for cell in bare.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    text = nbformat.writes(bare, version=4)
 
-    found = []
-    for path in paths:
-        try:
-            notebook = generate(read_lesson(path))
-        except LessonError:
-            continue  # reported by the check of the lesson itself
-        found += [f"{path.stem}: {fault}" for fault in _ruff(course, nbformat.writes(notebook, version=4))]
-    return found
-
-
-def _ruff(course: Course, text: str) -> list[str]:
     def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
         name = str(course.lessons / "lesson.ipynb")  # where it would lie decides which settings hold
         command = [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", name, "-"]
