@@ -1,5 +1,6 @@
 """The command: its help fits a screen, wrong calls end in one line, the lab leaves nothing behind."""
 
+import contextlib
 import json
 import os
 import re
@@ -46,6 +47,7 @@ def test_help_names_every_command_and_is_shown_without_any(call):
     for command in ("lab", "doctor", "run", "progress", "reset"):
         assert re.search(rf"^  {command}\s+[A-Z]", call().output, re.MULTILINE)
     assert call().exit_code == 0
+    assert re.search(r"^    walkforward lab +start the course$", call().output, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -149,20 +151,24 @@ class Lab:
         self.process.wait()
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("a student's work") / "work"
-
-
 @pytest.fixture
-def running_lab(work):
-    running = Lab(work)
-    yield running
-    running.end()
+def labs(tmp_path_factory):
+    """Starts labs in one work folder, one after the other."""
+    with contextlib.ExitStack() as stack:
+        work = tmp_path_factory.mktemp("a student's work") / "work"
+
+        def start() -> Lab:
+            running = Lab(work)
+            stack.callback(running.end)
+            return running
+
+        yield start
 
 
 @POSIX
-def test_ctrl_c_stops_the_lab_and_a_second_call_finds_it(running_lab, work):
+def test_the_lab_is_stopped_by_ctrl_c_and_by_kill_and_keeps_the_runs(labs):
+    running_lab = labs()
+    work = running_lab.work
     token = re.search(r"token=(\w+)$", running_lab.jupyter)[1]
     with urllib.request.urlopen(
         running_lab.jupyter.replace("/lab/tree/", "/api/contents/"), timeout=10
@@ -190,12 +196,11 @@ def test_ctrl_c_stops_the_lab_and_a_second_call_finds_it(running_lab, work):
     assert not is_open(running_lab.mlflow)
     assert not (work / ".lab.json").exists()
 
-
-@POSIX
-def test_a_killed_lab_keeps_the_runs_and_leaves_no_process_and_a_note_that_is_stale(running_lab, work):
+    # The next morning: the runs are there. This one ends without a chance to clean up.
+    running_lab = labs()
     runs = running_lab.post("runs/search", experiment_ids=["0"])["runs"]
     assert [run["info"]["run_name"] for run in runs] == ["yesterday"]
-    # A kernel runs as well: JupyterLab gives it a session of its own.
+    # A kernel runs as well; JupyterLab gives it a session of its own.
     address = urlsplit(running_lab.jupyter)
     request = urllib.request.Request(
         f"http://{address.netloc}/api/kernels?{address.query}", b'{"name": "python3"}', method="POST"

@@ -35,18 +35,21 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-@click.group(cls=OneLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+HELP = """Walk-Forward: a course on forecasts that meet the future.
+
+\b
+Examples:
+  walkforward lab                             start the course
+  walkforward run 01                          run lesson 01, write a report
+  walkforward run 01 -p first_month 2019-01   ... with a parameter of your own
+  walkforward reset 01 --keep-answers         a fresh copy, your answers in it
+"""
+
+
+@click.group(cls=OneLine, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="walkforward")
 def main() -> None:
-    r"""Walk-Forward: a course on forecasts that meet the future.
-
-    \b
-    Examples:
-      walkforward lab                              start the course
-      walkforward run 01                           run lesson 01, write a report
-      walkforward run 03 -p months 2018-06         ... with a parameter of your own
-      walkforward reset 01 --keep-answers          a fresh copy, your answers in it
-    """
+    """Read the command line; the subcommands do the work."""
 
 
 @main.command()

@@ -272,7 +272,8 @@ def tracking(
     store = backend_store_uri or f"sqlite:///{database.as_posix()}"
     if not backend_store_uri and not database.exists():
         with _writing(database), contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(_empty_store(), database)
+            part = Path(shutil.copyfile(_empty_store(), folder / "mlflow.db.part"))
+            part.replace(database)  # whole or not at all
     artifacts = artifacts_destination or (folder / "artifacts").as_uri()
     # Only what is said here decides: an MLFLOW_… variable of the user's shell would set an option unseen.
     server_env = base_environment(drop="MLFLOW_") | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
