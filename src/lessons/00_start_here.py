@@ -43,11 +43,11 @@
 # $$\mathrm{RMSE} = \sqrt{\frac{1}{n}\sum_{i=1}^{n} (y_i - \hat{y}_i)^2}$$
 #
 # where $y$ is what happened and $\hat{y}$ what you predicted. It has the unit of the target, and large errors weigh most.
+#
+# Every lesson has one cell of parameters. Change them, run the lesson again, and see which of its statements survive.
 
 # %% tags=["parameters"]
-trips_path = (
-    None  # taxi files of your own, one a month, such as "taxi/{month}.parquet"; None takes the course's trips
-)
+trips_path = None  # files of your own, one a month: "taxi/{month}.parquet"
 train_from = "2019-07"  # the model learns from these months
 train_to = "2019-12"
 live_from = "2020-01"  # and is in production in these
@@ -72,9 +72,7 @@ from walkforward.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()
-one_thread = threadpool_limits(
-    limits=1, user_api="openmp"
-)  # fits as small as these lose time when they share threads
+threads = threadpool_limits(limits=1, user_api="openmp")  # small fits lose time on more
 
 # %% exercise="rmse"
 

@@ -72,9 +72,7 @@ from walkforward.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()
-one_thread = threadpool_limits(
-    limits=1, user_api="openmp"
-)  # fits as small as these lose time when they share threads
+threads = threadpool_limits(limits=1, user_api="openmp")  # small fits lose time on more
 
 # %% [markdown]
 # ## The question
@@ -364,7 +362,8 @@ pd.DataFrame(rows, index=["columns", "RMSE (minutes)"]).T.astype({"columns": int
 # Holidays empty the streets. The calendar is a second table, a row a day. Join it the way a first draft does:
 
 # %% name="inner_join"
-calendar = pd.DataFrame(sorted(holidays.US(years=range(2018, 2021)).items()), columns=["day", "holiday"])
+years = clean["pickup_datetime"].dt.year.unique()
+calendar = pd.DataFrame(sorted(holidays.US(years=years).items()), columns=["day", "holiday"])
 calendar["day"] = pd.to_datetime(calendar["day"])
 dated = clean.assign(day=clean["pickup_datetime"].dt.normalize())
 print(f"{len(dated):,} trips before the join, {len(dated.merge(calendar, on='day')):,} after")

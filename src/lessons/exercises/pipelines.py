@@ -22,7 +22,7 @@ def _durations() -> pd.DataFrame:
 
 @right
 def keep_plausible(trips, low=1.0, high=60.0):
-    """Return the trips that last from `low` to `high` minutes, both ends included. Leave `trips` as it is."""
+    """Return the trips that last from `low` to `high` minutes, both included. Leave `trips` as it is."""
     return trips[trips["duration"].between(low, high)]
 
 
@@ -115,7 +115,8 @@ def _passengers() -> pd.DataFrame:
 
 @right
 def passengers_or_missing(trips):
-    """Return a copy of `trips` in which a `passenger_count` of zero is missing (NaN). Change nothing else."""
+    """Return a copy of `trips` in which a `passenger_count` of zero is missing (NaN).
+    Change nothing else."""
     return trips.assign(passenger_count=trips["passenger_count"].replace(0, np.nan))
 
 
@@ -205,8 +206,9 @@ def _calendar() -> pd.DataFrame:
 
 @right
 def add_holiday(trips, calendar):
-    """Return `trips` with the column `holiday` of `calendar`, joined on `day`: every trip once, in the same order,
-    NaN where the day is none. Let the join raise an error when `calendar` lists a day twice."""
+    """Return `trips` with the column `holiday` of `calendar`, joined on `day`: every trip once,
+    in the same order, NaN where the day is none. Let the join raise an error when `calendar`
+    lists a day twice."""
     return trips.merge(calendar, on="day", how="left", validate="many_to_one")
 
 
@@ -285,7 +287,8 @@ def _pickups() -> pd.DataFrame:
 
 @right
 def split_at(trips, cutoff):
-    """Return `(train, test)`: the trips picked up before `cutoff` (a date as text), and those from `cutoff` on."""
+    """Return `(train, test)`: the trips picked up before `cutoff` (a date as text), and
+    those from `cutoff` on."""
     before = trips["pickup_datetime"] < pd.Timestamp(cutoff)
     return trips[before], trips[~before]
 
@@ -387,8 +390,9 @@ def context() -> dict:
 
 @right(value=True)
 def champion(train):
-    """Fit a pipeline of your own on `train` and bind it to `champion`. It must take the columns `trip_distance`, `passenger_count`,
-    `pickup_location_id`, `dropoff_location_id`, `hour` and `weekday`, fill what is missing, and cope with a zone that it has never seen.
+    """Fit a pipeline of your own on `train` and bind it to `champion`. It takes the columns
+    `trip_distance`, `passenger_count`, `pickup_location_id`, `dropoff_location_id`, `hour`
+    and `weekday`, fills what is missing, and copes with a zone that it has never seen.
     Any regressor will do."""
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     zones = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=30, sparse_output=False)

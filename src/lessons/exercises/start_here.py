@@ -102,10 +102,13 @@ _STAGES = {
 
 @right(value=True)
 def stage_of():
-    """Bind `stage_of` to a dictionary from chore to stage. The stages are "data preparation", "exploratory analysis", "feature engineering",
-    "training", "validation", "deployment" and "monitoring". The chores:
-    "drop rides of 24 hours", "plot the durations by hour", "turn the pickup time into a weekday", "choose the depth of the trees",
-    "compare with the mean on unseen trips", "let 5 % of the riders see the new model", "compare predictions with the arrivals of yesterday"."""
+    """Bind `stage_of` to a dictionary from chore to stage. The chores:
+    "drop rides of 24 hours", "plot the durations by hour",
+    "turn the pickup time into a weekday", "choose the depth of the trees",
+    "compare with the mean on unseen trips", "let 5 % of the riders see the new model",
+    "compare predictions with the arrivals of yesterday".
+    The stages: "data preparation", "exploratory analysis", "feature engineering",
+    "training", "validation", "deployment", "monitoring"."""
     answer = {
         "drop rides of 24 hours": "data preparation",
         "plot the durations by hour": "exploratory analysis",
@@ -233,8 +236,8 @@ _NEEDS = ["collect", "store", "clean", "label", "baseline", "learn"]
 
 @right
 def next_need(needs, met):
-    """Return the lowest of `needs` (a list, lowest first) that is not in `met` (a set), or "ready" when all are met.
-    What is met above a gap does not count."""
+    """Return the lowest of `needs` (a list, lowest first) that is not in `met` (a set),
+    or "ready" when all are met. What is met above a gap does not count."""
     for need in needs:
         if need not in met:
             return need
