@@ -60,6 +60,8 @@ def environment(scratch: Path) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
         "COLUMNS": "100",
+        # Waiting threads sleep instead of spinning: with two lessons on two cores, up to four times faster.
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
 
 
