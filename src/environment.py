@@ -153,8 +153,15 @@ def build(root: Path, state: str, python: str) -> None:
     if state == "outdated":
         uv = find_uv([own, "-m", "uv"])
         if uv:
+            stamp = (venv / STAMP).read_bytes()
             (venv / STAMP).unlink()  # from here to the end it is half built
-            install(uv, root, own)
+            try:
+                install(uv, root, own)
+            except NoNetwork:
+                # uv fetches everything before it changes anything: what is there still works.
+                (venv / STAMP).write_bytes(stamp)
+                say("No network: the environment stays as it was; `make env` updates it when there is one")
+                return
             write_stamp(root)
             return
     free = shutil.disk_usage(root).free / 1e9

@@ -183,8 +183,15 @@ def test_a_current_environment_is_left_alone_and_any_other_is_built(checkout, mo
     assert "Rebuilding the environment (it is asked for)" in said
 
 
-@pytest.mark.parametrize("state", ["broken", "outdated"])
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, environment.NoNetwork])
+@pytest.mark.parametrize(
+    ("state", "interruption"),
+    [
+        ("broken", KeyboardInterrupt),
+        ("broken", environment.NoNetwork),
+        ("outdated", KeyboardInterrupt),
+        ("outdated", environment.Fault),
+    ],
+)
 def test_an_interrupted_build_is_half_built(checkout, monkeypatch, state, interruption):
     def stop(*_):
         raise interruption("stopped in the middle")
@@ -194,6 +201,20 @@ def test_an_interrupted_build_is_half_built(checkout, monkeypatch, state, interr
     with pytest.raises(interruption):
         environment.build(checkout, state, BASE)
     assert environment.look(checkout) == ("broken", "it was never finished")
+
+
+def test_an_update_without_a_network_leaves_the_environment_usable(checkout, monkeypatch, capsys):
+    def unreachable(*_):
+        raise environment.NoNetwork("no network")
+
+    monkeypatch.setattr(environment, "find_uv", lambda *_: ["uv"])
+    monkeypatch.setattr(environment, "install", unreachable)
+    another_lock(checkout)
+    before = environment.look(checkout)
+    assert before[0] == "outdated"
+    environment.build(checkout, "outdated", BASE)
+    assert environment.look(checkout) == before
+    assert "stays as it was" in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_in_a_line_and_code_130(monkeypatch, capsys):
