@@ -220,7 +220,11 @@ def find_uv(*others: list) -> list:
         if command[0]:
             with contextlib.suppress(OSError, subprocess.SubprocessError):
                 done = subprocess.run(
-                    [*command, "--version"], stdout=subprocess.PIPE, timeout=30, env=clean_env()
+                    [*command, "--version"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    timeout=30,
+                    env=clean_env(),
                 )
                 found = re.search(r"(\d+)\.(\d+)", done.stdout.decode())
                 if done.returncode == 0 and found and tuple(map(int, found.groups())) >= UV_OLDEST:
