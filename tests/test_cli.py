@@ -116,6 +116,7 @@ class Lab:
             "DATA": "data",
         }  # not those of whoever runs the tests
         self.home = {f"JUPYTER_{name}_DIR": str(work.parent / folder) for name, folder in own.items()}
+        self.home["WALKFORWARD_STATE"] = str(work.parent / "state")
         self.began = time.monotonic()
         self.process = self.call()
         self.output = ""
