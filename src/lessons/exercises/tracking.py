@@ -21,7 +21,7 @@ from xgboost import XGBRegressor
 from walkforward.exercise import checks, right, wrong
 
 # The checks of functions run in a store of their own, one for each process: nothing appears among the
-# student's runs. Its tables take a second or more to make, so an older one of this process is used again.
+# student's runs.
 _FOLDER = Path(tempfile.gettempdir()) / f"walkforward-tracking-exercise-{os.getpid()}"
 _STORE = f"sqlite:///{(_FOLDER / 'mlflow.db').as_posix()}"
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the making of tables on stderr
@@ -30,10 +30,15 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the mak
 @contextlib.contextmanager
 def _scratch_store() -> Iterator[str]:
     """Yield the id of a new experiment in the checks' own store, then point MLflow back to where it was."""
+    before = mlflow.get_tracking_uri()
     if not _FOLDER.exists():
         _FOLDER.mkdir()
         atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
-    before = mlflow.get_tracking_uri()
+        theirs = Path(before.removeprefix("sqlite:///"))
+        if before.startswith("sqlite:///") and theirs.exists():
+            shutil.copyfile(
+                theirs, _FOLDER / "mlflow.db"
+            )  # a copy has its tables; to make them takes seconds
     mlflow.set_tracking_uri(_STORE)
     try:
         yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=(_FOLDER / "files").as_uri())

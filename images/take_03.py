@@ -1,0 +1,161 @@
+"""Takes the screenshots of lesson 03 from the lesson's own runs, with headless Chromium.
+
+python images/take_03.py            executes the lesson in a temporary folder, then takes the pictures
+python images/take_03.py FOLDER     takes them from FOLDER/03_tracking_files, where the lesson has run already
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from walkforward import ROOT
+from walkforward.servers import tracking_server
+
+IMAGES = ROOT / "images"
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+FLAGS += " --disable-component-update --disable-sync --disable-dev-shm-usage"
+# The UI opens an assistant and asks what you work on at the first visit; these are the answers.
+SETTINGS = {
+    "mlflow.workflowType_v1": '"machine_learning"',
+    "mlflow.assistant.panelOpen_v1": "false",
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+}
+
+
+def run_lesson(folder: Path) -> None:
+    """Execute lesson 03 in `folder`."""
+    sys.path.insert(0, str(ROOT / "src"))
+    from nbclient import NotebookClient
+
+    from authoring.build import generate, read_lesson
+
+    notebook = generate(read_lesson(ROOT / "src" / "lessons" / "03_tracking.py"))
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+
+
+def newest(client: MlflowClient, title: str) -> str:
+    """Return the id of the latest experiment whose name begins with `title`."""
+    found = client.search_experiments(
+        filter_string=f"name LIKE '{title} · %'", order_by=["creation_time DESC"]
+    )
+    if not found:
+        raise SystemExit(f"the store has no experiment {title!r}: run the lesson in that folder first")
+    return found[0].experiment_id
+
+
+@contextmanager
+def browser(address: str) -> Iterator[Page]:
+    """Open Chromium with the UI's first-visit panels answered."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS.split())
+        context = chromium.new_context(viewport={"width": 1280, "height": 760})
+        answers = "".join(f"localStorage.setItem({k!r}, {v!r});" for k, v in SETTINGS.items())
+        context.add_init_script(answers)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(address)
+        yield page
+        chromium.close()
+
+
+def take(folder: Path) -> None:
+    """Write the three pictures from the store in `folder`/03_tracking_files."""
+    store = folder / "03_tracking_files" / "mlflow.db"
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "mlflow.db"
+        shutil.copyfile(store, copy)
+        with tracking_server(scratch, backend_store_uri=f"sqlite:///{copy.as_posix()}") as server:
+            client = MlflowClient(server.uri)
+            experiment = newest(client, "trip duration")
+            boosted = client.search_runs(
+                [experiment],
+                "tags.model = 'xgboost' and params.n_estimators = '100'",
+                order_by=["metrics.rmse ASC"],
+            )
+            with browser(server.uri) as page:
+                search(page, server.uri, experiment)
+                compare(page, server.uri, experiment, boosted)
+                parallel(page, server.uri, experiment, boosted)
+
+
+def search(page: Page, uri: str, experiment: str) -> None:
+    """The list of runs, filtered and sorted, with the columns that the lesson speaks of."""
+    state = {"searchFilter": "tags.model = 'xgboost'", "orderByKey": "metrics.`rmse`", "orderByAsc": "true"}
+    page.goto(f"{uri}/#/experiments/{experiment}/runs?{urlencode(state, quote_via=quote)}")
+    page.get_by_text("matching runs").wait_for()
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_placeholder("Search columns").wait_for()
+    shown = ["rmse", "rmse_train", "learning_rate", "max_depth"]
+    for column in ["Dataset", "Source", "Models", *shown]:  # the first three are shown by default
+        page.get_by_text(column, exact=True).last.click()
+    page.keyboard.press("Escape")
+    page.mouse.click(900, 680)  # beside the list, which closes it
+    page.get_by_role("columnheader", name="max_depth").first.wait_for()
+    page.wait_for_timeout(1000)
+    rows = page.get_by_text("depth 2, rate 0.05").bounding_box()
+    save(page, "03_search", 210, 96, 1256, rows["y"] + rows["height"] + 12)
+
+
+def compare(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
+    """The table of the compare page for the four best of `runs`."""
+    page.set_viewport_size({"width": 1280, "height": 1800})
+    open_comparison(page, uri, experiment, runs[:4])
+    top = page.get_by_text("Run Name:").bounding_box()
+    bottom = page.get_by_text("Artifacts", exact=True).bounding_box()
+    save(page, "03_compare", 210, top["y"], 1256, bottom["y"] - 16)
+    page.set_viewport_size({"width": 1280, "height": 760})
+
+
+def parallel(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
+    """The parallel coordinates of all `runs`, over the test error."""
+    open_comparison(page, uri, experiment, runs)
+    page.get_by_text("rmse_train").first.click()  # opens the choice of metrics, where it is chosen
+    page.get_by_text("rmse", exact=True).last.click()
+    page.get_by_text("rmse_train", exact=True).last.click()
+    page.keyboard.press("Escape")
+    page.mouse.click(360, 560)
+    page.wait_for_timeout(2500)  # the chart is drawn again
+    save(page, "03_parallel", 210, 130, 1256, 590)
+
+
+def open_comparison(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
+    state = {
+        "runs": json.dumps([run.info.run_id for run in runs]),
+        "experiments": json.dumps([experiment]),
+    }
+    page.goto(f"{uri}/#/compare-runs?{urlencode(state, quote_via=quote)}")
+    page.reload()
+    page.get_by_text("Parallel Coordinates Plot").wait_for()
+    page.wait_for_timeout(4000)  # the chart draws itself after its data
+
+
+def save(page: Page, name: str, left: float, top: float, right: float, bottom: float) -> None:
+    """Write what lies in this rectangle, in 256 colours: the file is half as large and looks the same."""
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))
+    path = IMAGES / f"{name}.png"
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1000:.0f} KB")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        take(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as scratch_folder:
+            run_lesson(Path(scratch_folder))
+            take(Path(scratch_folder))
