@@ -582,7 +582,12 @@ def _supervise() -> int:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-    _end(family, spec["grace"])
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(spec["grace"])
+    for process in filter(_alive, family):  # those in sessions of their own, like a notebook's kernel
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _end(family, 1)
     if os.name == "posix":  # whoever lost its parent but not its group
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
