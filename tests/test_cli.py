@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from test_servers import descendants, gone, is_open
 
-from walkforward import lab
+from course import lab
 from walkforward.cli import main
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals to a process are POSIX")
@@ -72,7 +72,7 @@ def test_a_wrong_call_ends_in_one_line(call, arguments, message):
 
 
 def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
-    from walkforward import workspace
+    from course import workspace
 
     def fail():
         raise ValueError("the copy of lesson 01\n  is not a notebook")
@@ -83,7 +83,7 @@ def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
 
 
 def test_a_defect_of_ours_is_not_hidden(call, monkeypatch):
-    from walkforward import workspace
+    from course import workspace
 
     monkeypatch.setattr(workspace, "show_progress", lambda: {}.missing)
     assert isinstance(call("progress").exception, AttributeError)
@@ -96,7 +96,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_the_exit_code_is_that_of_the_command(call, monkeypatch):
-    from walkforward import doctor
+    from course import doctor
 
     monkeypatch.setattr(doctor, "run_checks", lambda: 1)
     assert call("doctor").exit_code == 1
@@ -244,7 +244,7 @@ def command_lines() -> list[str]:
 
 
 def test_a_fault_that_the_doctor_finds_keeps_the_lab_shut(tmp_path, monkeypatch, capsys):
-    from walkforward import doctor
+    from course import doctor
 
     monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path))
     monkeypatch.setattr(doctor, "run_checks", lambda: 1)

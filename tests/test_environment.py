@@ -18,7 +18,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from walkforward import ROOT, doctor
+from course import doctor
+from walkforward import ROOT
 
 _spec = importlib.util.spec_from_file_location("environment", ROOT / "src" / "environment.py")
 environment = importlib.util.module_from_spec(_spec)

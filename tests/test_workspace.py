@@ -11,8 +11,9 @@ import nbformat
 import psutil
 import pytest
 
-from walkforward import exercise_source, progress, workspace
-from walkforward.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
+from course import workspace
+from course.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
+from walkforward import exercise_source, progress
 
 STUB = "def grow(x):\n    return TODO"
 STEM = "01_pipelines"
@@ -429,7 +430,7 @@ def test_a_parameter_that_no_lesson_has_is_refused(course, copy):
     ],
 )
 def test_parameters_are_read_as_what_they_are(text, value):
-    from walkforward.lesson_run import _typed
+    from course.lesson_run import _typed
 
     assert _typed(text) == value and type(_typed(text)) is type(value)
 
@@ -441,7 +442,7 @@ def test_ctrl_c_ends_the_kernel_and_leaves_nothing_half_written(course, copy, tm
     before = copy.read_bytes()
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pathlib import Path; from walkforward import workspace\n"
+        "from pathlib import Path; from course import workspace\n"
         f"workspace.NOTEBOOKS = Path({str(course.parent)!r})\n"
         f"workspace.IMAGES = Path({str(tmp_path / 'images')!r})\n"
         "workspace.run_lessons([], {})"

@@ -56,7 +56,7 @@ def main() -> None:
 @click.option("--no-browser", is_flag=True, help="Print the addresses, open no browser.")
 def lab(no_browser: bool) -> int:
     """Start JupyterLab and the course's MLflow server."""
-    from walkforward.lab import run_lab
+    from course.lab import run_lab
 
     return run_lab(browser=not no_browser)
 
@@ -64,7 +64,7 @@ def lab(no_browser: bool) -> int:
 @main.command()
 def doctor() -> int:
     """Check the environment; a line per thing, with the way out."""
-    from walkforward.doctor import run_checks
+    from course.doctor import run_checks
 
     return run_checks()
 
@@ -74,7 +74,7 @@ def doctor() -> int:
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A lesson's parameter.")
 def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> int:
     """Run lessons (all when none is named), write a report."""
-    from walkforward.workspace import run_lessons
+    from course.workspace import run_lessons
 
     return run_lessons(list(lessons), dict(parameters))
 
@@ -82,7 +82,7 @@ def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> in
 @main.command()
 def progress() -> None:
     """Show which exercises you have passed."""
-    from walkforward.workspace import show_progress
+    from course.workspace import show_progress
 
     show_progress()
 
@@ -92,6 +92,6 @@ def progress() -> None:
 @click.option("--keep-answers", is_flag=True, help="Carry your answers over.")
 def reset(lesson: str, keep_answers: bool) -> None:
     """Start a lesson afresh; your copy is backed up."""
-    from walkforward import workspace
+    from course import workspace
 
     click.echo(f"Your old copy is in {workspace.reset(lesson, keep_answers=keep_answers)}")

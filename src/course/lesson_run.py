@@ -18,8 +18,8 @@ from papermill.inspection import inspect_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from course.workspace import WorkspaceError, write_whole
 from walkforward.servers import QUIET
-from walkforward.workspace import WorkspaceError, write_whole
 
 
 @dataclass

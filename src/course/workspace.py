@@ -201,7 +201,7 @@ def _day(record: dict[str, str]) -> str:
 
 def run_lessons(lessons: list[str], parameters: dict[str, str]) -> int:
     """Run the student's copies (all, when none is named) and report; 1 if any failed. See `lesson_run`."""
-    from walkforward.lesson_run import run  # papermill takes a second to import
+    from course.lesson_run import run  # papermill takes a second to import
 
     courses = [find_lesson(lesson) for lesson in lessons] or sorted(NOTEBOOKS.glob("*.ipynb"))
     if not courses:

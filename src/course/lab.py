@@ -26,7 +26,7 @@ def run_lab(browser: bool = True) -> int:
     Returns the exit code: 0 after an orderly end or when a lab of this folder runs already, 1 when the
     environment has a fault. Raises: ServerError.
     """
-    from walkforward import doctor, workspace
+    from course import doctor, workspace
 
     work = workspace.work_folder()
     state = work / ".lab.json"
