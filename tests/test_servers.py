@@ -25,11 +25,12 @@ PASSWORD = "a long password"
 STUBBORN = """
 import http.server, signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+address = ("127.0.0.1", int(sys.argv[1]))
+server = http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler)
 ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 child = subprocess.Popen([sys.executable, "-c", ignore], start_new_session=True)
 print("child", child.pid, flush=True)
-address = ("127.0.0.1", int(sys.argv[1]))
-http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+server.serve_forever()
 """
 POLITE = STUBBORN.replace("SIG_IGN", "SIG_DFL")
 
