@@ -70,7 +70,6 @@ from mlflow import MlflowClient
 from mlflow.data.http_dataset_source import HTTPDatasetSource
 from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
-from sqlalchemy import create_engine, text
 
 # %%
 from sklearn.compose import make_column_transformer
@@ -80,6 +79,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from sqlalchemy import create_engine, text
 from xgboost import XGBRegressor
 
 from walkforward import ROOT, exercise
@@ -96,9 +96,8 @@ trips["hour"] = trips["pickup_datetime"].dt.hour
 trips["weekday"] = trips["pickup_datetime"].dt.dayofweek
 ZONES = ["pickup_location_id", "dropoff_location_id"]
 FEATURES = ["trip_distance", *ZONES, "hour", "weekday"]
-trips[FEATURES] = trips[FEATURES].astype(
-    float
-)  # floats can hold a missing value, which comes sooner or later
+# Floats can hold a missing value; an integer column can't, and the first missing value would change its type.
+trips[FEATURES] = trips[FEATURES].astype(float)
 
 train, test = trips[trips["pickup_datetime"] < test_from], trips[trips["pickup_datetime"] >= test_from]
 print(f"train {len(train):,} trips, test {len(test):,} trips")
@@ -135,8 +134,8 @@ print(*tuesday)
 print("the spreadsheet's number is among them:", spreadsheet["rmse"] in tuesday)
 
 # %% [markdown]
-# It is gone. The cell that made it has been edited, the printed lines have been overwritten, and nobody wrote down
-# which of six settings, which features and which months stood behind 5.018<!-- =monday: 'rmse': ([\d.]+) --> minutes. You can rebuild it
+# It is gone. This notebook kept Monday's cell for you; on your desk it is the same cell, edited, and its printed lines are
+# overwritten. Nobody wrote down which of six settings, which features and which months stood behind 5.018<!-- =monday: 'rmse': ([\d.]+) --> minutes. You can rebuild it
 # only if you remember.
 #
 # The spreadsheet is not too small, it is in the wrong place. The record has to be written by the code that trains, in the
@@ -145,8 +144,8 @@ print("the spreadsheet's number is among them:", spreadsheet["rmse"] in tuesday)
 # %% [markdown]
 # ## Alone in a competition: a file is enough
 #
-# MLflow is the tracking tool of this course. It writes to a **store**. Alone on one machine you need no server for that: the store is
-# an SQLite database, one file, and the files that runs produce lie in a folder beside it.
+# You enter a competition: one laptop, one person, four weeks. MLflow, the tracking tool of this course, writes to a **store**. Alone on one
+# machine you need no server for that. The store is an SQLite database, which is one file, and what the runs produce lies in a folder beside it.
 
 # %% name="store"
 FILES = Path("03_tracking_files")  # everything that this lesson writes
@@ -401,10 +400,10 @@ table
 # Two models share the first place at 4.84<!-- =search[depth 4, rate 0.3, rmse] --> minutes: shallow trees that learn fast, and deep trees that learn slowly. The
 # last column parts them. The deep one knows its training trips to 2.77<!-- =search[depth 10, rate 0.1, rmse_train] --> minutes, the shallow one to
 # 4.37<!-- =search[depth 4, rate 0.3, rmse_train] -->: it is smaller, faster, and has learnt less by heart. Take that one. And the vote, at
-# 5.23<!-- =search[linear + boosted, rmse] -->, is worse than its better half: an average with a weak model is a weaker model.
+# 5.23<!-- =search[linear + boosted, rmse] -->, is worse than its better half: the linear model drags it down.
 #
 # The filter language is a small piece of SQL: `metrics.`, `params.`, `tags.`, `attributes.` and `datasets.`, joined with `and` only.
-# Texts stand in quotes.
+# Texts stand in quotes, an `or` does not exist.
 
 # %% name="filters"
 questions = {
@@ -418,8 +417,11 @@ for question, filter_string in questions.items():
     print(f"{question:26}", len(mlflow.search_runs([experiment_id], filter_string=filter_string)))
 
 # %% [markdown]
+# 14<!-- =filters: this very data +(\d+) --> of fifteen runs name the data that they saw. The one without is *deep and long*: it was logged by hand,
+# the line with the dataset was forgotten, and nothing complained. That is what a function like `track` is for.
+#
 # Now a question that looks like the others: which boosted models have trees deeper than 4? MLflow refuses `params.max_depth > '4'`: parameters are
-# texts and can only be equal, unequal or alike. So you fetch the runs and compare in pandas. Watch what happens:
+# texts, and a filter knows no *greater* for texts. So you fetch the runs and compare in pandas. Watch what happens:
 
 # %% name="text"
 boosted_runs = mlflow.search_runs([experiment_id], filter_string="tags.model = 'xgboost'")
@@ -512,9 +514,7 @@ with mlflow.start_run(run_id=best.info.run_id):  # goes on with that run
         rebuilt,
         name="trip-duration",
         input_example=train[features].head(3),  # gives the signature: columns and their types
-        pip_requirements=[
-            f"xgboost=={xgboost.__version__}"
-        ],  # else MLflow loads the model to find out: seconds
+        pip_requirements=[f"xgboost=={xgboost.__version__}"],  # else MLflow takes seconds to find out
     )
 
 # %% name="logged_model"
@@ -527,14 +527,13 @@ print("address:                    ", info.model_uri.replace(info.model_id, "<mo
 print("made by this run:           ", model.source_run_id == run.info.run_id)
 print("among the run's outputs:    ", info.model_id in [m.model_id for m in run.outputs.model_outputs])
 print("among the run's artifacts:  ", "trip-duration" in artifacts)
-print(
-    "loaded, predicts the same:  ", (loaded.predict(test[features]) == rebuilt.predict(test[features])).all()
-)
+same = loaded.predict(test[features]) == rebuilt.predict(test[features])
+print("loaded, predicts the same:  ", same.all())
 
 # %% [markdown]
 # Since MLflow 3 a **model** is a thing of its own, with an id, a status, parameters and metrics. It points to the run that made it, and the run
-# points to it, but its files are not among the run's artifacts any more. So the old address `runs:/<run id>/model` is out; keep
-# `model_info.model_uri`.
+# points to it, but its files are not among the run's artifacts any more. Keep `model_info.model_uri`, the address that `log_model` returns. The older
+# form, `runs:/<run id>/<name>`, is still understood by looking the name up, and a run may hold two models of one name.
 #
 # One more surprise waits for scikit-learn models:
 
@@ -553,7 +552,8 @@ print("kept as", info.flavors["sklearn"]["serialization_format"])
 
 # %% [markdown]
 # A pickle can run any code when it is loaded, so MLflow saves in the format skops, which loads only types that it knows to be harmless. Others you
-# have to name, once you have thought about them. A forest's trees are one such type.
+# have to name, once you have thought about them. A forest's trees are one such type. The refused attempt stays on record too, as a model
+# with the status `FAILED`.
 
 # %% [markdown]
 # ## Autologging
@@ -626,7 +626,7 @@ pd.DataFrame({name: contents(run.info.run_id) for name, run in runs.items()})
 
 # %%
 if show_seconds:
-    with mlflow.start_run():
+    with plt.rc_context({"figure.constrained_layout.use": False}), mlflow.start_run():
         for label, switch in {"plain": {"disable": True}, "autolog": {"log_models": False}}.items():
             mlflow.xgboost.autolog(**switch)
             started = perf_counter()
@@ -741,7 +741,7 @@ servers.close()
 
 # %% [markdown]
 # You will meet this 403<!-- =headers: example.com'\} (\d+) --> on the day you move the server to a machine with a name. The way out is to say which names are yours:
-# `mlflow server --host 0.0.0.0 --allowed-hosts mlflow.example.com`. Do not answer it with `--allowed-hosts "*"`, which switches the guard off, and see
+# `mlflow server --host 0.0.0.0 --allowed-hosts "mlflow.example.com,mlflow.example.com:*"`. Do not answer it with `--allowed-hosts "*"`, which switches the guard off, and see
 # that a password is asked for before you leave loopback.
 
 # %% [markdown]
@@ -918,13 +918,15 @@ mlflow.set_tracking_uri(LOCAL_STORE)
 # | the database password or the S3 keys in wrong hands | – | – | no: they bypass the server |
 # | a model file that runs code when loaded | no | no | no: only load what you trust |
 #
-# Two rules follow. Keep artifacts **proxied** (`--artifacts-destination`), so that only the server holds the keys of the bucket; with `--default-artifact-root s3://…
+# **Benefits.** One address for everybody, one place to search and to back up, names instead of paths, and a run that outlives the laptop it ran on.
+#
+# **Two rules.** Keep artifacts **proxied** (`--artifacts-destination`), so that only the server holds the keys of the bucket; with `--default-artifact-root s3://…
 # --no-serve-artifacts` every client needs them, which is faster for files of many gigabytes and opens the side door to everyone. And give the server's keys to the
 # server alone.
 #
-# **Limits.** Every `log_metric` is now a request over the network, and with passwords each request checks one: log
-# metrics together with `log_metrics`, or pass `synchronous=False`. If the server is down, your training stops at the next call. Users and passwords
-# are MLflow's own; single sign-on needs a proxy or a managed service. PostgreSQL, the bucket and the server want updates and backups: somebody's working
+# **Limits.** Every `log_metric` is now a request over the network, and with passwords each
+# request checks one, slowly on purpose: log metrics together with `log_metrics`, or pass `synchronous=False`. If the server is down, your training stops at the next call. Users and passwords
+# are MLflow's own; single sign-on needs a plugin, a proxy or a managed service. PostgreSQL, the bucket and the server want updates and backups: somebody's working
 # time.
 #
 # **Alternatives.** Managed MLflow (Databricks, Azure ML, Amazon SageMaker) is this section run by others, under the same code (lesson 10). Weights & Biases,
@@ -936,10 +938,19 @@ mlflow.set_tracking_uri(LOCAL_STORE)
 # %% [markdown]
 # ## What changed
 #
-# Much of what the web says about MLflow is older than its version 3. Model *stages* (Staging, Production) are history; lesson 07 shows the aliases
-# that came after them.
+# Much of what the web says about MLflow is older than its version 3. In this lesson's field:
 #
-# {{ what_changed: mlflow-tracking, mlflow-registry, mlflow-models }}
+# | You will still read | Today | Since |
+# |---|---|---|
+# | `mlflow.list_experiments()`, `client.list_run_infos()` | `mlflow.search_experiments()`, `mlflow.search_runs()` | MLflow `2.0` |
+# | `mlflow.set_tracking_uri("./mlruns")`, the default folder `mlruns/` | `mlflow.set_tracking_uri("sqlite:///mlflow.db")`, now the default | default since MLflow `3.7`, files refused since `3.13` |
+# | `log_model(model, "model")`, `log_model(model, artifact_path="model")` | `log_model(model, name="model")` | MLflow `3.0` |
+# | `f"runs:/{run_id}/model"`, and the model among the run's artifacts | `model_info.model_uri`, and `run.outputs.model_outputs` | MLflow `3.0` |
+# | `mlflow ui --port 5000`, `http://localhost:5000` | another port: on a Mac, AirPlay listens there | macOS `12` |
+#
+# And what you will meet later. Model *stages* (Staging, Production) are history; lesson 07 shows the aliases that came after them.
+#
+# {{ what_changed: mlflow-registry, mlflow-models }}
 
 # %% [markdown]
 # ## Take-aways
