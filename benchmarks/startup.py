@@ -6,7 +6,7 @@
     python benchmarks/startup.py --write          put the table into benchmarks/README.md
 
 Each run clones the last commit into a new folder and gives uv an empty cache. uv on PATH is hidden, so that
-fetching it counts. Each run downloads some 300 MB. The page is read by headless Chromium; without one, the
+fetching it counts. Each run downloads some 470 MB. The page is read by headless Chromium; without one, the
 clock stops when JupyterLab serves the notebook.
 """
 
@@ -204,6 +204,7 @@ def main() -> int:
             part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != there
         )
         hidden = shutil.which("uv")
+    load = f", load average {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
     with chromium() as browser:
         runs = []
         for number in range(options.runs):
@@ -212,7 +213,7 @@ def main() -> int:
     medians = {name: median(run[name] for run in runs) for name in runs[0]}
     if options.alternatives:
         medians |= alternatives()
-    where = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    where = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}{load}"
     how = "read off the page in headless Chromium" if CHROMIUM else "until JupyterLab serves the notebook"
     text = f"Median of {options.runs}, {where}; {how}.\n\n{table(medians)}"
     print(text)

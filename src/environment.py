@@ -10,8 +10,8 @@ Standard library only: it runs before anything is installed. Nothing is written 
 uv's own cache. A stamp, written last, says what the environment was made from: without it, or with one
 that does not fit, the environment is half built or stale.
 
-Modules are not compiled at install: that costs a minute of processor time for 18,000 files of which a
-lesson imports a tenth. The first import compiles and keeps what it needs (see benchmarks/README.md).
+Modules are not compiled at install: that costs a minute of processor time for 18,000 files, of which a
+start needs a sixth. The first import compiles and keeps what it needs (see benchmarks/README.md).
 """
 
 # Hints without brackets: an old Python must get as far as the line that says that it is too old.
@@ -187,7 +187,7 @@ def build(root: Path, state: str, python: str) -> None:
         except NoNetwork:
             raise
         except Fault:
-            say("uv can't be had here; pip does the same in about three minutes")
+            say("uv can't be had here; pip does the same, in some minutes")
     install(uv, root, own)
     run([own, "-I", "-c", "import walkforward"], root)
     write_stamp(root)
