@@ -47,19 +47,14 @@ def run_lab(browser: bool = True) -> int:
             servers.append(mlflow)
             workspace.sync()
             token = secrets.token_hex(24)
-            jupyter = _jupyter(work, mlflow.uri, token).launch()
-            servers.append(jupyter)
-            given = mlflow.uri
-            if (
-                mlflow.wait().uri != given
-            ):  # its port was taken meanwhile, and the kernels must know the new one
-                jupyter.stop()
-                servers[1] = jupyter = _jupyter(work, mlflow.uri, token).launch()
-            address = f"{jupyter.wait().uri}/lab/tree/{FIRST_LESSON}?token={token}"
-            _remember(state, address)
-            print(f"\nJupyterLab  {address}\nMLflow      {mlflow.uri}\n\nCtrl-C stops both.", flush=True)
-            if browser:
-                webbrowser.open(address)
+            servers.append(_jupyter(work, mlflow.uri, token).launch())
+            told = _open(servers[1], state, token, browser)  # MLflow takes longer, and no lesson waits for it
+            if mlflow.wait().uri != told:  # its port was taken meanwhile; the kernels must know the new one
+                servers[1].stop()
+                servers[1] = _jupyter(work, mlflow.uri, token).launch()
+                _open(servers[1], state, token, browser)
+            jupyter = servers[1]
+            print(f"MLflow      {mlflow.uri}\n\nCtrl-C stops both.", flush=True)
             _watch(jupyter, mlflow)
         except KeyboardInterrupt:
             print("\nStopping …", flush=True)
@@ -124,6 +119,16 @@ def _jupyter(work: Path, tracking_uri: str, token: str) -> Server:
             "WALKFORWARD_TRACKING_URI": tracking_uri,
         },
     )
+
+
+def _open(jupyter: Server, state: Path, token: str, browser: bool) -> str:
+    """Wait for JupyterLab, say where it is and open it; return the MLflow address that its kernels know."""
+    address = f"{jupyter.wait().uri}/lab/tree/{FIRST_LESSON}?token={token}"
+    _remember(state, address)
+    print(f"\nJupyterLab  {address}", flush=True)
+    if browser:
+        webbrowser.open(address)
+    return jupyter.server_env["WALKFORWARD_TRACKING_URI"]
 
 
 def _watch(jupyter: Server, mlflow: Server) -> None:
