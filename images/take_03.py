@@ -6,27 +6,21 @@ python images/take_03.py FOLDER     takes them from FOLDER/03_tracking_files, wh
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from chromium import browser, save
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from walkforward import ROOT
 from walkforward.servers import tracking_server
 
-IMAGES = ROOT / "images"
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-FLAGS += " --disable-component-update --disable-sync --disable-dev-shm-usage"
 # The UI opens an assistant and asks what you work on at the first visit; these are the answers.
 SETTINGS = {
     "mlflow.workflowType_v1": '"machine_learning"',
@@ -56,22 +50,6 @@ def newest(client: MlflowClient, title: str) -> str:
     return found[0].experiment_id
 
 
-@contextmanager
-def browser(address: str) -> Iterator[Page]:
-    """Open Chromium with the UI's first-visit panels answered."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS.split())
-        context = chromium.new_context(viewport={"width": 1280, "height": 760})
-        answers = "".join(f"localStorage.setItem({k!r}, {v!r});" for k, v in SETTINGS.items())
-        context.add_init_script(answers)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.goto(address)
-        yield page
-        chromium.close()
-
-
 def take(folder: Path) -> None:
     """Write the three pictures from the store in `folder`/03_tracking_files."""
     store = folder / "03_tracking_files" / "mlflow.db"
@@ -86,7 +64,7 @@ def take(folder: Path) -> None:
                 "tags.model = 'xgboost' and params.n_estimators = '100'",
                 order_by=["metrics.rmse ASC"],
             )
-            with browser(server.uri) as page:
+            with browser(server.uri, SETTINGS) as page:
                 search(page, server.uri, experiment)
                 compare(page, server.uri, experiment, boosted)
                 parallel(page, server.uri, experiment, boosted)
@@ -141,15 +119,6 @@ def open_comparison(page: Page, uri: str, experiment: str, runs: list[Run]) -> N
     page.reload()
     page.get_by_text("Parallel Coordinates Plot").wait_for()
     page.wait_for_timeout(4000)  # the chart draws itself after its data
-
-
-def save(page: Page, name: str, left: float, top: float, right: float, bottom: float) -> None:
-    """Write what lies in this rectangle, in 256 colours: the file is half as large and looks the same."""
-    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-    picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))
-    path = IMAGES / f"{name}.png"
-    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size / 1000:.0f} KB")
 
 
 if __name__ == "__main__":
