@@ -197,9 +197,10 @@ def counts_from_one(settings, rmse_per_round, experiment_id):
 
 @right
 def deep_runs(experiment_id, depth):
-    """Return the XGBoost runs whose trees are deeper than `depth`, best first, as `mlflow.search_runs` gives them.
+    """Return the XGBoost runs whose trees are deeper than `depth`, best first.
 
-    An XGBoost run carries the tag `model` with the value `xgboost`. The best has the lowest metric `rmse`.
+    Return a table like that of `mlflow.search_runs`. An XGBoost run has the tag `model` with the
+    value `xgboost`, its depth is the parameter `max_depth`, and the best has the lowest metric `rmse`.
     """
     runs = mlflow.search_runs(
         [experiment_id], filter_string="tags.model = 'xgboost'", order_by=["metrics.rmse ASC"]
@@ -461,9 +462,10 @@ def logs_the_sum_of_squares(train, test, FEATURES, experiment_id):
 
 @right(value=True)
 def kept_in():
-    """Where is each of these kept? Bind `kept_in` to a dict from each name to "backend" or "artifact":
+    """Where is each of these kept? Bind `kept_in` to a dict from each name to "backend" or "artifact".
 
-    "learning rate", "rmse at step 40", "tag model", "figure", "trained trees", "digest of the data", "run's end".
+    The names: "learning rate", "rmse at step 40", "tag model", "figure", "trained trees",
+    "digest of the data", "run's end".
     """
     files = ["figure", "trained trees"]
     rows = ["learning rate", "rmse at step 40", "tag model", "digest of the data", "run's end"]
