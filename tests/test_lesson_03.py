@@ -26,9 +26,10 @@ def test_it_goes_on_where_no_server_starts():
     notebook = build.generate(LESSON)
     (cell,) = [cell for cell in code(notebook) if cell.id == "server"]
     broken = [
+        "from walkforward import servers as all_servers",
         "def refuse(*_, **__):",
-        '    raise ServerError("initdb is missing")',
-        "course_server = postgres = refuse",
+        '    raise all_servers.ServerError("initdb is missing")',
+        "all_servers.course_server = all_servers.postgres = refuse",
     ]
     cell.source = "\n".join([*broken, cell.source])
     outcome = Runner().run(notebook, parameters=LESSON.ci)
