@@ -166,7 +166,8 @@ print(f"train {len(train):,} trips, test {len(test):,} trips")
 
 # %% [markdown]
 # Before you run the next cell, guess: three baselines need no machine learning. The mean of all trips; their median; and
-# what a driver would say, so many minutes a mile. Which of them is best?
+# what a driver would say, so many minutes a mile. Which of them is best? (The first two also exist as a
+# model, `DummyRegressor`, for places where a pipeline expects one.)
 
 # %% name="baselines"
 minutes_a_mile = (train["duration"] / train["trip_distance"].where(train["trip_distance"] > 0)).median()
