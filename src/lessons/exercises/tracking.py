@@ -20,28 +20,40 @@ from xgboost import XGBRegressor
 
 from walkforward.exercise import checks, right, wrong
 
-# The checks of functions run in a store of their own, one for each process: nothing appears among the
-# student's runs.
-_FOLDER = Path(tempfile.gettempdir()) / f"walkforward-tracking-exercise-{os.getpid()}"
-_STORE = f"sqlite:///{(_FOLDER / 'mlflow.db').as_posix()}"
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the making of tables on stderr
+_OWN = "checks-of-exercises"
+
+
+def _store() -> str:
+    """Return the address of the checks' own store, so that nothing appears among the student's runs.
+
+    It lies beside the student's SQLite store and starts as a copy of it, because making the tables takes
+    seconds. Where there is none, it lies in a temporary folder of this process.
+    """
+    uri = mlflow.get_tracking_uri()
+    theirs = Path(uri.removeprefix("sqlite:///")).resolve()
+    if uri.startswith("sqlite:///") and theirs.is_file():
+        if theirs.parent.name.startswith(_OWN):
+            return uri
+        folder = theirs.parent / _OWN
+    else:
+        folder, theirs = Path(tempfile.gettempdir()) / f"{_OWN}-{os.getpid()}", None
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    database = folder / "mlflow.db"
+    if theirs and not database.exists():
+        shutil.copyfile(theirs, database)
+    return f"sqlite:///{database.as_posix()}"
 
 
 @contextlib.contextmanager
 def _scratch_store() -> Iterator[str]:
     """Yield the id of a new experiment in the checks' own store, then point MLflow back to where it was."""
-    before = mlflow.get_tracking_uri()
-    if not _FOLDER.exists():
-        _FOLDER.mkdir()
-        atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
-        theirs = Path(before.removeprefix("sqlite:///"))
-        if before.startswith("sqlite:///") and theirs.exists():
-            shutil.copyfile(
-                theirs, _FOLDER / "mlflow.db"
-            )  # a copy has its tables; to make them takes seconds
-    mlflow.set_tracking_uri(_STORE)
+    before, own = mlflow.get_tracking_uri(), _store()
+    mlflow.set_tracking_uri(own)
     try:
-        yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=(_FOLDER / "files").as_uri())
+        files = Path(own.removeprefix("sqlite:///")).parent / "files"
+        yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=files.as_uri())
     finally:
         while mlflow.active_run():  # left open by the answer
             mlflow.end_run()
@@ -330,9 +342,10 @@ def context():
     miles = rng.uniform(0.5, 15, 400)
     trips = pd.DataFrame({"trip_distance": miles, "hour": rng.integers(0, 24, 400).astype(float)})
     trips["duration"] = 3 * miles + rng.normal(0, 2, 400)
-    with _scratch_store() as experiment_id:  # makes the store
+    own = _store()
+    with _scratch_store() as experiment_id:
         pass
-    mlflow.set_tracking_uri(_STORE)
+    mlflow.set_tracking_uri(own)
     return {
         "train": trips[:300],
         "test": trips[300:],
