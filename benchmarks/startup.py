@@ -140,10 +140,10 @@ def one_run(browser: object | None) -> Seconds:
         env |= {"XDG_CACHE_HOME": str(folder / "cache"), "WALKFORWARD_STATE": str(folder / "state")}
         start = time.perf_counter()
         with lab(root, env) as address:
-            seconds["first `lab`: both servers answer"] = time.perf_counter() - start
+            seconds["first `lab`: JupyterLab answers"] = time.perf_counter() - start
             opened(address, browser)
             seconds["lesson 00 on the page"] = (
-                time.perf_counter() - start - seconds["first `lab`: both servers answer"]
+                time.perf_counter() - start - seconds["first `lab`: JupyterLab answers"]
             )
         seconds["**clone to lesson 00 open**"] = sum(seconds.values())
         start = time.perf_counter()

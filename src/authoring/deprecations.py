@@ -132,7 +132,7 @@ TABLE: tuple[Deprecation, ...] = (
     Deprecation(
         "mlflow-tracking",
         "`mlflow ui --port 5000`, `http://localhost:5000`",
-        "another port: on a Mac, AirPlay listens on 5000",
+        "another port: on a Mac, AirPlay listens on `5000`",
         "macOS `12`",
         text=r"localhost:5000|127\.0\.0\.1:5000|0\.0\.0\.0:5000|--port[ =,\"']+5000|\bport\s*=\s*5000\b",
     ),

@@ -957,13 +957,7 @@ mlflow.set_tracking_uri(LOCAL_STORE)
 #
 # Much of what the web says about MLflow is older than its version 3. In this lesson's field:
 #
-# | You will still read | Today | Since |
-# |---|---|---|
-# | `mlflow.list_experiments()`, `client.list_run_infos()` | `mlflow.search_experiments()`, `mlflow.search_runs()` | MLflow `2.0` |
-# | `mlflow.set_tracking_uri("./mlruns")`, the default folder `mlruns/` | `mlflow.set_tracking_uri("sqlite:///mlflow.db")`, now the default | default since MLflow `3.7`, files refused since `3.13` |
-# | `log_model(model, "model")`, `log_model(model, artifact_path="model")` | `log_model(model, name="model")` | MLflow `3.0` |
-# | `f"runs:/{run_id}/model"`, and the model among the run's artifacts | `model_info.model_uri`, and `run.outputs.model_outputs` | MLflow `3.0` |
-# | `mlflow ui --port 5000`, `http://localhost:5000` | another port: on a Mac, AirPlay listens there | macOS `12` |
+# {{ what_changed: mlflow-tracking }}
 #
 # And what you will meet later. Model *stages* (Staging, Production) are history; lesson 07 shows the aliases that came after them.
 #
