@@ -443,3 +443,24 @@ def test_a_killed_kernel_takes_all_its_servers_along(tmp_path):
 def test_a_bucket_name_that_s3_refuses_is_told(tmp_path):
     with pytest.raises(ServerError, match="refused bucket 'a'"), servers.object_store(tmp_path, "a"):
         pass
+
+
+def test_a_first_start_that_is_stopped_early_leaves_no_half_made_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "_empty_store", lambda: tmp_path / "cache" / "empty.db")
+    folder = tmp_path / "first start"
+    server = servers.tracking(folder).launch()
+    journal = folder / "mlflow.db.part"
+    while not (journal.exists() and journal.stat().st_size):  # it is making its tables
+        assert server.running
+        time.sleep(0.01)
+    server.stop()
+    assert not (folder / "mlflow.db").exists()
+    with servers.tracking_server(folder) as second:
+        assert servers.answers(second.uri)
+    assert (tmp_path / "cache" / "empty.db").exists()
+    assert [path.name for path in folder.glob("mlflow.db*")] == ["mlflow.db"]
+    with servers.tracking_server(tmp_path / "other") as third:  # from the copy that was kept
+        api = f"{third.uri}/api/2.0/mlflow/experiments/get?experiment_id=0"
+        with urllib.request.urlopen(api, timeout=10) as answer:
+            experiment = json.load(answer)["experiment"]
+    assert experiment["artifact_location"] == "mlflow-artifacts:/0"

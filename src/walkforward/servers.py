@@ -19,7 +19,6 @@ import secrets
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -270,10 +269,13 @@ def tracking(
     folder = Path(folder).resolve()
     database = folder / "mlflow.db"
     store = backend_store_uri or f"sqlite:///{database.as_posix()}"
+    mlflow = ["mlflow"]
     if not backend_store_uri and not database.exists():
-        with _writing(database), contextlib.suppress(FileNotFoundError):
-            part = Path(shutil.copyfile(_empty_store(), folder / "mlflow.db.part"))
-            part.replace(database)  # whole or not at all
+        with _writing(database):
+            try:
+                _copy_whole(_empty_store(), database)
+            except FileNotFoundError:
+                mlflow = ["walkforward.servers", str(database), str(_empty_store())]
     artifacts = artifacts_destination or (folder / "artifacts").as_uri()
     # Only what is said here decides: an MLFLOW_… variable of the user's shell would set an option unseen.
     server_env = base_environment(drop="MLFLOW_") | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -301,7 +303,7 @@ def tracking(
     return Server(
         name="The MLflow server",
         log=folder / "mlflow.log",
-        command=lambda port: _python("mlflow", "server", "--host", HOST, "--port", str(port), *options),
+        command=lambda port: _python(*mlflow, "server", "--host", HOST, "--port", str(port), *options),
         is_ready=lambda port: _status(HOST, port, "/health") == 200,
         port=port,
         env=client_env,
@@ -327,12 +329,8 @@ def tracking_server(
     variables a client then needs are in `server.env`. `env` are further variables for the server itself, such
     as the keys of an object store. Raises: ServerError.
     """
-    database = Path(folder) / "mlflow.db"
-    is_new = not backend_store_uri and not database.exists()
     server = tracking(folder, backend_store_uri, artifacts_destination, auth, workers, env, port)
     with _running(server):
-        if is_new and not _empty_store().exists():
-            _keep_empty_store(database)
         yield server
 
 
@@ -345,15 +343,32 @@ def _empty_store() -> Path:
     return platformdirs.user_cache_path("walkforward") / f"empty-store-mlflow-{version('mlflow')}.db"
 
 
-def _keep_empty_store(database: Path) -> None:
-    kept = _empty_store()
-    part = kept.with_name(f"{kept.name}.{os.getpid()}")
-    with contextlib.suppress(OSError, sqlite3.Error):  # without it the next start is slower, no more
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        source, target = sqlite3.connect(database), sqlite3.connect(part)
-        with contextlib.closing(source), contextlib.closing(target):
-            source.backup(target)
-        part.replace(kept)
+def _copy_whole(source: Path, target: Path) -> None:
+    part = target.with_name(f"{target.name}.{os.getpid()}")
+    Path(shutil.copyfile(source, part)).replace(target)
+
+
+def _serve_new_store(database: Path, kept: Path, arguments: list[str]) -> None:
+    """Make an SQLite store, keep an empty copy for the next time, then become `mlflow <arguments>`.
+
+    The server would make it in place, and one that is stopped meanwhile (Ctrl-C soon after the first start)
+    leaves half of the tables, with which no later start succeeds. Here it appears whole or not at all.
+    """
+    from mlflow.cli import cli
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if not database.exists():
+        part = database.with_name(f"{database.name}.part")
+        for left in (part, part.with_name(f"{part.name}-journal")):
+            left.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"sqlite:///{part.as_posix()}", "mlflow-artifacts:/")
+        store.engine.dispose()
+        with contextlib.suppress(OSError):  # without it the next start is slower, no more
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            _copy_whole(part, kept)
+        part.replace(database)
+    sys.argv = ["mlflow", *arguments]
+    cli()
 
 
 @contextlib.contextmanager
@@ -595,5 +610,7 @@ def _supervise() -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        _serve_new_store(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
     sys.stdout.flush()
     os._exit(_supervise() & 0xFF)
