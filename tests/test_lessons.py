@@ -1,5 +1,6 @@
 """The lessons as they stand: built from their sources, without a fault, and solvable."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,14 @@ def test_solved(path):
     outcome = Runner().run(build.generate(lesson, solved=True), parameters=lesson.ci, strict=True)
     stderr = [fault for fault in lint.output_faults(outcome.notebook) if "writes to stderr" in fault]
     assert not outcome.faults + stderr, "\n".join(outcome.faults + stderr)
+
+
+def test_the_readme_has_the_seconds_on_record_and_every_lesson():
+    """A row a lesson in the README's table, with the seconds of benchmarks/lessons.md."""
+    recorded = dict(
+        re.findall(r"^\| (\w+) \| (\d+) \|$", (ROOT / "benchmarks/lessons.md").read_text("utf-8"), re.M)
+    )
+    readme = (ROOT / "README.md").read_text("utf-8")
+    named = dict(re.findall(r"^\| \[.*?\]\(notebooks/(\w+)\.ipynb\) .* \| (\d+) s \|$", readme, re.M))
+    assert named == recorded
+    assert sorted(named) == [path.stem for path in SOURCES]
