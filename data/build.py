@@ -33,6 +33,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from walkforward.data import TRIP_TYPES
+
 DATA = Path(__file__).resolve().parent
 CHECKSUMS = "checksums.json"
 LAG_DAYS = 14
@@ -123,19 +125,6 @@ BIRTHS = Archive(
 ARCHIVES = (TRIPS, RIDERSHIP, BIRTHS)
 
 MONTHS = [str(month) for month in pd.period_range("2018-01", "2020-12", freq="M")]
-
-TRIP_TYPES = {
-    "vendor_id": "float64",  # float, not int: these four are missing in 2.3 % of the rows
-    "pickup_datetime": "datetime64[us]",
-    "dropoff_datetime": "datetime64[us]",
-    "passenger_count": "float64",
-    "trip_distance": "float64",
-    "rate_code_id": "float64",
-    "pickup_location_id": "int64",
-    "dropoff_location_id": "int64",
-    "payment_type": "float64",
-    "fare_amount": "float64",
-}
 
 # Upstream's names on the left; ours say the unit where there is one.
 WEATHER = {
