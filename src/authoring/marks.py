@@ -34,7 +34,7 @@ _HIDDEN = [
     re.compile(r"(?<=\])\([^)\s]*(?:\s+\"[^\"]*\")?\)"),  # link and image targets
     re.compile(r"<(?:https?://)[^>]*>|https?://\S+"),
     re.compile(r"<(?!!--)/?[a-zA-Z][^>]*>"),  # HTML tags and their attributes
-    re.compile(r"^#+ \d\d(?= ·)", re.MULTILINE),  # the lesson's number in its title
+    re.compile(r"^#+ \d\d[a-z]?(?= ·)", re.MULTILINE),  # the lesson's number in its title
 ]
 
 

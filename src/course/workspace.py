@@ -38,10 +38,11 @@ def work_folder() -> Path:
 
 
 def find_lesson(lesson: str) -> Path:
-    """Return the course's notebook of a lesson named "01", "1", or in full; WorkspaceError if none is."""
+    """Return the course's notebook of a lesson named "01", "1", "09b", or in full; WorkspaceError if none is."""
     name, known = lesson.strip().removesuffix(".ipynb"), sorted(NOTEBOOKS.glob("*.ipynb"))
     for path in known:
-        if name == path.stem or (name.isdecimal() and path.stem.split("_")[0] == name.zfill(2)):
+        number = path.stem.split("_")[0]
+        if name == path.stem or name.lower() in (number, number.removeprefix("0")):
             return path
     stems = ", ".join(path.stem for path in known) or "none yet: `make lessons` builds them"
     raise WorkspaceError(f"there is no lesson {lesson!r}; there is {stems}")
