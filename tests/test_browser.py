@@ -12,8 +12,9 @@ import pytest
 from test_cli import Lab
 
 from authoring.build import read_lesson
-from walkforward import ROOT, progress
-from walkforward.exercise_source import find, load, solution_source
+from course import progress
+from course.exercise_source import find, load, solution_source
+from walkforward import ROOT
 
 LESSON, EXERCISE = "01_pipelines_and_baselines", "keep_plausible"
 CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell"  # of the notebook in front

@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from walkforward import exercise, exercise_source, progress
+from course import exercise_source, progress
+from walkforward import exercise
 from walkforward.exercise import TODO
 
 MODULE = '''

@@ -9,7 +9,8 @@ import sklearn.ensemble  # noqa: F401  its threads are limited only once they ar
 from threadpoolctl import threadpool_limits
 
 from authoring.exercise_proof import problems, prove
-from walkforward import ROOT, exercise_source, progress
+from course import exercise_source, progress
+from walkforward import ROOT
 
 MODULES = sorted(path for path in exercise_source.FOLDER.glob("*.py") if not path.name.startswith("_"))
 EXERCISES = [(module, name) for module in MODULES for name in exercise_source.names(module)]

@@ -11,9 +11,8 @@ import nbformat
 import psutil
 import pytest
 
-from course import workspace
+from course import exercise_source, progress, workspace
 from course.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
-from walkforward import exercise_source, progress
 
 STUB = "def grow(x):\n    return TODO"
 STEM = "01_pipelines"

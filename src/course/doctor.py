@@ -91,8 +91,8 @@ def data_files() -> Finding:
 
 def write_access() -> Finding:
     """The folders that the course writes to."""
+    from course.progress import progress_file
     from course.workspace import work_folder
-    from walkforward.progress import progress_file
 
     for folder in (work_folder(), progress_file().parent):
         nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())

@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from walkforward import ROOT, exercise_source, progress
+from course import exercise_source, progress
+from walkforward import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = ROOT / "src" / "lessons"
@@ -38,7 +39,7 @@ def work_folder() -> Path:
 
 
 def find_lesson(lesson: str) -> Path:
-    """Return the course's notebook of a lesson named "01", "1", "09b", or in full; WorkspaceError if none is."""
+    """Return the course's notebook of a lesson named "01", "1", "09b" or in full, or raise WorkspaceError."""
     name, known = lesson.strip().removesuffix(".ipynb"), sorted(NOTEBOOKS.glob("*.ipynb"))
     for path in known:
         number = path.stem.split("_")[0]

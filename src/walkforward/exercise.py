@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from walkforward import progress
-from walkforward.exercise_source import TODO, ExerciseError, NotAttempted, find, load, solution_source
-from walkforward.exercise_source import stub_source as stub_source
+from course import progress
+from course.exercise_source import TODO, ExerciseError, NotAttempted, find, load, solution_source
+from course.exercise_source import stub_source as stub_source
 
 
 class ExerciseFailed(AssertionError):
