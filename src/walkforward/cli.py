@@ -95,3 +95,22 @@ def reset(lesson: str, keep_answers: bool) -> None:
     from course import workspace
 
     click.echo(f"Your old copy is in {workspace.reset(lesson, keep_answers=keep_answers)}")
+
+
+@main.command()
+@click.argument("model_uri")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5002, show_default=True)
+@click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option(
+    "--queue", default=256, show_default=True, help="Requests that may wait in a worker; more get 503."
+)
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds for a body, and for an answer.")
+@click.option("--max-body", default=10.0, show_default=True, help="Megabytes.")
+@click.option("--pyfunc", is_flag=True, help="Compile nothing.")
+@click.option("--batching/--no-batching", default=True, help="Merge requests that wait for the pyfunc.")
+def serve(model_uri: str, **options: Any) -> int:
+    """Serve an MLflow model, fast, over MLflow's protocol."""
+    from walkforward.serving import serve
+
+    return serve(model_uri, **options)

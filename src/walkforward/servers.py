@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -394,23 +394,52 @@ def model_server(
     POST rows to `server.uri + "/invocations"`. `tracking_uri` says where the model is looked up; by default
     where this process looks. The log is in `folder`. Raises: ServerError.
     """
+    serve = ("mlflow", "models", "serve", "--env-manager", "local", "--model-uri")
+    with _running(_of_model(model_uri, folder, serve, (), tracking_uri, port)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def fast_server(
+    model_uri: str,
+    folder: str | Path,
+    *,
+    options: Sequence[str] = (),
+    tracking_uri: str | None = None,
+    port: int | None = None,
+) -> Iterator[Server]:
+    """Serve a model as `model_server` does, with `walkforward serve`; `options` are that command's.
+
+    For example `options=("--workers", "2")`. The log is in `folder`. Raises: ServerError.
+    """
+    serve = ("walkforward", "serve")
+    with _running(_of_model(model_uri, folder, serve, options, tracking_uri, port)) as server:
+        yield server
+
+
+def _of_model(
+    model_uri: str,
+    folder: str | Path,
+    serve: Sequence[str],
+    options: Sequence[str],
+    tracking_uri: str | None,
+    port: int | None,
+) -> Server:
     server_env = base_environment()
     if tracking_uri is None and "mlflow" in sys.modules:
         tracking_uri = str(sys.modules["mlflow"].get_tracking_uri())
     if tracking_uri:
         server_env["MLFLOW_TRACKING_URI"] = tracking_uri
-    serve = _python("mlflow", "models", "serve", "--model-uri", str(model_uri), "--env-manager", "local")
-    server = Server(
+    command = _python(*serve, str(model_uri), *options, "--host", HOST)
+    return Server(
         name=f"The server for model {model_uri}",
         log=Path(folder).resolve() / "model.log",
-        command=lambda port: [*serve, "--host", HOST, "--port", str(port)],
+        command=lambda port: [*command, "--port", str(port)],
         folder=Path.cwd(),  # paths in the addresses may be relative to it
         is_ready=lambda port: _status(HOST, port, "/health") == 200,
         port=port,
         server_env=server_env,
     )
-    with _running(server):
-        yield server
 
 
 @contextlib.contextmanager
