@@ -1,0 +1,190 @@
+"""Put a server on this machine under load, bounded in count and time, and count what comes back.
+
+`closed_loop`: each connection sends its next request when the last answer is in. While a server stalls it is
+asked less, and the wait that others would have had is never seen (coordinated omission).
+`open_loop`: requests are due on a schedule, and latency counts from then, whether or not one could be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import selectors
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+import httptools
+import numpy as np
+
+MOST = {"connections": 256, "requests": 1_000_000, "seconds": 600.0, "rate": 100_000.0}
+DRAIN = 1.0  # seconds that answers are awaited after the last moment of sending
+STALE = 2.0  # seconds of idling after which a connection is replaced: servers close theirs (uvicorn after 5)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadResult:
+    """What a load test saw: one entry a request, in the order they were due.
+
+    `latencies_ms` (n,): milliseconds from when it was due (closed loop: sent) to its whole answer.
+    `service_ms` (n,): the same from when it was sent; NaN where nothing was sent.
+    `statuses`: how many requests had which HTTP status; 0 is no answer, and its times are how long it was
+    waited for. `seconds`: from the start to the last answer.
+    """
+
+    latencies_ms: np.ndarray = field(repr=False)
+    service_ms: np.ndarray = field(repr=False)
+    statuses: Counter[int]
+    seconds: float
+
+    @property
+    def rps(self) -> float:
+        """Answers a second, whatever their status."""
+        return (self.statuses.total() - self.statuses[0]) / self.seconds
+
+    @property
+    def errors(self) -> int:
+        """Requests with another status than 2xx, those without answer included."""
+        return sum(count for status, count in self.statuses.items() if not 200 <= status < 300)
+
+    def percentile(self, q: float) -> float:
+        """The latency in milliseconds that `q` percent of the requests did not exceed."""
+        return float(np.percentile(self.latencies_ms, q, method="inverted_cdf"))
+
+    def summary(self) -> dict[str, float]:
+        """`rps`, `p50_ms`, `p99_ms` and `errors`."""
+        p50, p99 = map(self.percentile, (50, 99))
+        return {"rps": self.rps, "p50_ms": p50, "p99_ms": p99, "errors": self.errors}
+
+
+def closed_loop(
+    url: str,
+    body: bytes | Sequence[bytes],
+    *,
+    connections: int = 8,
+    requests: int = 2_000,
+    seconds: float = 10.0,
+    headers: Mapping[str, str] | None = None,
+) -> LoadResult:
+    """POST `body` (or several in turn) to `url`; each connection waits for its answer, then sends the next.
+
+    Ends after `requests` or `seconds`; what has no answer 1 s later gets status 0. Raises: ValueError.
+    """
+    return _run(url, body, headers, None, connections=connections, requests=requests, seconds=seconds)
+
+
+def open_loop(
+    url: str,
+    body: bytes | Sequence[bytes],
+    *,
+    rate: float,
+    requests: int | None = None,
+    seconds: float = 10.0,
+    connections: int = 64,
+    headers: Mapping[str, str] | None = None,
+) -> LoadResult:
+    """POST `body` (or several in turn) to `url`, `rate` requests a second, evenly spaced.
+
+    Request i is due at i / `rate` seconds, for `seconds` or up to `requests`. When no connection is free it
+    waits, and the wait counts. What has no answer 1 s after `seconds` gets status 0. Raises: ValueError.
+    """
+    _check(rate=rate, seconds=seconds, requests=requests or 1)
+    due = max(1, round(rate * seconds))
+    requests = due if requests is None else min(requests, due)
+    return _run(url, body, headers, rate, connections=connections, requests=requests, seconds=seconds)
+
+
+def _check(**arguments: float) -> None:
+    for name, value in arguments.items():
+        whole = name in ("connections", "requests")
+        number = isinstance(value, int | np.integer if whole else int | float | np.number)
+        if not number or isinstance(value, bool) or not 0 < value <= MOST[name]:
+            kind = "whole number" if whole else "number"
+            raise ValueError(f"{name}={value!r}: give a {kind} above 0, {MOST[name]:,.0f} at most")
+
+
+class _Connection:
+    """One HTTP/1.1 connection, opened anew when it has to be; `ask` gives a status, 0 when it breaks."""
+
+    keep, status, used, abort = False, 0, 0.0, staticmethod(lambda: None)
+
+    async def open(self, where: Any) -> None:
+        if not self.keep or self.reader.at_eof() or perf_counter() - self.used > STALE:
+            self.abort()
+            self.parser = httptools.HttpResponseParser(self)
+            self.reader, self.writer = await asyncio.open_connection(where.hostname, where.port or 80)
+            self.keep, self.used, self.abort = True, perf_counter(), self.writer.transport.abort
+
+    async def ask(self, message: bytes, where: Any) -> int:
+        self.status = 0
+        with contextlib.suppress(OSError, httptools.HttpParserError):
+            await self.open(where)
+            self.keep = False
+            self.writer.write(message)
+            while self.status < 200 and (data := await self.reader.read(65_536)):  # 100: no answer yet
+                self.parser.feed_data(data)
+        self.used = perf_counter()
+        return self.status
+
+    def on_message_complete(self) -> None:
+        self.status, self.keep = self.parser.get_status_code(), self.parser.should_keep_alive()
+
+
+def _run(url: str, body: Any, headers: Any, rate: float | None, **limits: Any) -> LoadResult:
+    _check(**limits)
+    parts, bodies = urlsplit(url), [body] if isinstance(body, bytes) else list(body)
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError(f"url={url!r}: load is for this machine alone, http:// and 127.0.0.1 or localhost")
+    if not bodies or not all(isinstance(each, bytes) and each for each in bodies):
+        raise ValueError("body: give bytes, or a sequence of bytes with at least one, none of them empty")
+    fields = {"Host": parts.netloc, "Content-Type": "application/json"} | dict(headers or {})
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {said}\r\n" for name, said in fields.items())
+    messages = [f"{head}Content-Length: {len(each)}\r\n\r\n".encode() + each for each in bodies]
+    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())  # epoll's clock ticks in milliseconds
+    with ThreadPoolExecutor(1) as pool, contextlib.closing(loop):
+        try:  # in another thread: a notebook's own has a loop that runs
+            return pool.submit(loop.run_until_complete, _drive(parts, messages, rate, **limits)).result()
+        finally:  # Ctrl-C ends it early
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+
+
+async def _drive(
+    where: Any, messages: list[bytes], rate: float | None, connections: int, requests: int, seconds: float
+) -> LoadResult:
+    """Workers, one a connection, take numbered requests in turn; with a rate, each waits until its is due."""
+    numbers, every = iter(range(requests)), [_Connection() for _ in range(min(connections, requests))]
+    (sent, done), statuses = np.full((2, requests), np.nan), np.zeros(requests, int)
+
+    async def work(connection: _Connection) -> None:
+        for number in numbers:
+            if rate and (early := start + number / rate - perf_counter()) > 0:
+                await asyncio.sleep(early)
+            if not rate and number and perf_counter() >= start + seconds:
+                return
+            sent[number] = perf_counter()
+            statuses[number] = await connection.ask(messages[number % len(messages)], where)
+            done[number] = connection.used
+            if not statuses[number]:
+                await asyncio.sleep(0.01)  # a server that refuses is not asked in a spin
+
+    try:
+        with contextlib.suppress(OSError):  # it shows, and counts, when the requests are due
+            opening = asyncio.gather(*(each.open(where) for each in every), return_exceptions=True)
+            await asyncio.wait_for(opening, DRAIN)
+        start = perf_counter()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*map(work, every)), seconds + DRAIN)
+    finally:
+        for each in every:
+            each.abort()
+        await asyncio.sleep(0)  # an aborted transport closes in the loop's next round
+    due = sent if rate is None else start + np.arange(requests) / rate
+    due, sent, done, statuses = (values[~np.isnan(due)] for values in (due, sent, done, statuses))
+    done = np.nan_to_num(done, nan=perf_counter())
+    span = float(done.max() - start)
+    return LoadResult((done - due) * 1e3, (done - sent) * 1e3, Counter(statuses.tolist()), span)
