@@ -1,4 +1,4 @@
-"""The load generator counts every request, keeps its bounds; the open loop shows what the closed one hides."""
+"""The load generator counts each request, keeps its bounds; the open loop shows what the closed one hides."""
 
 import asyncio
 import contextlib

@@ -92,9 +92,8 @@ def open_loop(
     Request i is due at i / `rate` seconds, for `seconds` or up to `requests`. When no connection is free it
     waits, and the wait counts. What has no answer 1 s after `seconds` gets status 0. Raises: ValueError.
     """
-    _check(rate=rate, seconds=seconds, requests=requests or 1)
-    due = max(1, round(rate * seconds))
-    requests = due if requests is None else min(requests, due)
+    _check(rate=rate, seconds=seconds, requests=1 if requests is None else requests)
+    requests = min(requests or 10**9, max(1, round(rate * seconds)))
     return _run(url, body, headers, rate, connections=connections, requests=requests, seconds=seconds)
 
 
@@ -146,11 +145,12 @@ def _run(url: str, body: Any, headers: Any, rate: float | None, **limits: Any) -
     head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {said}\r\n" for name, said in fields.items())
     messages = [f"{head}Content-Length: {len(each)}\r\n\r\n".encode() + each for each in bodies]
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())  # epoll's clock ticks in milliseconds
-    with ThreadPoolExecutor(1) as pool, contextlib.closing(loop):
-        try:  # in another thread: a notebook's own has a loop that runs
-            return pool.submit(loop.run_until_complete, _drive(parts, messages, rate, **limits)).result()
+    drive = loop.create_task(_drive(parts, messages, rate, **limits))
+    with contextlib.closing(loop), ThreadPoolExecutor(1) as pool:
+        try:  # in a thread of its own: a notebook's has a loop that runs
+            return pool.submit(loop.run_until_complete, drive).result()
         finally:  # Ctrl-C ends it early
-            loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+            loop.call_soon_threadsafe(drive.cancel)
 
 
 async def _drive(
