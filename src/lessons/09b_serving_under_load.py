@@ -15,7 +15,7 @@
 # %% [markdown]
 # # 09b · Serving under load
 #
-# After this lesson you can say how many requests a second a model server really takes, make it ten times faster without changing one answer, and
+# After this lesson you can say how many requests a second a model server really takes, make it many times faster without changing one answer, and
 # decide what your users get when it breaks.
 
 # %% [markdown]
@@ -120,7 +120,7 @@ print(f"misses by {np.abs(took - champion_minutes).mean():.2f} minutes on averag
 #
 # **Throughput** is answers per second. **Latency** is the time one answer takes, and it is not one number: **p50** is the
 # latency that half of the requests stay under, **p99** the one that 99 of 100<!-- given --> stay under. The mean is of no use here. A page that
-# calls your model twenty times shows its user the slowest of twenty, so the tail is what people feel.
+# calls your model twenty times is as slow as the slowest of twenty: $1 - 0.99^{20}$, or 18<!-- given --> % of such pages wait for an answer beyond p99.
 #
 # Here is a server on paper. An answer takes 5 ms, fifty people a second want one, and once in the minute it stands still for two seconds: a garbage
 # collection, a neighbour, a disk. The load test sends a request each 20 ms and waits for the answer before it sends the next, as loops do.
@@ -420,10 +420,11 @@ shown
 # %% name="climb"
 steps = rungs.iloc[::-1]
 fig, ax = plt.subplots(figsize=(6.4, 0.8 + 0.3 * len(steps)))
-ax.barh(steps.index, steps["rps"], color=PALETTE["blue"])
+ax.bar_label(ax.barh(steps.index, steps["rps"], color=PALETTE["blue"]), fmt="{:,.0f}", padding=3)
 for goal in (3_000, 10_000):
     ax.axvline(goal, color=PALETTE["red"], linewidth=1, linestyle="--")
-ax.set(xscale="log", xlabel="requests a second (log scale); dashed: 3,000 and 10,000")
+ax.set(xscale="log", xlim=(100, 4 * steps["rps"].max()))
+ax.set_xlabel("requests a second (log scale); dashed: 3,000 and 10,000")
 ax.set_title(f"The same answers, {record['ours_rps'] / record['mlflow_rps']:.0f} times as many of them")
 plt.show()
 
@@ -552,6 +553,8 @@ plt.show()
 # 6,000<!-- ~overload[slowest, ms, no bound] --> ms, for an answer that nobody reads any more. With it, 16.1<!-- =overload[refused, %, at most 20 inside] --> % are
 # told *no* while they can still do something else, and nobody waits longer than 200<!-- =overload[slowest, ms, at most 20 inside] --> ms. A long queue does not
 # absorb an overload. It hides it.
+#
+# How long may it be, then? As long as a request that still enters can be answered in time.
 #
 # ### Your turn
 
@@ -801,6 +804,17 @@ pd.DataFrame(report).T.round(2)
 #
 # The deeper trees go on, as a **canary**: they answer a small share of the users for real. Which users? The obvious line is
 # `random.random() < 0.05`, and then a user who asks twice gets two different answers. A hash of the user's id is random enough, and stays.
+#
+# ```mermaid
+# flowchart LR
+#     users --> router{"hash of<br/>the user's id"}
+#     router -- "95 %" --> champion
+#     router -- "5 %" --> canary["challenger,<br/>as a canary"]
+#     router -. "a copy; answers are kept" .-> shadow["the next one,<br/>in the shadow"]
+#     canary -- "errors, failures" --> rule{"rule"}
+#     rule -- "roll back: 0 %, at once" --> router
+#     rule -- "promote: 100 %" --> router
+# ```
 #
 # ### Your turn
 
