@@ -58,6 +58,19 @@ def test_spark_and_pandas_answer_the_same():
     assert printed(executed(first, until="spark"), "spark").strip() == "as in pandas: True"
 
 
+def test_trees_with_names_refuse_another_order_and_trees_without_do_not():
+    """The lesson says so of the colleague's trees."""
+    import numpy as np
+    import pandas as pd
+    from xgboost import XGBRegressor
+
+    table = pd.DataFrame(np.random.default_rng(0).random((50, 2)), columns=["miles", "hour"])
+    trees = XGBRegressor(n_estimators=2, n_jobs=1)
+    trees.fit(table.to_numpy(), table["miles"]).predict(table[["hour", "miles"]].to_numpy())
+    with pytest.raises(ValueError, match="feature_names mismatch"):
+        trees.fit(table, table["miles"]).predict(table[["hour", "miles"]])
+
+
 @pytest.mark.slow
 def test_it_goes_on_where_neither_shap_nor_spark_is_there():
     hide = [
