@@ -48,8 +48,8 @@ def compiled(model: str | Path | PyFuncModel, *, pyfunc: bool = False) -> Predic
     """Return the fastest form of an MLflow model (or of its URI) that answers as its pyfunc does.
 
     Tried in turn: ONNX Runtime, the library's own predict, the pyfunc. A form is held against the pyfunc on
-    rows around the model's input example, on both sides of the jumps that are found there, with large and with
-    missing values; a relative difference of `TOLERANCE`, and the next one is tried. `pyfunc=True` tries none.
+    rows around the model's input example, on both sides of the jumps that are found there, with large values
+    and missing ones; a relative difference of `TOLERANCE`, and the next is tried. `pyfunc=True` tries none.
     """
     if not isinstance(model, PyFuncModel):
         model = mlflow.pyfunc.load_model(str(model))
@@ -156,7 +156,7 @@ def _xgboost_onnx(raw: Any, columns: int) -> bytes:
     booster = (raw.get_booster() if hasattr(raw, "get_booster") else raw).copy()
     if not math.isnan(getattr(raw, "missing", math.nan)):
         raise Refused(f"missing={raw.missing} has no ONNX form")
-    booster.feature_names = None  # the converter knows f0, f1, … only
+    booster.feature_names = booster.feature_types = None  # the converter knows floats f0, f1, … only
     return convert_xgboost(
         booster, initial_types=[("X", FloatTensorType([None, columns]))]
     ).SerializeToString()

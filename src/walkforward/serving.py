@@ -48,7 +48,7 @@ KNOWN = {"/invocations": "POST"} | dict.fromkeys(("/ping", "/health", "/version"
 
 def plain_rows(predictor: Predictor) -> Callable[[bytes], np.ndarray]:
     """Return what reads a plain body into rows, shape (n, k). It raises ValueError for every other body."""
-    exact = msgspec.Meta(ge=-(2**53), le=2**53)  # beyond, whole numbers and floats part ways
+    exact = msgspec.Meta(gt=-(2**53), lt=2**53)  # beyond, whole numbers and floats part ways
     real: Any = Annotated[float, exact]
     real = real | None if predictor.missing else real
     kinds: dict[DataType, Any] = {DataType.double: real, DataType.float: real, DataType.boolean: bool}
@@ -217,7 +217,7 @@ class App:
             status, body, short = 404, b'{"detail":"Not Found"}', path.rstrip("/")
             if short in KNOWN:
                 host = scope.headers.get("host") or scope.server
-                status, body, headers = 307, b"", [("location", f"{scope.scheme}://{host}{short}")]
+                return protocol.response_empty(307, [("location", f"{scope.scheme}://{host}{short}")])
         elif method != KNOWN[path]:
             status, body, headers = 405, b'{"detail":"Method Not Allowed"}', [("allow", KNOWN[path])]
         elif path == "/version":
@@ -353,7 +353,7 @@ def serve(
     from granian.server.mp import MPServer
 
     for name, value in {"workers": workers, "queue": queue, "timeout": timeout, "max-body": max_body}.items():
-        if value <= 0:
+        if not value > 0:
             raise ValueError(f"--{name} is {value}: it must be above 0.")
     with socket.socket() as probe:  # Granian shares a port that is taken, and half of the requests go astray
         if os.name == "posix":
