@@ -209,7 +209,7 @@ def test_the_dockerfile_is_what_mlflow_writes(model, tmp_path):
     assert kept == written
     assert comparable(kept.replace("nginx", "apache2")) != written
     assert "\nUSER" not in kept  # the lesson says so, and why the manifest names a user
-    assert (tmp_path / "image" / "model_dir" / "MLmodel").is_file()
+    assert list((tmp_path / "image" / "model_dir").rglob("MLmodel")), "the model is not beside it"
 
 
 # The command --------------------------------------------------------------------------------------------

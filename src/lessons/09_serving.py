@@ -23,7 +23,7 @@
 # > answered with status `200` · choose among batch, lookup table and online · read the Dockerfile that MLflow writes · check a
 # > Kubernetes manifest for what its schema does not see
 # >
-# > **Before you start** [03 · Tracking](03_tracking.ipynb); 07 · Registry for the aliases
+# > **Before you start** [05 · Models and flavors](05_models_and_flavors.ipynb) and [07 · Registry](07_registry.ipynb)
 # >
 # > **Time** 60 minutes of study; it runs in under a minute
 # >
@@ -229,8 +229,7 @@ print(array_info.signature.inputs)
 # | goes wrong as | the wrong version, half of the copies old | wrong answers, slow answers, none |
 # | measured by | time to roll out and back, failed rollouts | latency, throughput, errors |
 #
-# You can deploy without serving: a nightly job that loads a new version is deployed. And you can serve for a year without deploying.
-# In this lesson `mlflow models serve` serves; the Dockerfile and the manifest at its end deploy.
+# You can deploy without serving: a nightly job that takes up a new version is deployed. Here `mlflow models serve` serves; the Dockerfile and the manifest at the end deploy.
 #
 # ## The way out: columns with names
 #
@@ -272,8 +271,7 @@ answer = ask(json.dumps({"dataframe_records": asked[as_one_says_it].to_dict("rec
 print(answer.status_code, f"error {error(answer.json()['predictions']):.2f} minutes")
 
 # %% [markdown]
-# Refused, with the reason; and right, in any order, because names travel with the values. Log a model with a table as its example, always, and this whole family of faults
-# is gone.
+# Refused, with the reason; and right, in any order, because names travel with the values. Log a model with a table as its example, and this family of faults is gone.
 #
 # ## Four formats, one answer
 #
@@ -299,10 +297,10 @@ formats["same answer"] = formats["answer"] == formats["answer"].iloc[0]
 formats.drop(columns="answer")
 
 # %% [markdown]
-# `dataframe_split` says each name once, `dataframe_records` with each row: more bytes, but a row explains itself in a log. Both always mean a table. `instances` and
-# `inputs` come from TensorFlow Serving and are made for tensors; they take records or columns too. Prefer the first two, and `inputs` for arrays.
+# `dataframe_split` says each name once, `dataframe_records` with each row: more bytes, but a row explains itself in a log. Both always mean a table: prefer them. `instances` and
+# `inputs` come from TensorFlow Serving and are made for arrays.
 #
-# Any program can ask. In a terminal it is one line; the cell below makes it from the same body, and runs it where curl is installed.
+# Any program can ask. In a terminal it is one line:
 
 # %% name="curl"
 body = json.dumps({"dataframe_records": records[:1]})
@@ -319,7 +317,7 @@ else:
 # %% [markdown]
 # ### Your turn
 #
-# Write the client's half once and for all: a table in, a body out. JSON knows neither NaN nor dates, and that is where home-made clients break.
+# Write the client's half once: a table in, a body out. JSON knows neither NaN nor dates, and that is where home-made clients break.
 
 # %% exercise="build_request"
 
@@ -329,7 +327,7 @@ exercise.check(build_request)
 # %% [markdown]
 # ## Dates and parameters
 #
-# So far the client computed hour and weekday. Two programs that compute the same thing will drift apart one day. The model in
+# So far the client computed hour and weekday, as the training did. Two programs that compute the same thing drift apart one day. The model in
 # `src/projects/trip_service/trip_model.py` takes the moment itself, and a **parameter** besides: a setting of the request, not of a row.
 
 # %% name="clock_source"
@@ -393,9 +391,9 @@ answers = {str(when): ask_clock(when) for when in moments}
 table_of(answers)
 
 # %% [markdown]
-# A zone, `Z` or `-04:00`, is refused: the model has none. That is the good news. What does the developer do who gets this 400<!-- =dates[2019-10-03T17:05:00Z, status] -->? Cuts off the `Z`. Now the
+# A time zone, `Z` or `-04:00`, is refused: good. What does the developer do who gets this 400<!-- =dates[2019-10-03T17:05:00Z, status] -->? Cuts off the `Z`. Now the
 # server takes Greenwich's clock for New York's and answers. The German date is read as 10 March. The milliseconds, which is how JavaScript and
-# older pandas write a date, are read as nanoseconds: some minutes past midnight on 1 January 1970. A missing date is answered too. What do such clients cost?
+# older pandas write a date, are read as nanoseconds: minutes past midnight on 1 January 1970. A missing date is answered too. What do such clients cost?
 
 # %% name="clock_errors"
 utc = asked["pickup_datetime"] + pd.Timedelta(hours=4)  # New York in October
@@ -465,11 +463,10 @@ table_of(answers)
 # %% [markdown]
 # Read it in three groups.
 #
-# - **4xx, the client's fault.** The server works as it should. Nobody is woken; but a *rise* of them after a release means that somebody changed a
-#   column, so count them.
+# - **4xx, the client's fault.** Wake nobody, but count them: a rise after a release means that somebody has changed a column.
 # - **5xx, the server's fault**, and a reason to page. Except that here a forgotten header gives 500<!-- =bad_requests[no content type, status] -->: a client can wake you.
-# - **`200`, and wrong.** A null in a column that is `required` passes, because required means that the column is there. Text is turned into numbers, `true` is one o'clock, minus 5<!-- given --> miles are driven. The signature checks
-#   names and types. Whether an hour can be 99<!-- given --> is a question of meaning, and the model's author has to ask it.
+# - **`200`, and wrong.** A null in a column that is `required` passes, because required means that the column is there. Text is turned into numbers, `true` is one o'clock, minus five miles are driven. The signature checks
+#   names and types. Whether an hour can be 99 is a question of meaning, which the model's author has to ask.
 #
 # An integer column is stricter, and refuses the null. But look at the last line: there is no zone 161.5<!-- given -->. In Python the same signature refuses it.
 
@@ -481,8 +478,8 @@ except MlflowException as refusal:
     print(str(refusal).split("Error: ")[-1][:100])
 
 # %% [markdown]
-# Over HTTP it is cut to 161<!-- given --> before the signature sees it: JSON does not tell `161` from `161.0`, so the server turns each column into its type first, by
-# force. What you tested in Python is not what is checked in production; test through the server.
+# Over HTTP it is cut to 161<!-- given --> before the signature sees it. JavaScript writes 161.0<!-- given --> as `161`, so the server turns each column into its type first, by
+# force. What you tested in Python is not what production checks: test through the server.
 #
 # One more look at a refusal, with a stranger's eyes. This is a CSV with a word in it.
 
@@ -498,8 +495,8 @@ print("another repeats your row:          ", "ana@example.com" in refusal.text)
 print("and tells the model's whole schema:", all(name in refusal.text for name in FEATURES))
 
 # %% [markdown]
-# Good for a colleague, too much for the internet: which library answers, where it is installed, what the model wants, and somebody's
-# e-mail address on its way into a log. Between MLflow's server and strangers belongs a gateway that knows who may ask and shortens what is told.
+# Good for a colleague, too much for the internet, and somebody's e-mail address is on its way into a log. The server asks nobody who they are, either. Between it and strangers belongs a gateway
+# that knows who may ask, and that shortens what is told.
 #
 # ### Your turn
 #
@@ -536,9 +533,9 @@ print("so does the champion:           ", json.dumps({"predictions": today}) == 
 # The alias moved; the service did not. It looked the alias up once, when it started. `/health` and `/ping` are one function: the process lives and has loaded *a* model. `/version` is
 # MLflow's, not the model's. None of them knows which model answers, or whether it is right; the array model above was in perfect health.
 #
-# So a deployment has to do two things that the registry can't: start new copies, and say which version each serves. And since two copies that start on
-# different days may find the alias on different versions, production starts from a version's number and lets the alias decide only what is built next. To know whether the service is *right*, send it
-# a few trips whose answers you know, after each rollout and then every minute.
+# So a deployment has to do what the registry can't: start new copies, and say which version each serves. Two copies that start on
+# different days may find the alias on different versions; let it decide what is built next, and start copies from a version's number. To know whether the service is *right*, send it
+# a few trips whose answers you know, after each rollout and then every minute:
 
 # %% name="repair"
 make_champion(info)  # back to the good one
@@ -571,8 +568,7 @@ if show_seconds:
 
 # %% [markdown]
 # Not a digit differs; the price does. Most of what a call costs does not depend on its rows: parsing, building a table, checking the signature. In a batch that is
-# paid once. Set `show_seconds` to see by how much, often more than a thousand times a row. And a batch needs no server that is up at night, no
-# probes, no autoscaler: a failed job is repeated in the morning.
+# paid once. Set `show_seconds` to see by how much. And a batch needs no server that is up at night: a failed job is repeated in the morning.
 #
 # There is a third way. If the inputs are few, compute all answers beforehand and look them up. How far does a table come?
 
@@ -606,13 +602,12 @@ pd.DataFrame({name: round(error(minutes, test), 2) for name, minutes in answers.
 # Look at the third line. A table of past medians, 2,143<!-- =lookup: more: ([\d,]+) --> entries in a dictionary, misses by 5.34<!-- =lookup[table: zone pair, MAE] --> minutes and beats a boosted model that knows zones, hour and weekday
 # (5.76<!-- =lookup[model without distance, MAE] -->). The model has to cut numbered zones apart split by split; the table knows each pair. The hour does not even help it: there are
 # too few trips for each. What makes the model worth its server is the distance: 3.27<!-- =lookup[model with distance, MAE] --> minutes. So the decision hangs on a question that no library answers: **do you know the
-# distance when the customer asks?** In these data it was measured at the end of the trip. If a router can supply a good estimate, serve the model online; if not, the table wins, at
-# microseconds an answer.
+# distance when the customer asks?** In these data it was measured at the end of the trip. If a router can supply a good estimate, serve the model online; if not, the table wins, and needs no model at all.
 #
 # | when the answer is needed, … | choose | because |
 # |---|---|---|
 # | the rows are known hours before | **batch** | cheapest; failures are repaired before anybody sees them |
-# | any of a few thousand inputs may come, and yesterday's answer will do | **lookup** | one request to a key-value store, no model at all |
+# | any of a few thousand inputs may come, and yesterday's answer will do | **lookup** | one look into a key-value store |
 # | the input is new in that moment (a position, a basket, a payment) | **online** | nothing could have been computed before |
 # | the input is known, but only minutes old values help | **micro-batch** (a batch every few minutes), or online | first ask whether the freshness is worth it: score with older inputs and compare |
 #
@@ -625,7 +620,7 @@ exercise.check(serving_mode=serving_mode)
 
 # %% [markdown]
 # If it is online, one worker of MLflow's server answers a few hundred requests a second. `walkforward serve` speaks the same protocol from a compiled form of the
-# model and is many times faster. 09b · Serving under load measures both, and says when you need it.
+# model, many times faster. [09b · Serving under load](09b_serving_under_load.ipynb) measures both, and says when you need it.
 #
 # ## The Dockerfile that MLflow writes
 #
@@ -649,7 +644,7 @@ print(re.sub(r"(?<=[ '])/(?=opt|var|etc)", "", shown))
 # |---|---|---|
 # | `FROM python:…-slim` | the base image: Debian and the Python that logged the model | no: a tag moves when the image is patched; a digest (`@sha256:…`) would not |
 # | `apt-get install nginx` | a web server in front, port 8080<!-- given --> to 8000<!-- given --> | no: what Debian has on that day |
-# | `pip install mlflow==…` | MLflow, all of it | itself yes, what it needs no |
+# | `pip install mlflow==…` | MLflow with UI, tracking server, pandas, scikit-learn: most of the image's size | itself yes, what it needs no |
 # | `COPY model_dir` | **the model itself** | yes: the alias was resolved when this was written |
 # | `_install_pyfunc_deps` | the model's `requirements.txt`, and gunicorn, which today's server does not use | what `log_model` pinned |
 # | `chmod o+rwX` | opens a folder for SageMaker | – |
@@ -699,7 +694,7 @@ print([name for name in environment if "pyfunc" in name])
 # the model (`MLFLOW_MODELS_WORKERS` sets it). And asked to stop, the entry point ends at once, with requests open. `mlflow models serve` in its place
 # errs on the other side: as the first process of a container it does not hear the signal at all, and is killed after the grace period.
 #
-# So keep MLflow's image and replace its command: start uvicorn itself, which is what both start in the end. It finishes what it has begun.
+# So keep MLflow's image and replace its command: start uvicorn itself, which is what both start in the end. It hears the signal and finishes what it has begun.
 #
 # ## A manifest for Kubernetes
 #
@@ -738,12 +733,12 @@ print("\n".join(lines[start:]))
 # of those that get requests. A failed *liveness* probe restarts it, which helps against a process that hangs and harms one that is busy: make it the most patient. All
 # three ask `/health`, so none of them notices wrong answers.
 #
-# **Requests** are what the scheduler reserves, **limits** what it cuts off: over the CPU limit a pod is slowed down, over the memory limit it is killed. Measure before you write. Is the server of this lesson within them?
+# **Requests** are what the scheduler reserves, **limits** where it cuts off: over the CPU limit a pod is slowed down, over the memory limit it is killed. Measure before you write. Is the server of this lesson within its request?
 
 # %% name="memory"
 tree = psutil.Process(server.process.pid).children(recursive=True)
 megabytes = max(process.memory_info().rss for process in tree) / 2**20
-print("below the 1 GiB limit:", megabytes < 1024)
+print("below the 512 MiB of the request:", megabytes < 512)
 if show_seconds:
     print(f"{megabytes:.0f} MiB")
 servers.close()
@@ -867,14 +862,16 @@ for name, change in FAULTS.items():
 exercise.check(dangling_ports)
 
 # %% [markdown]
-# Put both checks into CI, before the build. What they still can't tell is whether your cluster has the room, may pull the image and has a metrics server for the
-# autoscaler; `kubectl apply --dry-run=server` asks it. And when is all this too much? One model, a few requests a second: one container on one machine with a restart
-# policy, or no server at all, as above.
+# Put all three checks into CI. What they can't tell is whether your cluster has the room and may pull the image; that shows in the rollout. And when is all this too much? One model, a few
+# requests a second: one container on one machine with a restart policy, or no server at all, as above.
 
 # %% [markdown]
 # ## What changed
 #
 # {{ what_changed: mlflow-serving }}
+#
+# A body without a field around it, `{"columns": […], "data": […]}`, is MLflow's protocol before `2.0`; you saw it refused. And an autoscaler of `autoscaling/v2beta2` is
+# gone since Kubernetes `1.26`.
 
 # %% [markdown]
 # ## Take-aways
@@ -896,5 +893,5 @@ exercise.check(dangling_ports)
 #
 # ## Up next
 #
-# The service answers, one request after the other. 09b · Serving under load sends it thousands a second, finds what it spends its time on, and makes it fail
+# The service answers, one request after the other. [09b · Serving under load](09b_serving_under_load.ipynb) sends it thousands a second, finds what it spends its time on, and makes it fail
 # gracefully.
