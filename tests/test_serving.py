@@ -1,5 +1,6 @@
-"""`walkforward serve`: the same answers as the pyfunc on real trips, under load, when stopped, when called wrongly."""
+"""`walkforward serve`: the pyfunc's answers on real trips; under load, at a stop, and when it is misused."""
 
+import functools
 import http.client
 import json
 import os
@@ -28,7 +29,7 @@ from xgboost import XGBRegressor
 from walkforward import compiled as module
 from walkforward.data import load_trips, months, prepare_trips
 from walkforward.servers import HOST, fast_server
-from walkforward.serving import compiled, plain_rows
+from walkforward.serving import compiled, plain_rows, serve
 
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 JSON = {"content-type": "application/json"}
@@ -97,6 +98,12 @@ def models(trips, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def predictor(models):
+    """Return the compiled form of a model by its name."""
+    return functools.cache(lambda name: compiled(models / name))
+
+
 def differences(found, expected) -> float:
     return float(np.max(np.abs(np.asarray(found) - expected) / np.abs(expected)))
 
@@ -125,7 +132,7 @@ def metrics(server) -> dict:
     text = connection.getresponse().read().decode()
     connection.close()
     families = text_string_to_metric_families(text)
-    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+    return {(s.name, *sorted(s.labels.values())): s.value for family in families for s in family.samples}
 
 
 # The same answers
@@ -141,8 +148,8 @@ def metrics(server) -> dict:
         ("whole", "onnx"),
     ],
 )
-def test_the_compiled_form_answers_as_the_pyfunc_on_10_000_trips(models, trips, name, path):
-    predictor = compiled(models / name)
+def test_the_compiled_form_answers_as_the_pyfunc_on_10_000_trips(predictor, trips, name, path):
+    predictor = predictor(name)
     assert (predictor.path, predictor.reason.split(" by ")[0]) == (path, "served")
     assert "checked against pyfunc on" in predictor.reason
     rows = trips[FEATURES].head(10_000)
@@ -153,8 +160,8 @@ def test_the_compiled_form_answers_as_the_pyfunc_on_10_000_trips(models, trips, 
     assert differences(found, expected) < 1e-5
 
 
-def test_text_and_dates_have_no_fast_path_and_it_says_so(models):
-    predictor = compiled(models / "raw")
+def test_text_and_dates_have_no_fast_path_and_it_says_so(predictor):
+    predictor = predictor("raw")
     assert predictor.path == "pyfunc"
     assert predictor.reason.startswith("no fast path: the flavor is pyfunc")
     assert predictor.reason.endswith("served through pyfunc")
@@ -185,25 +192,32 @@ def test_all_four_formats_answer_as_the_pyfunc_on_10_000_trips(models, trips, tm
         post(server, b"{")
         counted = metrics(server)
         workers = psutil.Process(server.process.pid).children(recursive=True)
-    assert counted["walkforward_requests_total", "fast", "200"] == 304
-    assert counted["walkforward_requests_total", "pyfunc", "200"] == 1
-    assert counted["walkforward_requests_total", "pyfunc", "400"] == 1
+    assert counted["walkforward_requests_total", "200", "fast"] == 304
+    assert counted["walkforward_requests_total", "200", "pyfunc"] == 1
+    assert counted["walkforward_requests_total", "400", "pyfunc"] == 1
     assert counted["walkforward_rows_total",] == 42_300
     assert counted["walkforward_in_flight",] == counted["walkforward_rejected_total",] == 0
     assert counted["walkforward_latency_seconds_count", "fast"] == 304
-    assert counted["walkforward_latency_seconds_bucket", "fast", "+Inf"] == 304
+    assert counted["walkforward_latency_seconds_bucket", "+Inf", "fast"] == 304
     assert len(workers) >= 3  # the command and two workers
     log = server.log.read_text(encoding="utf-8")
     assert log.count("served by ONNX Runtime, checked against pyfunc on") == 1
 
 
-def test_a_missing_value_is_read_where_the_model_takes_it_and_left_to_mlflow_where_not(models):
+def test_a_missing_value_is_read_where_the_model_takes_it_and_left_to_mlflow_where_not(predictor):
     content = {"columns": FEATURES, "data": [[None, 151.0, 239.0, 8.0, 1.0]]}
     body = json.dumps({"dataframe_split": content}).encode()
-    rows = plain_rows(compiled(models / "trees"))(body)
+    rows = plain_rows(predictor("trees"))(body)
     assert np.isnan(rows).tolist() == [[True, False, False, False, False]]
     with pytest.raises(ValueError, match="null"):
-        plain_rows(compiled(models / "ridge"))(body)
+        plain_rows(predictor("ridge"))(body)
+
+
+def test_nothing_is_compiled_when_that_is_asked_for(models, trips):
+    predictor = compiled(models / "trees", pyfunc=True)
+    rows = trips[FEATURES].head(3).astype(float)
+    assert (predictor.path, predictor.reason[:13]) == ("pyfunc", "no fast path:")
+    assert (predictor.predict(rows.to_numpy()) == predictor.model.predict(rows)).all()
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-4, 1 + 2e-5])
@@ -360,7 +374,7 @@ def test_a_full_queue_refuses_the_fast_path_too(models, tmp_path):
         for client in clients:
             client.close()
         assert set(found) == {b"200", b"503"}
-        assert metrics(server)["walkforward_requests_total", "fast", "200"] == found[b"200"]
+        assert metrics(server)["walkforward_requests_total", "200", "fast"] == found[b"200"]
         assert metrics(server)["walkforward_rejected_total",] == found[b"503"]
 
 
@@ -390,34 +404,46 @@ def call(*arguments: str, folder) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=folder, env=env)
 
 
-def test_a_wrong_call_ends_in_one_line(models, tmp_path):
-    trees = str(models / "trees")
+def test_a_wrong_call_ends_in_one_line(tmp_path):
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "MLmodel").write_text("flavors: {python_function: {loader_module: nothing.here}}")
+    flavors = "flavors: {python_function: {loader_module: nothing.here, python_version: 3.11.0}}"
+    (tmp_path / "broken" / "MLmodel").write_text(flavors, encoding="utf-8")
+    calls = {
+        ("models:/nothing@champion",): "models:/nothing@champion can't be found: ",
+        (str(tmp_path / "broken"), "--port", "0"): "can't be loaded: ModuleNotFoundError",
+    }
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda arguments: call(*arguments, folder=tmp_path), calls))
+    for answer, said in zip(done, calls.values(), strict=True):
+        ours = [
+            line for line in answer.stderr.splitlines() if " mlflow" not in line and " alembic" not in line
+        ]
+        assert (answer.returncode, answer.stdout) == (2, ""), answer
+        assert len(ours) == 1 and ours[0].startswith("Error: ") and said in ours[0], answer
+
+
+def test_what_cannot_be_served_is_named(models, tmp_path):
+    """The command turns these into its one line and exit code 2 (see test_cli.py)."""
+    trees = str(models / "trees")
+    with pytest.raises(ValueError, match="is no MLflow model: there is no MLmodel file"):
+        serve(str(tmp_path), port=0)
+    for name in ("workers", "queue", "timeout", "max_body"):
+        for value in (0, -1, float("nan")):
+            with pytest.raises(
+                ValueError, match=f"--{name.replace('_', '-')} is {value}: it must be above 0"
+            ):
+                serve(trees, **{name: value})
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
-        port = str(taken.getsockname()[1])
-        calls = {
-            ("models:/nothing@champion",): "models:/nothing@champion can't be found: ",
-            (str(tmp_path),): f"{tmp_path} is no MLflow model: there is no MLmodel file",
-            (str(tmp_path / "broken"), "--port", "0"): "can't be loaded",
-            (trees, "--port", port): f"Can't listen on {HOST}:{port}",
-            (trees, "--workers", "0"): "--workers is 0: it must be above 0",
-            (trees, "--queue", "0"): "--queue is 0",
-            (trees, "--timeout", "nan"): "--timeout is nan",
-        }
-        with ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda arguments: call(*arguments, folder=tmp_path), calls))
-    for answer, said in zip(done, calls.values(), strict=True):
-        errors = [line for line in answer.stderr.splitlines() if " INFO " not in line]
-        assert (answer.returncode, answer.stdout) == (2, ""), answer
-        assert len(errors) == 1 and errors[0].startswith("Error: ") and said in errors[0], answer
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"Can't listen on {HOST}:{port} .*: choose another --port"):
+            serve(trees, port=port)
 
 
-def test_threads_are_no_part_of_a_compiled_model(models, trips):
+def test_threads_are_no_part_of_a_compiled_model(predictor, trips):
     """Eight threads that share a predictor get the answers of one."""
-    predictor = compiled(models / "trees")
+    predictor = predictor("trees")
     parts = np.array_split(trips[FEATURES].head(4000).to_numpy(float), 8)
     expected = [predictor.predict(part) for part in parts]
     found: dict[int, np.ndarray] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import threading
@@ -128,13 +129,20 @@ def _forms(model: PyFuncModel, types: dict[str, DataType]) -> Iterator[Form]:
             dtype,
             lambda build=build, dtype=dtype: _session(build(), dtype),
         )
-    yield "native", "scikit-learn's predict on an array", np.float64, lambda: raw.predict
+    yield "native", "scikit-learn's predict on an array", np.float64, lambda: _unnamed(raw).predict
     kinds = {name: kind.to_pandas() for name, kind in types.items()}
 
     def on_a_frame(rows: Rows) -> np.ndarray:
         return raw.predict(pd.DataFrame(rows, columns=list(kinds)).astype(kinds))
 
     yield "native", "scikit-learn's predict on a frame", np.float64, lambda: on_a_frame
+
+
+def _unnamed(raw: Any) -> Any:
+    raw = copy.deepcopy(raw)
+    for _, step in getattr(raw, "steps", [("", raw)]):
+        vars(step).pop("feature_names_in_", None)  # it would warn at each array
+    return raw
 
 
 def _session(onnx: bytes, dtype: type) -> Callable[[Rows], np.ndarray]:
