@@ -585,10 +585,12 @@ exercise.check(lasting_signature=lasting_signature)
 # A model has several addresses. Give it a name in the registry as well (lesson 07 is about that), and load it by each.
 
 # %% name="addresses"
+import contextlib
+import io
+
 NAME = "trip-duration"
-if not client.search_registered_models(filter_string=f"name = '{NAME}'"):
-    client.create_registered_model(NAME)
-registered = client.create_model_version(NAME, info.model_uri, run_id=run.info.run_id)
+with contextlib.redirect_stderr(io.StringIO()):  # it reports its success where errors go
+    registered = mlflow.register_model(info.model_uri, NAME)
 client.set_registered_model_alias(NAME, "champion", registered.version)
 
 addresses = {
@@ -733,7 +735,11 @@ kept = {metric.key: round(metric.value, 2) for metric in mlflow.get_logged_model
 print("kept with the model itself:", {key: kept[key] for key in ("root_mean_squared_error", "cost")})
 
 # %% [markdown]
-# The last line: what you evaluate by its address is linked to the model, not only to the run. A year from now the model can be asked how good it was, on which data set.
+# The last line: what you evaluate by its address is linked to the model, not only to the run. A year from now the model can be asked how good it was, on which data set,
+# in code or on its page in the UI (`mlflow ui --backend-store-uri sqlite:///05_models_and_flavors_files/mlflow.db --port 8080`, tab *Models*). The tab *Artifacts* there is the directory that you
+# opened.
+#
+# ![The page of the model in the MLflow UI: its metrics with the data set and the run that evaluated it; on the right status, source run and the registered version](../images/05_model.png)
 #
 # ### Your turn
 
