@@ -1,0 +1,41 @@
+"""Lesson 07 where its story goes another way: other months, and the pictures that it shows."""
+
+from pathlib import Path
+
+import pytest
+
+from authoring import build
+from authoring.execute import Runner
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSON = build.read_lesson(ROOT / "src" / "lessons" / "07_registry.py")
+PICTURES = ("add", "alias", "model", "models", "stages", "version")
+
+
+def printed(notebook, name):
+    (cell,) = [cell for cell in notebook.cells if cell.id == name]
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+@pytest.mark.slow
+def test_it_goes_through_when_the_first_challenger_is_refused():
+    """On other data the interval may contain zero: then nobody is promoted, and there still is a way back."""
+    notebook = build.generate(LESSON)
+    (cell,) = [cell for cell in notebook.cells if cell.id == "paired"]
+    cell.source += "\npaired = paired - paired.min()  # as if it had never been better"
+    outcome = Runner().run(notebook, parameters=LESSON.ci)
+    assert outcome.faults == []
+    assert printed(outcome.notebook, "promotion").startswith("version 1 says")
+    assert printed(outcome.notebook, "rollback") == printed(outcome.notebook, "promotion")
+    (audited,) = [cell for cell in outcome.notebook.cells if cell.id == "report"]
+    assert "champion" in audited.outputs[0]["data"]["text/plain"]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_screenshots_are_shown_readable_and_small(name):
+    path = ROOT / "images" / f"07_{name}.png"
+    shown = "".join(cell.source for cell in LESSON.cells if cell.cell_type == "markdown")
+    assert f"(../images/07_{name}.png)" in shown
+    width = int.from_bytes(path.read_bytes()[16:20], "big")  # from the PNG's header
+    assert width >= 900, f"{path.name} is {width} pixels wide"
+    assert path.stat().st_size <= 120_000
