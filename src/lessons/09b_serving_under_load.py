@@ -32,8 +32,8 @@
 # %% [markdown]
 # ## Parameters
 #
-# Three months to train on. The three months after them are the live traffic of this lesson: requests arrive in the order of the trips, and the
-# true duration becomes known when a trip ends.
+# Three months to train on. The three months after them are the live traffic: requests in the order of the trips, and the true duration is known
+# when a trip ends.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
@@ -119,7 +119,7 @@ print(f"misses by {np.abs(took - champion_minutes).mean():.2f} minutes on averag
 # ## A load test that reports what nobody felt
 #
 # **Throughput** is answers per second. **Latency** is the time one answer takes, and it is not one number: **p50** is the
-# latency that half of the requests stay under, **p99** the one that 99 of 100<!-- given --> stay under. The mean is of no use here. A page that
+# latency that half of the requests stay under, **p99** the one that 99 of 100<!-- given --> stay under. The mean hides both. A page that
 # calls your model twenty times is as slow as the slowest of twenty: $1 - 0.99^{20}$, or 18<!-- given --> % of such pages wait for an answer beyond p99.
 #
 # Here is a server on paper. An answer takes 5 ms, fifty people a second want one, and once in the minute it stands still for two seconds: a garbage
@@ -175,8 +175,7 @@ pd.DataFrame({"closed loop": told(closed), "open loop": told(opened)}).round(1)
 exercise.check(p99_from_schedule)
 
 # %% [markdown]
-# Is that true outside of paper? The next cell starts a real HTTP server with a planted fault: one request sleeps for a second and holds a lock that
-# all others need.
+# Is that true outside of paper? Here is a real HTTP server with a planted fault: one request sleeps for a second and holds a lock that all others need.
 
 
 # %% name="faulty"
@@ -269,9 +268,9 @@ except ServerError as reason:
     print(f"The stock server does not start on this machine, read on without it: {reason}")
 
 # %% [markdown]
-# How fast that was depends on your machine and on what else it does, so the seconds of this lesson come from a record that was made on an idle one;
-# you meet it in a moment. Something else does not depend on the machine: what has to be *done* for an answer. Count the calls of Python functions
-# while the stock server's own code answers one request, and sort them by the library that they belong to.
+# How fast that was depends on your machine and on what else it does, so the seconds of this lesson come from a record made on an idle one, further
+# down. What has to be *done* for an answer does not depend on the machine. Count the calls of Python functions while the stock server's own code
+# answers one request, by the library that they belong to.
 
 
 # %% name="calls"
@@ -313,7 +312,7 @@ top.rename("calls of Python functions").to_frame()
 # %% [markdown]
 # 2,380<!-- =where[pandas, calls of Python functions] --> calls into pandas for a table of one row: it is built, checked column by column against the
 # signature, and cast, each time. Pandas is made for the case that the table is long. XGBoost itself, with its own DataFrame handling, makes
-# 199<!-- =where[xgboost, calls of Python functions] -->, most of them around the data. Calls are not seconds, but they say where to look: the trees are not the problem.
+# 199<!-- =where[xgboost, calls of Python functions] -->, most of them around the data. Calls are not seconds, but they say where to look, and it is not the trees.
 
 # %% [markdown]
 # ## The ladder
@@ -368,8 +367,8 @@ table = pd.DataFrame(
 table
 
 # %% [markdown]
-# From thousands of calls to a handful, and a thousand answers agree to one part in 100,000<!-- given --> (the limit of 32-bit floats). Before you
-# celebrate: a client written in another language sends the same trip with its columns in another order. That is its good right, they have names.
+# From thousands of calls to a handful, and a thousand answers agree to one part in 100,000<!-- given -->. Before you celebrate: a client in another
+# language sends the same trips with the columns in another order. That is its good right, they have names.
 
 # %% name="shuffled"
 order = [4, 0, 3, 1, 2]
@@ -434,7 +433,7 @@ fig, ax = plt.subplots(figsize=(6.4, 0.8 + 0.27 * len(bars)))
 ax.bar_label(ax.barh(bars.index, bars["rps"], color=colours), fmt="{:,.0f}", padding=3, fontsize=8)
 for goal in (3_000, 10_000):
     ax.axvline(goal, color=PALETTE["red"], linewidth=1, linestyle="--")
-ax.set(xscale="log", xlim=(100, 4 * bars["rps"].max()))
+ax.set(xscale="log", xlim=(min(100, bars["rps"].min() / 2), 4 * bars["rps"].max()))
 ax.set_xlabel("requests a second (log scale); dashed: 3,000 and 10,000")
 ax.tick_params(axis="y", labelsize=8)
 fig.suptitle(
@@ -447,19 +446,18 @@ plt.show()
 # *Figure: requests a second of each server on a logarithmic scale; the steps of the ladder in blue rise from the stock server to ours, other servers and the limit are grey; dashed
 # lines mark 3,000<!-- given --> and 10,000<!-- given -->.*
 #
-# Read it from the top, each row against the one before. As long as pandas is there, no other server and no other JSON library gets far. The
+# Follow the blue bars, each against the one before. As long as pandas is there, no other server and no other JSON library gets far. The
 # step that matters is the array in place of the DataFrame, the second is the compiled model. Then the last row comes into sight: the same server
-# answering a constant, with no JSON and no model, is the **limit**, and no work on the model gets you past it. The checks that you took out
-# at the start are back in *walkforward serve*, done while the JSON is read.
+# answering a constant is the **limit**, and no work on the model gets you past it. The checks that you took out on the way are back in
+# *walkforward serve*, done while the JSON is read.
 #
-# Find out what a request costs where, take the largest part, measure again: the order is the lesson. Whoever starts with the
-# trees (a smaller model, a GPU) makes the smallest part smaller. And a second worker shares two cores with the load generator here; judge it where the
-# load comes from another machine.
+# Find out what a request costs where, take the largest part, measure again. Whoever starts with the trees (a smaller model, a GPU) makes the smallest
+# part smaller. A second worker shares two cores with the load generator here; judge it where the load comes from another machine.
 
 # %% [markdown]
 # ## How many machines, and when not to climb
 #
-# Managed platforms advertise endpoints of 3,000<!-- given --> requests a second. They get there with many replicas, and you pay for each. How many is
+# Managed platforms advertise endpoints of 3,000<!-- given --> requests a second. They get there with replicas, and you pay for each. How many is
 # arithmetic, with one catch: a replica can't be used fully. In the simplest queue (random arrivals, one server, load $\rho$) an answer takes
 # $1/(1-\rho)$ times its work: 2.5<!-- given --> times at 60<!-- given --> % load, 20 times at 95<!-- given --> %. Your p99 lives there, so plan with 60<!-- given --> %.
 
@@ -475,18 +473,18 @@ replicas = pd.DataFrame(
 replicas
 
 # %% [markdown]
-# Read the first column before the others. **At 50 requests a second 1<!-- =replicas[mlflow models serve, 50 a second] --> stock server is enough**, it is maintained by others, and every hour spent on the
-# ladder is lost. Do not climb either when answers can be computed in advance (a nightly batch needs no server at all), when requests bring a thousand
-# rows each (then pandas does what it is made for), or when the model itself is slow (a large network: buy batching and hardware).
+# Read the first column before the others. **At 50 requests a second 1<!-- =replicas[mlflow models serve, 50 a second] --> stock server is enough**, others maintain it, and every hour on the
+# ladder is lost. Do not climb either when answers can be computed in advance (a nightly batch needs no server), when requests bring a thousand
+# rows each (what pandas is made for), or when the model itself is slow (a large network: buy batching and hardware).
 #
 # Climb when the middle column is your traffic. An endpoint is billed by the replica and the hour whether it is asked or not, so the ratio of the two rows is
-# the ratio of two bills. (Add one replica for the day on which another dies.) On the other side of the scale stand the promises that you now keep yourself, and the tests that prove them with each new model.
+# the ratio of two bills. (Add one replica for the day on which another dies.) Against it stand the promises that you now keep yourself, and the tests that prove them for each new model.
 
 # %% [markdown]
 # ## The top of the ladder as a server
 #
-# All of it in one command, with MLflow's protocol: `walkforward serve models:/trips@champion --workers 2`. What it can't compile it serves through pyfunc,
-# and says so. Does it keep the promises? Ask both servers the same.
+# All of it in one command, with MLflow's protocol: `walkforward serve models:/trips@champion`. What it can't compile it serves through pyfunc, and says so. Ask
+# both servers the same.
 
 # %% name="twin"
 try:
@@ -520,8 +518,8 @@ if stock and ours:
     print(pd.DataFrame(table, index=["stock", "ours"]).T)
 
 # %% [markdown]
-# The same refusals, because whatever is not the plain case goes to MLflow's own code, which is slow and right. A server that is to be watched also counts what it does. `/metrics` is the format
-# that Prometheus reads:
+# The same refusals, because whatever is not the plain case goes to MLflow's own code, which is slow and right. And it counts what it does, in the
+# format that Prometheus reads:
 
 # %% name="metrics"
 if ours:
@@ -586,7 +584,7 @@ plt.show()
 exercise.check(admit)
 
 # %% [markdown]
-# Now live. Both servers get requests at a rate far above what they can do. Ours is started on MLflow's slow path on purpose, with a queue of 8.
+# Now live, at a rate far above what both servers can do. Ours runs on MLflow's slow path on purpose, with a queue of 8.
 
 # %% name="overloaded"
 TOO_FAST = {"rate": 2_000, "requests": 400, "seconds": 60, "connections": 64}
@@ -727,9 +725,8 @@ pd.Series(
 ).round(2).to_frame()
 
 # %% [markdown]
-# Two minutes worse than the model, two minutes better than one number for all, and it is a dictionary that can't hang. Now the part that is
-# forgotten most often: the answer must **say** that it is a fallback, to the client and to a counter. A silent fallback is an outage that
-# nobody sees; some run for months.
+# Two minutes worse than the model, two minutes better than one number for all, and a dictionary can't hang. What is forgotten most often: the answer must **say**
+# that it is a fallback, to the client and to a counter. A silent fallback is an outage that nobody sees.
 
 
 # %% name="with_fallback"
@@ -768,15 +765,13 @@ service.pool.shutdown()
 print(dict(service.counted))
 
 # %% [markdown]
-# Every user got an answer in time. But look at the order: only the third and the fifth request hang, yet from the fifth on all answers
-# are fallbacks. The time limit frees the user, not the thread. Two threads hang, and nobody is left to ask the model. So put an alarm on the counter's share, and add a
-# **circuit breaker**: after a few failures in a row stop asking the model, and let one request through now and then to see whether it is back.
+# Every user got an answer in time. But only the third and the fifth request hang, and from the fifth on all answers are fallbacks. The time limit frees
+# the user, not the thread: both threads hang, and nobody is left to ask the model. So put an alarm on the share of fallbacks, and add a **circuit breaker**: after a few failures in a row stop asking the model, and let one request through now and then to see whether it is back.
 
 # %% [markdown]
 # ## A new model, where it can't hurt: shadow traffic
 #
-# A challenger passed every test offline. In the **shadow** it gets the live requests too, and its answers are kept, not sent. Here are two
-# candidates: deeper trees, and the table of zone pairs, which a colleague finds *fast and good enough*.
+# In the **shadow** a challenger gets the live requests too, and its answers are kept, not sent. Two candidates: deeper trees, and the table of zone pairs, which a colleague finds *fast and good enough*.
 
 
 # %% name="shadow"
@@ -818,8 +813,7 @@ pd.DataFrame(report).T.round(2)
 
 # %% [markdown]
 # The deeper trees are better than the champion on the same trips. The table of pairs crashes on 147<!-- =shadows[table of zone pairs, crashes] --> of a thousand requests, between zones that it hardly ever saw, and is worse on the rest. No user
-# noticed, and you know it before anything was released. A shadow costs the computation twice, and it shows no effect of the answers: nobody
-# acts on an answer that was not sent.
+# noticed. What a shadow costs: the computation twice. What it can't show: effects of the answers, because nobody acts on an answer that was not sent.
 
 # %% [markdown]
 # ## Five users of a hundred: a canary that rolls itself back
@@ -847,8 +841,8 @@ exercise.check(route)
 
 
 # %% [markdown]
-# The challenger that is released has a fault that no test offline could see. Its feature service delivers **kilometers**, the model
-# learnt miles. Beside it, the sound one. For each canary request we also compute what the champion would have said, so that the **extra error** of a
+# The release has a fault that no test offline could see: the feature service delivers **kilometers**, the model learnt miles. Beside it, the sound
+# release. For each canary request we also compute what the champion would have said, so that the **extra error** of a
 # request compares two answers to the same trip.
 
 # %% name="canary"
@@ -885,7 +879,7 @@ print(f"false alarms: {100 * np.mean([worse_on_average(one) for one in equals]):
 # 92<!-- =naive: false alarms: (\d+) --> % of the harmless challengers are rolled back. The mean of a few noisy numbers is above zero half of the time, and the
 # rule looks forty times. After the third false alarm somebody switches the rule off.
 #
-# A rule that can be trusted says beforehand **when** it looks, and shares its allowance for false alarms among the looks: five looks, 5<!-- given --> % in all, so
+# A rule that can be trusted says beforehand **when** it looks, and divides its false alarms among the looks: five looks, 5<!-- given --> % in all, so
 # 1<!-- given --> % each. At a look it asks whether the mean is further from zero than luck explains.
 
 # %% name="rule"
