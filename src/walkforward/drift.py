@@ -103,7 +103,8 @@ def drift_report(
     tests = []
     for row, name in zip(rows, names, strict=True):
         new = current[name] if name in current else None
-        tests.append(_compare(row, reference[name], new, name in categorical, limits, bins))
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers near 1e308
+            tests.append(_compare(row, reference[name], new, name in categorical, limits, bins))
     family = sorted(
         (t for found in tests for t in found if t["p_value"] == t["p_value"]), key=lambda t: t["p_value"]
     )
@@ -209,9 +210,8 @@ def _numbers(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: float, 
     r, c = sides = [_sorted(side, row["kind"]) for side in (old, new)]
     for values, side in zip(sides, _SIDES, strict=True):
         row[f"missing_{side}"] = 1 - len(values) / max(1, row[f"n_{side}"])
-        with np.errstate(over="ignore", invalid="ignore"):
-            row[f"mean_{side}"] = values.mean() if len(values) else np.nan
-            row[f"std_{side}"] = values.std(ddof=1) if len(values) > 1 else np.nan
+        row[f"mean_{side}"] = values.mean() if len(values) else np.nan
+        row[f"std_{side}"] = values.std(ddof=1) if len(values) > 1 else np.nan
         row |= {f"{name}_{side}": _quantile(values, q) for name, q in _QUANTILES.items()}
     if not (len(r) and len(c)):
         return _test("none", np.nan, np.nan, np.nan, limit, "")
@@ -228,6 +228,8 @@ def _numbers(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: float, 
 
 def _floats(values: pd.Series, kind: str) -> Array:
     """The values as numbers, NaN where missing; dates as days since 1970, durations as days."""
+    if values.first_valid_index() is None:
+        return np.full(len(values), np.nan)
     if kind == "date":
         values = (pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
     elif values.dtype.kind == "m":
@@ -310,8 +312,14 @@ def _eigenvalues(upto: Array) -> Array:
 
 def _tail(x: float, eigenvalues: Array) -> float:
     """P(sum of eigenvalue × chi-squared(1) > x): Smirnov's integrals between the poles."""
-    p = stats.chi2.sf(x / eigenvalues[0], 1) if len(eigenvalues) == 1 else 0.0
-    for k in range(0, min(len(eigenvalues) - 1, 8), 2):
+    if len(eigenvalues) == 1:
+        return float(np.clip(stats.chi2.sf(x / eigenvalues[0], 1), _TINY, 1))
+    if len(eigenvalues) > 8 and x < 14 * eigenvalues[8]:
+        return 1.0  # by 1 in 1,000; further left four integrals are not enough
+    if len(eigenvalues) % 2:
+        eigenvalues = np.append(eigenvalues, eigenvalues[-1] / 100)  # the last integral has no end
+    p = 0.0
+    for k in range(0, min(len(eigenvalues), 8), 2):
         low, high = 0.5 / eigenvalues[k : k + 2]
         t = (low + high) / 2 + (high - low) / 2 * np.sin(_ANGLES)
         others = np.abs(1 - 2 * np.outer(t, np.delete(eigenvalues, [k, k + 1]))).prod(axis=1)
@@ -323,48 +331,47 @@ def _tail(x: float, eigenvalues: Array) -> float:
 def _categories(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: float) -> dict[str, Any]:
     """The measures of a categorical column, from its counts; the categories too rare to test are one."""
     counts = _counts(old, new)
-    n, m = (int(total) for total in counts.sum())
-    rare = (counts.sum(axis=1) * min(n, m) < 5 * (n + m)).to_numpy()
+    names, (a, b) = list(counts.index), counts.to_numpy(float).T
+    n, m = a.sum(), b.sum()
+    rare = (a + b) * min(n, m) < 5 * (n + m)
     if not (n and m) or rare.all():
         return _test("none", np.nan, np.nan, np.nan, limit, "")
     if rare.any():
-        few = counts[rare].sum()
-        counts = counts[~rare]
-        if few.sum() * min(n, m) < 5 * (n + m):
-            counts = counts + pd.DataFrame([few], index=counts.index[-1:]).reindex(counts.index, fill_value=0)
-        else:
-            counts = pd.concat([counts, pd.DataFrame([few], index=["(rare ones)"])])
-    a, b = counts.to_numpy(float).T
+        names = [*(name for name, few in zip(names, rare, strict=True) if not few), "(rare ones)"]
+        a, b = (np.append(x[~rare], x[rare].sum()) for x in (a, b))
+        if len(a) > 2 and (a[-1] + b[-1]) * min(n, m) < 5 * (n + m):
+            names = [*names[:-2], names[-1]]
+            a, b = (np.append(x[:-2], x[-2:].sum()) for x in (a, b))
     row |= _shares(a, b)
     part = (a + b) / (n + m)
     row["chi2"] = chi2 = float(((a - n * part) ** 2 / (n * part) + (b - m * part) ** 2 / (m * part)).sum())
     p = stats.chi2.sf(chi2, len(a) - 1) if len(a) > 1 else 1.0
-    if (
-        len(a) > 2
-    ):  # likelihood ratio of each category against all others: right in the tail, unlike a normal z
+    if len(a) == 2 and part.min() * min(n, m) < 5:
+        p = stats.fisher_exact(np.array([a, b], dtype=int)).pvalue
+    if len(a) > 2:
+        # the likelihood ratio of each category against all others is right in the tail, a normal z is not
         cells = ((a, n * part), (n - a, n * (1 - part)), (b, m * part), (m - b, m * (1 - part)))
         single = 2 * sum(special.xlogy(x, np.where(x > 0, x / y, 1)) for x, y in cells)
         p = min(1.0, 2 * min(p, len(a) * stats.chi2.sf(single.max(), 1)))
     at = int(np.abs(a / n - b / m).argmax())
     chance = np.sqrt(part * (1 - part) * (1 / n + 1 / m) / (2 * np.pi)).sum()  # what tv is without any drift
     effect = float(np.sqrt(max(0.0, row["tv"] ** 2 - chance**2)))
-    words = (
-        f"{counts.index[at]!r}: {a[at] / n:.1%} of the reference and {b[at] / m:.1%} of the current values"
-    )
+    words = f"{names[at]!r}: {a[at] / n:.1%} of the reference and {b[at] / m:.1%} of the current values"
     return _test("chi-squared", chi2, float(max(p, _TINY)), effect, limit, words)
 
 
 def _counts(old: pd.Series, new: pd.Series) -> pd.DataFrame:
     """Rows of each category, columns reference and current, most frequent first."""
     try:
-        sides = [side.value_counts(sort=False) for side in (old, new)]
+        sides = [side.value_counts(sort=False).to_dict() for side in (old, new)]
     except TypeError:  # lists and dicts have no hash
-        sides = [side.dropna().map(repr).value_counts(sort=False) for side in (old, new)]
-    for side, name in zip(sides, _SIDES, strict=True):
-        side.index, side.name = side.index.astype(object), name
-    counts = pd.concat(sides, axis=1).fillna(0).astype("int64")
-    counts = counts[counts.sum(axis=1) > 0]
-    return counts.iloc[np.argsort(-counts.sum(axis=1).to_numpy(), kind="stable")]
+        sides = [side.dropna().map(repr).value_counts(sort=False).to_dict() for side in (old, new)]
+    names = [name for name in sides[0] | sides[1] if any(side.get(name) for side in sides)]
+    names.sort(key=lambda name: -sum(side.get(name, 0) for side in sides))
+    index = pd.Index(names, dtype=object, tupleize_cols=False)
+    return pd.DataFrame(
+        [[side.get(name, 0) for side in sides] for name in names], index, list(_SIDES), "int64"
+    )
 
 
 def _shares(a: Array, b: Array) -> dict[str, float]:
@@ -383,11 +390,21 @@ def _verdict(
     for test in tests:
         sure = test["test"] == "schema" or test["p_corrected"] < alpha
         test["drift"] = bool(sure and test["effect"] >= test["threshold"])
-    test = min(tests, key=lambda t: (not t["drift"], t["p_value"] == t["p_value"], t["p_corrected"]))
-    words, sizes = (
-        test["reason"],
-        [max(0.0, row[f"n_{side}"] * (1 - row[f"missing_{side}"])) for side in _SIDES],
-    )
+
+    def rank(test: dict[str, Any]) -> tuple[bool, bool, bool, float]:
+        sure, ratio = test["p_corrected"] < alpha, test["effect"] / (test["threshold"] or 1)
+        return (
+            not test["drift"],
+            test["p_value"] == test["p_value"],
+            not sure,
+            -ratio if sure else test["p_value"],
+        )
+
+    test = min(tests, key=rank)
+    words = test["reason"]
+    sizes = [
+        row[f"n_{side}"] * (1 - row[f"missing_{side}"]) if test["test"] != "schema" else 1 for side in _SIDES
+    ]
     # the normal shift that a comparison of this size finds in four of five cases
     seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * sum(
         1 / max(1, size) for size in sizes
@@ -488,7 +505,7 @@ def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
     r, c = _sorted(old, here), _sorted(new, here)
     if not (len(r) and len(c)):
         return found
-    if here == "numeric" and (words := _unit(r, c)):
+    if here == "numeric" and min(len(r), len(c)) >= MIN_VALUES and (words := _unit(r, c)):
         return [*found, ("unit", f"median {_quantile(r, 0.5):.4g}", f"median {_quantile(c, 0.5):.4g}", words)]
     limits = [f"{_shown(v[0], here)} to {_shown(v[-1], here)}" for v in (r, c)]
     below, above = int(c.searchsorted(r[0])), len(c) - int(c.searchsorted(r[-1], "right"))
@@ -501,11 +518,11 @@ def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
 def _unit(r: Array, c: Array) -> str:
     """The factor of UNITS that explains nearly all of the difference of two sorted samples, in words."""
     old, new = (np.quantile(np.abs(v), [0.5, 0.9]) for v in (r, c))
-    limit = min(0.1, stats.ks_2samp(r, c, method="asymp").statistic / 3)
+    limit = min(0.1, _merged(r, c)[0] / 3)
     for factor, name in UNITS.items():
         for times, sign in ((factor, "×"), (1 / factor, "÷")):
             near = old[1] > 0 and np.all((new >= 0.8 * times * old) & (new <= 1.25 * times * old))
-            if near and stats.ks_2samp(r * times, c, method="asymp").statistic < limit:
+            if near and _merged(r * times, c)[0] < limit:
                 return f"the values are {sign} {factor:g}: another unit ({name})? A guess"
     return ""
 
@@ -646,16 +663,20 @@ def plot_columns(
                 share = np.histogram(v, edges)[0] / max(1, len(v))
                 axis.stairs(share, edges, color=PALETTE[color], linestyle=style, linewidth=1.8, label=side)
         else:
-            counts = _counts(*sides).head(8)
+            counts = _counts(*sides)
+            moved = np.abs(np.diff(counts / counts.sum().clip(lower=1))).ravel()
+            counts = counts.iloc[np.argsort(-moved, kind="stable")[:8]]
             for k, (side, color) in enumerate(zip(_SIDES, ("blue", "orange"), strict=True)):
                 share = counts[side] / max(1, sides[k].notna().sum())
                 axis.bar(np.arange(len(counts)) + 0.4 * k, share, 0.4, color=PALETTE[color], label=side)
             names = [str(name)[:10] for name in counts.index]
             axis.set_xticks(np.arange(len(counts)) + 0.2, names, rotation=45, ha="right")
-        axis.set_title(f"{row['column']}: {row['verdict']} ({row['effect']:.2f})", fontsize=9)
+        gone = f"missing {row['missing_reference']:.0%} → {row['missing_current']:.0%}"
+        said = gone if row["test"].startswith("missing") else f"{row['verdict']} ({row['effect']:.2f})"
+        axis.set_title(f"{row['column']}: {said}", fontsize=9)
         axis.tick_params(labelsize=8)
     axes[0, 0].set_ylabel("share of rows")
-    axes[0, 0].legend(fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
