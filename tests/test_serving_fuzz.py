@@ -11,6 +11,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
 from test_serving_contract import FORMS, JSON, ROW, body, counts, save_trees
+from threadpoolctl import threadpool_limits
 
 from walkforward.servers import HOST, fast_server
 from walkforward.serving import compiled, plain_rows
@@ -115,10 +116,11 @@ def test_what_the_fast_path_accepts_mlflow_answers_alike(trees):
         if len(accepted) == 400:
             break
     assert len(accepted) >= 300
-    for content, rows in accepted.items():
-        answer = invocations(content, "application/json", model, schema)  # raises what it refuses
-        expected = json.loads(answer.response)["predictions"]
-        assert predictor.predict(rows).tolist() == pytest.approx(expected, rel=1e-5, abs=0), content
+    with threadpool_limits(1):
+        for content, rows in accepted.items():
+            answer = invocations(content, "application/json", model, schema)  # raises what it refuses
+            expected = json.loads(answer.response)["predictions"]
+            assert predictor.predict(rows).tolist() == pytest.approx(expected, rel=1e-5, abs=0), content
 
 
 def test_red_a_reader_that_accepts_too_much_is_seen(trees):

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType
+from threadpoolctl import threadpool_limits
 
 TOLERANCE = 1e-5
 """A compiled form is refused when one of its answers differs from the pyfunc's by this much, relatively."""
@@ -59,7 +60,7 @@ def compiled(model: str | Path | PyFuncModel, *, pyfunc: bool = False) -> Predic
         if pyfunc:
             raise Refused("none was asked for")
         types = column_types(model)
-        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"), threadpool_limits(1):
             check = _Check(model, types)
             for path, name, dtype, build in _forms(model, types):
                 try:

@@ -366,6 +366,9 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="walkforward-", ignore_cleanup_errors=True) as folder:
         options = {"queue": queue, "timeout": timeout, "max_body": max_body, "batching": batching}
         model = _folder_of(model_uri, folder)
+        os.environ.setdefault(
+            "OMP_NUM_THREADS", "1"
+        )  # a row needs no team of threads, nor do workers side by side
         granian: dict[str, Any] = {"interface": Interfaces.RSGI, "http": HTTPModes.http1, "websockets": False}
         granian |= {"loop": Loops.asyncio, "runtime_mode": RuntimeModes.mt, "log_enabled": False}
         granian |= {"backlog": 4096, "backpressure": 65_536, "workers_kill_timeout": int(timeout) + 5}
