@@ -652,6 +652,7 @@ print(re.sub(r"(?<=[ '])/(?=opt|var|etc)", "", shown))
 #
 # How much of what runs is pinned? Follow the requirements in your own environment.
 
+
 # %% name="pinned"
 def all_needed(names):
     """These packages with everything that they require, and so on down."""
@@ -760,6 +761,7 @@ for kind in ("Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"):
 # A manifest is text, and a cluster is a bad place for finding typos. `kubernetes-validate` holds it against the schema of a Kubernetes version, offline. Plant ten
 # faults, each seen in real reviews, and let it look, first as usual and then `strict`.
 
+
 # %% name="faults"
 def copy_of(documents):
     return {document["kind"]: document for document in json.loads(json.dumps(documents))}
@@ -797,6 +799,7 @@ FAULTS |= {
         port="web"
     ),
 }
+
 
 # %% name="schema"
 def refused(documents, strict):
@@ -849,7 +852,7 @@ def contradictions(documents):
 print("the manifest itself:", list(contradictions(documents)))
 for name, change in FAULTS.items():
     if not refused(planted(change), strict=True):
-        print(f"{name:36}", *contradictions(planted(change)) or ["passes"])
+        print(f"{name:36}", *(list(contradictions(planted(change))) or ["passes"]))
 
 # %% [markdown]
 # One is left: the probe on a port that is not there. In a cluster that pod would be restarted for ever while the schema, and every check so far, are content. It is yours.
