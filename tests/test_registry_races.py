@@ -47,6 +47,8 @@ if __name__ == "__main__":
 
 from walkforward.servers import Server, free_port, tracking_server  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 RULE = """
 import mlflow
 import pandas as pd
@@ -88,17 +90,16 @@ def statuses(answers) -> Counter:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    """A server, a client of it, and a name with two versions."""
+def registry(killed):
+    """The address of a server that runs, a client of it, and a name with two versions."""
     from mlflow import MlflowClient
 
-    with tracking_server(tmp_path_factory.mktemp("race")) as server:
-        client = MlflowClient(server.uri)
-        model = client.create_logged_model("0", name="m").model_id
-        client.create_registered_model(NAME)
-        for _ in range(2):
-            client.create_model_version(NAME, f"models:/{model}", model_id=model)
-        yield server.uri, client
+    client = MlflowClient(killed.uri)
+    model = client.create_logged_model("0", name="m").model_id
+    client.create_registered_model(NAME)
+    for _ in range(2):
+        client.create_model_version(NAME, f"models:/{model}", model_id=model)
+    return killed.uri, client
 
 
 def test_no_alias_is_lost_when_two_promote_at_once(registry):
@@ -294,9 +295,17 @@ def inspect(name: str, error: str) -> Left:
     )
 
 
+@dataclass
+class Killed:
+    """What each moment has left, and the address of the last server, which lives on."""
+
+    left: dict[str, Left]
+    uri: str
+
+
 @pytest.fixture(scope="module")
-def deaths(tmp_path_factory):
-    """What is left after a SIGKILL at each moment, and of a run that nobody disturbed ("undisturbed").
+def killed(tmp_path_factory):
+    """A SIGKILL at each moment, then a run that nobody disturbs ("undisturbed"), and one spoilt by hand.
 
     One store through all of it: each server is the restart after the one before it.
     """
@@ -307,38 +316,48 @@ def deaths(tmp_path_factory):
     (folder / "table.bin").write_bytes(os.urandom(SIZE))
     left: dict[str, Left] = {}
     before, port, asked = mlflow.get_tracking_uri(), free_port(), ""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as running:
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         patch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        running.callback(mlflow.set_tracking_uri, before)
+        for moment in (*MOMENTS, "undisturbed"):
+            with contextlib.ExitStack() as this:
+                server = this.enter_context(tracking_server(folder / "server", port=port))
+                mlflow.set_tracking_uri(server.uri)
+                if asked:
+                    left[asked] = inspect(asked, left[asked].error)
+                left[moment], asked = Left(attempt(moment, server, folder), False), moment
+                if moment == "undisturbed":
+                    running.enter_context(this.pop_all())
+        left["undisturbed"] = inspect("undisturbed", left["undisturbed"].error)
+        files = folder / "server" / "artifacts" / "1" / "models" / _model_of("undisturbed") / "artifacts"
+        (files / "artifacts" / "table.bin").unlink()
+        left["a file removed"] = inspect("undisturbed", "")
+        patch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+        yield Killed(left, server.uri)
+
+
+@pytest.fixture
+def deaths(killed):
+    return killed.left
+
+
+def attempt(moment: str, server: Server, folder: Path) -> str:
+    """Log and register a model under the name of the moment; return the kind of error that the client saw."""
+    import mlflow
+
+    mlflow.set_experiment("kills")
+    error = ""
+    with pytest.MonkeyPatch.context() as on_the_wire:
+        on_the_wire.setattr(requests.Session, "request", sender(moment, server, requests.Session.request))
         try:
-            for moment in (*MOMENTS, "undisturbed"):
-                with tracking_server(folder / "server", port=port) as server:
-                    mlflow.set_tracking_uri(server.uri)
-                    if asked:
-                        left[asked] = inspect(asked, left[asked].error)
-                    mlflow.set_experiment("kills")
-                    error = ""
-                    with pytest.MonkeyPatch.context() as on_the_wire:
-                        send = requests.Session.request
-                        on_the_wire.setattr(requests.Session, "request", sender(moment, server, send))
-                        try:
-                            log_and_register(folder, moment)
-                        except mlflow.MlflowException as raised:
-                            error = type(raised).__name__
-                    with contextlib.suppress(mlflow.MlflowException):
-                        while mlflow.active_run():
-                            mlflow.end_run()
-                    left[moment], asked = Left(error, False), moment
-                    if moment == "undisturbed":
-                        left[moment] = inspect(moment, error)
-                        (table,) = (folder / "server" / "artifacts").glob(
-                            f"1/models/{_model_of(moment)}/artifacts/artifacts/table.bin"
-                        )
-                        table.unlink()
-                        left["a file removed"] = inspect(moment, error)
-            yield left
-        finally:
-            mlflow.set_tracking_uri(before)
+            log_and_register(folder, moment)
+        except mlflow.MlflowException as raised:
+            error = type(raised).__name__
+    with contextlib.suppress(mlflow.MlflowException):
+        while mlflow.active_run():
+            mlflow.end_run()
+    return error
 
 
 def _model_of(name: str) -> str:
@@ -348,14 +367,12 @@ def _model_of(name: str) -> str:
     return version.source.rpartition("/")[2]
 
 
-@pytest.mark.slow
 def test_undisturbed_it_is_whole_and_the_judge_sees_when_it_is_not(deaths):
     assert deaths["undisturbed"] == Left("", True, ["whole"], "READY", {"artifacts/table.bin"}, "FINISHED")
     (verdict,) = deaths["a file removed"].versions
     assert verdict.startswith("READY, does not load"), "the store does not notice; only loading tells"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_server_leaves_a_whole_version_or_none(deaths, moment):
     left = deaths[moment]
@@ -364,7 +381,6 @@ def test_a_killed_server_leaves_a_whole_version_or_none(deaths, moment):
     assert left.run == "RUNNING", "nobody has ended the run: that is how a broken attempt is recognised"
 
 
-@pytest.mark.slow
 def test_killed_during_the_upload_the_model_stays_pending_without_the_file(deaths):
     left = deaths[MOMENTS[0]]
     assert (left.name, left.versions) == (False, [])
@@ -372,7 +388,6 @@ def test_killed_during_the_upload_the_model_stays_pending_without_the_file(death
     assert "artifacts/table.bin" not in left.files, "half a file would look like a whole one"
 
 
-@pytest.mark.slow
 def test_killed_before_the_version_a_name_without_versions_is_left(deaths):
     left = deaths[MOMENTS[1]]
     assert (left.name, left.versions) == (True, [])
@@ -380,7 +395,6 @@ def test_killed_before_the_version_a_name_without_versions_is_left(deaths):
     assert "artifacts/table.bin" in left.files
 
 
-@pytest.mark.slow
 def test_killed_after_the_version_it_is_whole_although_the_client_saw_an_error(deaths):
     left = deaths[MOMENTS[3]]
     assert left.versions == ["whole"]

@@ -177,7 +177,7 @@ print(
 #
 # - A **registered model** is a name under which you collect all attempts at one task.
 # - A **version** is a number under that name. It points to a model that some run has logged; it copies no files.
-# - An **alias** is a label on one version. Moving it is the whole of a deployment, or of a rollback.
+# - An **alias** is a label on one version. Moving it is the decision to deploy, or to roll back.
 #
 # A registry has twelve chores. This is the map; each row is shown below. A dash means: in code only.
 #
@@ -377,9 +377,8 @@ for label, scores in alone.items():
 
 # %% name="paired"
 apart = alone["challenger"] - alone["champion"]  # two draws
-paired = resampled(answers["challenger"], seed=0) - resampled(
-    answers["champion"], seed=0
-)  # one draw for both
+together = {label: resampled(yhat, seed=0) for label, yhat in answers.items()}
+paired = together["challenger"] - together["champion"]  # one draw for both
 for label, scores in {"drawn separately": apart, "drawn together": paired}.items():
     low, high = ends(scores)
     print(f"{label:17} {low:+.3f} to {high:+.3f}, width {high - low:.3f}")
@@ -403,10 +402,12 @@ plt.show()
 #
 # Same trips, same models, and the first interval is 6.8<!-- =paired: ([\d.]+) times --> times as wide. Its width is mostly luck of the draw: a sample with many trips to the airport
 # is hard for both models. Their errors correlate by 0.981<!-- =paired: by ([\d.]+) -->, so in a difference on the same trips that luck cancels. What is left
-# is below zero from end to end: the challenger is better. Two overlapping intervals say nothing about a difference; ask for the interval *of the
-# difference*.
+# is below zero from end to end: the challenger is better. Whether two intervals overlap does not answer the question; ask for the interval *of
+# the difference*.
 #
-# One assumption is left. Drawing trips one by one treats them as independent, but trips of one rainy day are late together. Draw whole days instead.
+# One assumption is left. Drawing trips one by one treats them as independent, but trips of one rainy day are late together, and a month of
+# days is less than ten thousand trips. The honest draw is of whole days. When your function passes, run it on `answers` and see
+# whether the promotion survives.
 #
 # ### Your turn
 
@@ -806,11 +807,11 @@ print("Ben:", promote_if(seen_by_ben, again.version))
 # %% [markdown]
 # ## When a registry is not worth it
 #
-# - **Alone, one model, a batch at night.** A git tag and a folder named after the run's id answer Tuesday's question. The run already has data, commit and error.
-# - **The model is retrained in the job that uses it.** Then nothing is handed over. Log the run, skip the version.
-# - **It is worth it** from the second person, the second model in production, or the first rollback at night: whenever the one who trains is not the one who deploys.
-# - **It is not enough** where a law asks for approval by name. An open registry records no reliable *who* (lesson 03); put the promotion into a CI job that asks for a review, and let only that job write aliases.
-# - **A registry judges nothing.** It will move `champion` to a model that is worse than the mean. The judgement is yours: an interval here, a row of tests in lesson 08.
+# - **Alone, one model, a batch at night.** The run has data, commit and error already; a folder named after its id answers Tuesday's question.
+# - **The model is retrained in the job that uses it.** Nothing is handed over. Log the run, skip the version.
+# - **It is worth it** from the second person, the second model or the first rollback at night: whenever the one who trains is not the one who deploys.
+# - **It is not enough** where a law asks for approval by name. An open registry records no reliable *who* (lesson 03); let a CI job with a review be the only one that writes aliases.
+# - **It judges nothing.** It will move `champion` to a model that is worse than the mean. The judgement is yours: an interval here, a row of tests in lesson 08.
 
 # %% [markdown]
 # ## What changed
@@ -822,7 +823,7 @@ print("Ben:", promote_if(seen_by_ben, again.version))
 #
 # - A file has a date; a version has a number, a signature, and a run that knows data, code and settings. Registering gives an address, not a past.
 # - Deploy by alias, never by `latest`: moving the label is the promotion, moving it back is the rollback.
-# - Compare two models on the same rows and take the interval of the difference. Two overlapping intervals prove nothing.
+# - Compare two models on the same rows and take the interval of the difference. Whether two intervals overlap is the wrong question.
 # - A running server does not notice a moved alias. Deploy a resolved number, and log it.
 # - Two promoters overwrite each other without a word, so let one job promote; a killed server leaves a whole version or none.
 #
