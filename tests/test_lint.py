@@ -38,6 +38,8 @@ OLD = [
     "client.get_latest_versions('trips', stages=['Production'])",
     "mlflow.pyfunc.load_model('models:/trips/Production')",
     "mlflow.evaluate(model, data)",
+    "mlflow.models.evaluate(model, data, validation_thresholds=limits)",
+    "mlflow.sklearn.log_model(model, name='model', serialization_format='cloudpickle')",
     "!mlflow run . --no-conda",
     "!mlflow models serve -m x --enable-mlserver",
     "mean_squared_error(y, p, squared=False)",

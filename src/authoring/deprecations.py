@@ -165,6 +165,22 @@ TABLE: tuple[Deprecation, ...] = (
         finder=call("mlflow.evaluate", exact=True),
     ),
     Deprecation(
+        "mlflow-models",
+        "`evaluate(…, baseline_model=…, validation_thresholds=…)`",
+        "`mlflow.validate_evaluation_results(thresholds, candidate, baseline)`",
+        "gone by MLflow `3.17`",
+        finder=either(
+            call("evaluate", keyword="baseline_model"), call("evaluate", keyword="validation_thresholds")
+        ),
+    ),
+    Deprecation(
+        "mlflow-models",
+        '`sklearn.log_model(…, serialization_format="cloudpickle")`, `model.pkl`',
+        "nothing: skops is the default, and `skops_trusted_types=[…]` names what it may load",
+        "MLflow `3.17` warns",
+        finder=call("log_model", keyword="serialization_format", value="cloudpickle"),
+    ),
+    Deprecation(
         "mlflow-serving",
         "`mlflow run --no-conda`, `mlflow models serve --no-conda`",
         "`--env-manager local`",

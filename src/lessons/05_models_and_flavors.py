@@ -846,8 +846,8 @@ print(f"RMSE {root_mean_squared_error(actual, twins.predict(with_twin['test'])):
 #
 # {{ what_changed: mlflow-models }}
 #
-# And two that you will meet as warnings or refusals rather than errors in a tutorial: a `python_model` given as an object is pickled and warned about (give the path of a file), and a scikit-learn model
-# is written as `model.skops` and not as `model.pkl`. `log_model(…, name=…)` and the model's own address stand in [03 · Tracking](03_tracking.ipynb#What-changed).
+# One more meets you as a warning rather than an error: a `python_model` that is given as an object is pickled. Give the path of a file.
+# `log_model(…, name=…)` and the model's own address stand in [03 · Tracking](03_tracking.ipynb#What-changed).
 
 # %% [markdown]
 # ## Take-aways
