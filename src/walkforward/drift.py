@@ -41,6 +41,7 @@ _KINDS |= {"b": "boolean", "M": "date"}
 _WORDS = {"numeric": "numbers", "categorical": "text", "boolean": "booleans", "date": "dates", "": "nothing"}
 _LIMIT = 1 / (np.arange(1, 101) * np.arange(2.0, 102))  # eigenvalues of A² without ties, the 100 largest
 _ANGLES = (np.arange(128) + 0.5) / 128 * np.pi - np.pi / 2
+_QUIET = np.errstate(over="ignore", invalid="ignore")  # numbers near 1e308 give infinite measures
 _TINY = np.finfo(float).tiny  # the least p-value
 
 
@@ -103,8 +104,7 @@ def drift_report(
     tests = []
     for row, name in zip(rows, names, strict=True):
         new = current[name] if name in current else None
-        with np.errstate(over="ignore", invalid="ignore"):  # of numbers near 1e308
-            tests.append(_compare(row, reference[name], new, name in categorical, limits, bins))
+        tests.append(_compare(row, reference[name], new, name in categorical, limits, bins))
     family = sorted(
         (t for found in tests for t in found if t["p_value"] == t["p_value"]), key=lambda t: t["p_value"]
     )
@@ -163,6 +163,7 @@ def _test(
     return dict(zip(_TEST, (name, statistic, p, np.nan, effect, threshold, False, "", reason), strict=True))
 
 
+@_QUIET
 def _compare(
     row: dict[str, Any],
     old: pd.Series,
@@ -477,6 +478,7 @@ def _alike(old: pd.Series, new: pd.Series) -> float:
     return 0.0 if distance > 0.5 else (distance - 1 - SequenceMatcher(None, *names).ratio()) / 2
 
 
+@_QUIET
 def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
     """The changes of one column: kind of change, reference, current, reason."""
     here, there, found = _side(old), _side(new), []
@@ -518,10 +520,10 @@ def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
 def _unit(r: Array, c: Array) -> str:
     """The factor of UNITS that explains nearly all of the difference of two sorted samples, in words."""
     old, new = (np.quantile(np.abs(v), [0.5, 0.9]) for v in (r, c))
-    limit = min(0.1, _merged(r, c)[0] / 3)
+    limit = min(0.06, _merged(r, c)[0] / 5)
     for factor, name in UNITS.items():
         for times, sign in ((factor, "×"), (1 / factor, "÷")):
-            near = old[1] > 0 and np.all((new >= 0.8 * times * old) & (new <= 1.25 * times * old))
+            near = old[1] > 0 and np.all(np.abs(new / times / np.maximum(old, _TINY) - 1) < 0.1)
             if near and _merged(r * times, c)[0] < limit:
                 return f"the values are {sign} {factor:g}: another unit ({name})? A guess"
     return ""
