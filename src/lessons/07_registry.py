@@ -703,7 +703,7 @@ shown
 # become champion; here, it may not.
 #
 # The chain is: alias → version → `run_id` → `inputs.dataset_inputs` → digest. What is not in it: `version.model_id` is empty in this store (take it from `version.source`, which reads
-# `models:/<model id>`), and tags can be edited by whoever may write, as lesson 03 showed.
+# `models:/<model id>`, or `models:/<name>/<number>` in a copy), and tags can be edited by whoever may write, as lesson 03 showed.
 #
 # ![The page of one version in the MLflow UI: source run, source model, aliases, tags and the schema of its five columns](../images/07_version.png)
 #
