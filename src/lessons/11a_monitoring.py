@@ -505,12 +505,12 @@ names = {"naive": "naive: always the training mean", "RMSE": "the model"}
 colors = [PALETTE["grey"], PALETTE["red"]]
 ax = lived[list(names)].rename(columns=names).plot(style=["--", "o-"], color=colors, markersize=4)
 ax.axhline(LIMIT, color=PALETTE["blue"], linewidth=1, linestyle=":", label="limit from 2019")
-ax.set(ylabel="RMSE (minutes)", ylim=(0, 12), xticks=range(0, len(lived), 3))
+ax.set(ylabel="RMSE (minutes)", ylim=(0, 12), xlabel="")
 worst = lived["RMSE"].idxmax()
 left = 1 - lived.loc[worst, "RMSE"] / lived.loc[worst, "naive"]
 usual_left = 1 - (lived["RMSE"] / lived["naive"])[lived.index < "2020"].mean()
-ax.set_title(f"In {worst} the model saved {left:.0%} of the naive error; in 2019 it saved {usual_left:.0%}")
-ax.tick_params(axis="x", rotation=45)
+ax.set_title(f"{worst}: the model saves {left:.0%} of the naive error; in 2019 it saved {usual_left:.0%}")
+ax.set_xticks(range(0, len(lived), 3), lived.index[::3], rotation=45)
 ax.legend(loc="lower left")
 plt.show()
 

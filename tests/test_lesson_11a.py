@@ -1,0 +1,109 @@
+"""Lesson 11a: what its text says of watchers, labels and alarms holds in its outputs and in other seeds."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from authoring import build
+from authoring.execute import Runner
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSON = build.read_lesson(ROOT / "src" / "lessons" / "11a_monitoring.py")
+NOTEBOOK = nbformat.read(ROOT / "notebooks" / "11a_monitoring.ipynb", as_version=4)
+WATCHERS = ["operational", "raw inputs", "features", "features together", "predictions", "accuracy"]
+
+
+def output(notebook, name: str, kind: str = "text/plain") -> str:
+    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
+    texts = [one.get("text") or one.get("data", {}).get(kind, "") for one in cell.outputs]
+    return "\n".join(texts)
+
+
+def table(notebook, name: str) -> pd.DataFrame:
+    """The frame that a cell shows, with texts as values unless all of a column are numbers."""
+    rows = re.findall(r"<tr.*?</tr>", output(notebook, name, "text/html"), flags=re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.DOTALL) for row in rows]
+    head, *body = [row for row in cells if "".join(row[1:])]  # the row with the index's name is empty
+    frame = pd.DataFrame([row[1:] for row in body], columns=head[1:], index=[row[0] for row in body])
+    return frame.apply(lambda column: pd.to_numeric(column, errors="coerce").fillna(column))
+
+
+def sees(notebook) -> dict[str, list[str]]:
+    matrix = table(notebook, "matrix")[WATCHERS] == "alarm"
+    return {
+        name: list(matrix.columns[row]) for name, row in zip(matrix.index, matrix.to_numpy(), strict=True)
+    }
+
+
+EXPECTED = {
+    "none: a quiet month": [],
+    "miles become kilometres": WATCHERS[1:],
+    "no destination": WATCHERS[1:],
+    "cache one request behind": ["features together", "accuracy"],
+    "airport gets a new number": ["raw inputs"],
+    "April 2020": ["features", "features together", "accuracy"],
+}
+
+
+def test_each_incident_is_seen_by_the_watchers_that_the_text_names():
+    assert sees(NOTEBOOK) == EXPECTED
+
+
+@pytest.mark.slow
+def test_a_smaller_run_tells_the_same_story():
+    """With the parameters of CI: another model, fewer months, fewer simulations."""
+    outcome = Runner().run(build.generate(LESSON), parameters=LESSON.ci)
+    assert outcome.faults == []
+    small = sees(outcome.notebook)
+    assert {name: small[name] for name in EXPECTED if "April" not in name} == {
+        name: watchers for name, watchers in EXPECTED.items() if "April" not in name
+    }
+    assert {"features", "accuracy"} <= set(small["April 2020"])
+    for name in ("november", "truth", "early"):
+        assert table(outcome.notebook, name).shape == table(NOTEBOOK, name).shape
+
+
+def test_the_silent_failure_is_silent_and_beats_the_baseline():
+    november, truth = table(NOTEBOOK, "november"), table(NOTEBOOK, "truth")
+    assert set(november["status 200"]) == {"100%"}
+    before, after = "until the 15th", "from the 16th"
+    assert truth.loc["model", after] > 1.5 * truth.loc["model", before]
+    assert truth.loc["model", after] < 0.8 * truth.loc["naive", after]
+
+
+def test_first_labels_flatter_the_model_in_both_months():
+    early = table(NOTEBOOK, "early")
+    for month in early:
+        values = {name: float(value) for name, value in early[month].items() if name != "share known"}
+        assert values["RMSE, known"] < values["RMSE, all"]
+        assert values["mean duration, known"] < values["mean duration, all"]
+
+
+def test_the_answers_drift_six_weeks_after_the_error():
+    weeks = table(NOTEBOOK, "weeks")
+    error = weeks.index[(weeks["RMSE"] > 6).to_numpy()][0]
+    answers = weeks.index[(weeks["answers drift"] == "alarm").to_numpy()][0]
+    features = weeks.index[(weeks["features that drift"] > 0).to_numpy()][0]
+    assert (error, features, answers) == ("16 Mar", "16 Mar", "27 Apr")
+    assert weeks.loc["16 Mar", "known on"] == "06 Apr"
+
+
+def test_false_alarms_are_those_of_students_distribution():
+    """The simulated counts against the exact ones: a quiet month to come, mean and spread from twelve."""
+    told = output(NOTEBOOK, "fatigue")
+    counted = float(re.search(r"really: +([\d.]+)", told)[1])
+    exact = 240 * 2 * stats.t.sf(2 / np.sqrt(1 + 1 / 12), 11)
+    assert counted == pytest.approx(exact, abs=0.6)
+    k = float(re.search(r"k = ([\d.]+)", output(NOTEBOOK, "budget"))[1])
+    assert 240 * 2 * stats.t.sf(k / np.sqrt(1 + 1 / 12), 11) == pytest.approx(1, abs=0.15)
+
+
+def test_nothing_that_a_clock_says_is_in_the_outputs():
+    text = "".join(output(NOTEBOOK, cell.id) for cell in NOTEBOOK.cells if cell.cell_type == "code")
+    assert "latency_seconds_bucket" not in text
+    assert not re.search(r"_created|cpu_seconds_total|memory_bytes [\d.]", text)
