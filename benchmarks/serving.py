@@ -82,6 +82,8 @@ def train(folder: Path, trees: int = 300, months: tuple[str, str] = ("2019-07", 
 
     from walkforward import data
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+
     def prepared(wanted: list[str]) -> pd.DataFrame:
         trips = data.prepare_trips(data.load_trips(wanted))
         clock = trips["pickup_datetime"].dt
@@ -470,7 +472,7 @@ def table(kept: dict[str, Any]) -> str:
     names = {row["key"]: row["name"] for row in kept["rungs"]}
     where = kept["machine"]
     lines = [
-        f"Runs of {kept['seconds']:g} s, {kept['runs']} of each, the rungs in turn: medians. "
+        f"Runs of {kept['seconds']:g} s, {'up to ' * kept['stopped']}{kept['runs']} of each, in turn: medians. "
         f"{kept['connections']} connections, load from {kept['tool']} on the same {where['cores']} cores "
         f"({where['processor']}, {where['system']}, Python {where['python']}, load average "
         f"{where['load_before']} before); {kept['date']}.",
@@ -619,12 +621,13 @@ def soaked(model: Model, minutes: float, share: float = 0.8) -> dict[str, Any]:
 
 
 def climb(model: Model, rungs: Sequence[Rung], options: argparse.Namespace) -> dict[str, Any]:
-    """Measure the rungs in turn, run by run; Ctrl-C ends it early."""
+    """Measure the rungs in turn, run by run; Ctrl-C ends it early, and then `stopped` is true."""
     where = machine()
     keep_all = psutil.virtual_memory().available > 10 * 2**30
     ladder = Ladder(model, rungs, keep=keep_all)
     bare: dict[str, list[float]] = {name: [] for name in BARE}
     calls = loops(model) if not options.only else {}
+    stopped = False
     try:
         for number in range(options.runs):
             for rung in rungs:
@@ -636,10 +639,11 @@ def climb(model: Model, rungs: Sequence[Rung], options: argparse.Namespace) -> d
             for name, call in calls.items():
                 bare[name].append(calls_a_second(call, min(1.0, options.seconds / 2)))
     except KeyboardInterrupt:
+        stopped = True
         print("stopped: what was measured follows", file=sys.stderr, flush=True)
     finally:
         ladder.close()
-    return record(ladder, bare, where, options)
+    return record(ladder, bare, where, options) | {"stopped": stopped}
 
 
 def main() -> int:
@@ -661,8 +665,6 @@ def main() -> int:
     if unknown := set(chosen) - {rung.key for rung in RUNGS}:
         parser.error(f"--only: no rung is called {', '.join(sorted(unknown))}")
     os.environ.update(QUIET | ONE | {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"})
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="walk-forward-", ignore_cleanup_errors=True) as name:
         model = train(Path(name))
         if options.soak:
@@ -673,7 +675,9 @@ def main() -> int:
             file, marker, text = "serving.json", "serving", table(kept)
     print(text)
     keep(kept, file, DRAFTS)
-    if options.write:
+    if options.write and kept.get("stopped"):
+        print("not written: a record is whole", file=sys.stderr)
+    elif options.write:
         keep(kept, file, RESULTS)
         put(marker, text)
     return 0
