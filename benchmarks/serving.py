@@ -472,7 +472,7 @@ def table(kept: dict[str, Any]) -> str:
     names = {row["key"]: row["name"] for row in kept["rungs"]}
     where = kept["machine"]
     lines = [
-        f"Runs of {kept['seconds']:g} s, {'up to ' * kept['stopped']}{kept['runs']} of each, in turn: medians. "
+        f"Runs of {kept['seconds']:g} s, {'up to ' * kept['stopped']}{kept['runs']} each in turn: medians. "
         f"{kept['connections']} connections, load from {kept['tool']} on the same {where['cores']} cores "
         f"({where['processor']}, {where['system']}, Python {where['python']}, load average "
         f"{where['load_before']} before); {kept['date']}.",
