@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import sys
 import threading
 import warnings
@@ -305,6 +306,19 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.max(np.where(same, 0, np.nan_to_num(ratio, nan=math.inf, posinf=math.inf)), initial=0))
 
 
+class Call:
+    """A pyfunc for one call of `invocations`, which notes how far the call came."""
+
+    def __init__(self, model: PyFuncModel, predict: Callable[..., Any]) -> None:
+        self.metadata, self._predict, self.answered, self.rows = model.metadata, predict, False, 0
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """Answer as the pyfunc does."""
+        answer = self._predict(data, params)
+        self.answered, self.rows = True, len(answer) if hasattr(answer, "__len__") else 1
+        return answer
+
+
 class Merging:
     """Adaptive batching: the requests that wait while the model is at work are answered by one predict.
 
@@ -353,3 +367,18 @@ class Merging:
         if not isinstance(answer, np.ndarray | pd.DataFrame | pd.Series) or len(answer) != ends[-1]:
             raise Refused("the answer is not one per row")
         return [answer[end - len(frame) : end] for frame, end in zip(frames, ends, strict=True)]
+
+
+def folder_of(model_uri: str, folder: str) -> str:
+    """Where the model is, after a download if need be. Raises: ValueError in one line."""
+    path = Path(model_uri)
+    if "://" in model_uri or re.match(r"(models|runs):/", model_uri):
+        from mlflow.artifacts import download_artifacts
+
+        try:
+            path = Path(download_artifacts(artifact_uri=model_uri, dst_path=folder))
+        except Exception as error:
+            raise ValueError(f"{model_uri} can't be found: {one_line(error)}") from None
+    if not (path / "MLmodel").is_file():
+        raise ValueError(f"{model_uri} is no MLflow model: there is no MLmodel file.")
+    return str(path.resolve())

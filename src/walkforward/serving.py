@@ -13,7 +13,6 @@ import json
 import math
 import mmap
 import os
-import re
 import signal
 import socket
 import sys
@@ -30,12 +29,20 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import PyFuncModel
 from mlflow.pyfunc.scoring_server import invocations
 from mlflow.types import DataType
 from mlflow.version import VERSION
 
-from walkforward.compiled import Merging, Predictor, Refused, column_types, compiled, one_line
+from walkforward.compiled import (
+    Call,
+    Merging,
+    Predictor,
+    Refused,
+    column_types,
+    compiled,
+    folder_of,
+    one_line,
+)
 
 __all__ = ["App", "Predictor", "compiled", "plain_rows", "serve"]
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
@@ -114,18 +121,6 @@ def _error(message: str, code: str) -> bytes:
     return json.dumps({"error_code": code, "message": message}).encode()
 
 
-class _Call:
-    """A pyfunc for one call of `invocations`, which notes how far the call came."""
-
-    def __init__(self, model: PyFuncModel, predict: Callable[..., Any]) -> None:
-        self.metadata, self._predict, self.answered, self.rows = model.metadata, predict, False, 0
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        answer = self._predict(data, params)
-        self.answered, self.rows = True, len(answer) if hasattr(answer, "__len__") else 1
-        return answer
-
-
 PATHS, STATUSES = ("fast", "pyfunc", "none"), (200, 400, 408, 413, 415, 500, 503, 504, 0)
 COUNTS = {pair: i for i, pair in enumerate((path, status) for path in PATHS for status in STATUSES)}
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, math.inf)
@@ -190,7 +185,8 @@ class App:
             row = np.zeros((1, len(self.schema.inputs)), predictor.dtype)
             best = min(timeit.repeat(lambda: predictor.predict(row), number=1, repeat=5))
             self.inline = best < 0.001  # seconds; a slower one would hold up /health: to the threads with it
-        merging = Merging(self.model)
+        self.ready: list[list[Any]] = []  # rows that are read, in one round of the event loop
+        self.merge, merging = batching, Merging(self.model)
         self.batching = batching and merging.fits()
         self.predict = (
             merging.predict if self.batching else lambda data, params: self.model.predict(data, params)
@@ -246,14 +242,22 @@ class App:
         begin, kind, handed = time.perf_counter(), headers.get("content-type"), False
         self._hold(1)
         try:
-            await asyncio.sleep(0)  # all who have their body are counted before anybody is served
             plain = self.read is not None and kind in PLAIN
             if plain and self.inline and len(body) < 65_536:
+                rows = answer = None
                 with contextlib.suppress(ValueError):  # msgspec's errors are ValueErrors
                     rows = self.read(body)  # type: ignore[misc]
-                    answer = _predictions(self.predictor.predict(rows).tolist())
-                    protocol.response_bytes(200, HEADERS, answer)
-                    return self.meter.count("fast", 200, time.perf_counter() - begin, len(rows))
+                if rows is not None:
+                    self.ready.append(slot := [rows])
+                    await asyncio.sleep(
+                        0
+                    )  # all who have their body come here before the first of them goes on
+                    if len(slot) == 1:
+                        self._answer_ready(slot)
+                    answer = slot[1]
+                if answer is not None:
+                    protocol.response_bytes(200, HEADERS, _predictions(answer))
+                    return self.meter.count("fast", 200, time.perf_counter() - begin, len(answer))
                 plain = False
             job = self.pool.submit(self._work, body, kind, plain)
             handed = True  # and held until the work has ended, even if the client has long been answered
@@ -268,6 +272,18 @@ class App:
         finally:
             if not handed:
                 self._hold(-1)
+
+    def _answer_ready(self, slot: list[Any]) -> None:
+        """Predict for all who are ready at once; None where that fails, for MLflow to say why."""
+        slots, self.ready = (self.ready, []) if self.merge else ([slot], [])
+        rows, at = [slot[0] for slot in slots], 0
+        try:
+            found = self.predictor.predict(np.concatenate(rows) if len(rows) > 1 else rows[0]).tolist()
+        except Exception:
+            found = None
+        for slot in slots:
+            slot.append(found and found[at : at + len(slot[0])])
+            at += len(slot[0])
 
     def _hold(self, step: int) -> None:
         self.waiting += step
@@ -299,7 +315,7 @@ class App:
             with contextlib.suppress(ValueError):
                 rows = self.read(body)  # type: ignore[misc]
                 return "fast", len(rows), 200, _predictions(self.predictor.predict(rows).tolist()), JSON
-        call = _Call(self.model, self.predict)
+        call = Call(self.model, self.predict)
         try:
             if kind is None:
                 raise Refused("The request has no content-type.")
@@ -365,7 +381,7 @@ def serve(
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="walkforward-", ignore_cleanup_errors=True) as folder:
         options = {"queue": queue, "timeout": timeout, "max_body": max_body, "batching": batching}
-        model = _folder_of(model_uri, folder)
+        model = folder_of(model_uri, folder)
         os.environ.setdefault(
             "OMP_NUM_THREADS", "1"
         )  # a row needs no team of threads, nor do workers side by side
@@ -379,18 +395,3 @@ def serve(
         except SystemExit:
             return 0 if server.interrupt_signal else 2
     return 0
-
-
-def _folder_of(model_uri: str, folder: str) -> str:
-    """Where the model is, after a download if need be. Raises: ValueError in one line."""
-    path = Path(model_uri)
-    if "://" in model_uri or re.match(r"(models|runs):/", model_uri):
-        from mlflow.artifacts import download_artifacts
-
-        try:
-            path = Path(download_artifacts(artifact_uri=model_uri, dst_path=folder))
-        except Exception as error:
-            raise ValueError(f"{model_uri} can't be found: {one_line(error)}") from None
-    if not (path / "MLmodel").is_file():
-        raise ValueError(f"{model_uri} is no MLflow model: there is no MLmodel file.")
-    return str(path.resolve())
