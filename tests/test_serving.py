@@ -1,5 +1,6 @@
 """`walkforward serve`: the pyfunc's answers on real trips; under load, at a stop, and when it is misused."""
 
+import asyncio
 import functools
 import http.client
 import json
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -29,7 +31,7 @@ from xgboost import XGBRegressor
 from walkforward import compiled as module
 from walkforward.data import load_trips, months, prepare_trips
 from walkforward.servers import HOST, fast_server
-from walkforward.serving import compiled, plain_rows, serve
+from walkforward.serving import COUNTS, App, compiled, plain_rows, serve
 
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 JSON = {"content-type": "application/json"}
@@ -282,6 +284,51 @@ def test_waiting_requests_are_merged_and_an_error_stays_with_its_sender(models):
         time.sleep(0.1)
         assert list(pool.map(ask, [0.01, -1.0, 0.03])) == [[0.02], "refused", [0.06]]
         assert first.result() == [0.6]
+
+
+class Request:
+    """A request as Granian hands it over, which keeps its answer."""
+
+    path, method, headers = "/invocations", "POST", JSON
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.answer = content, None
+        self.headers = JSON | {"content-length": str(len(content))}
+
+    async def __call__(self) -> bytes:
+        return self.content
+
+    def response_bytes(self, status, headers, content) -> None:
+        self.answer = status, json.loads(content)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_requests_of_one_round_share_a_predict_and_get_their_own_answers(predictor, trips, tmp_path, broken):
+    right, sizes = predictor("trees"), []
+
+    def predict(rows):
+        sizes.append(len(rows))
+        if broken and len(sizes) > 5:  # after the start has timed it
+            raise RuntimeError
+        return right.predict(rows)
+
+    app = App(replace(right, predict=predict), str(tmp_path), 64, 30, 1, batching=True)
+    app.inline = True
+    parts = [trips[FEATURES].iloc[i : i + 1 + i % 3].astype(float) for i in range(40)]
+    requests = [Request(json.dumps({"inputs": part.to_dict("list")}).encode()) for part in parts]
+
+    async def send():
+        app.__rsgi_init__(asyncio.get_running_loop())
+        await asyncio.gather(*(app.__rsgi__(request, request) for request in requests))
+        app.watch.cancel()
+
+    asyncio.run(send())
+    assert sizes[5:] == [sum(map(len, parts))]
+    for part, request in zip(parts, requests, strict=True):
+        assert request.answer[0] == 200
+        assert differences(request.answer[1]["predictions"], right.model.predict(part)) < 1e-5
+    path = "pyfunc" if broken else "fast"
+    assert app.meter.slots[COUNTS[path, 200]] == 40
 
 
 def test_a_model_whose_rows_depend_on_each_other_is_not_merged():
