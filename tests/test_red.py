@@ -220,6 +220,17 @@ def test_changed_data_are_stale(spoilable):
     only(build.check(spoilable), "stale", "data changed")
 
 
+def test_a_new_record_of_a_benchmark_that_the_code_reads_is_stale(spoilable):
+    record = spoilable.root / "benchmarks" / "results" / "speed.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}", encoding="utf-8")
+    edit(spoilable.lessons / "07_tiny.py", "n = 3", 'n = 3  # as in "speed.json"')
+    assert built(spoilable) == []
+    assert build.check(spoilable) == []
+    record.write_text('{"rps": 1}', encoding="utf-8")
+    only(build.check(spoilable), "stale", "benchmarks/results/speed.json changed")
+
+
 @pytest.mark.parametrize(
     "old, new",
     [
