@@ -280,6 +280,13 @@ def test_two_who_label_at_once_join_each_label_once(place):
     log.close()
 
 
+def test_ids_and_versions_may_be_whole_numbers(log):
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    assert log.record(frame, np.ones((2,)), request_id=np.array([7, 8]), model_version=3) == ["7", "8"]
+    assert log.add_labels({7: 1.5, np.int64(8): 2.5}) == 2
+    assert log.read(model_version=3)["y"].tolist() == [1.5, 2.5]
+
+
 def test_reading_back_by_time_and_version(place):
     log = PredictionLog(place)
     at = pd.date_range("2020-03-30", periods=4, tz="America/New_York")

@@ -166,7 +166,7 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# The error is half as large again, and the model still beats the naive answer by far. So an alarm that says *worse than the baseline* would have slept too. You need
+# The error is more than half as large again, and the model still beats the naive answer by far. So an alarm that says *worse than the baseline* would have slept too. You need
 # to know what is normal for **this** model, and you need something that speaks before the truth arrives.
 #
 # ## The prediction log
@@ -448,7 +448,7 @@ weeks
 
 # %% [markdown]
 # The error jumps in the week of 16 March, and you learn of it on 6 April, three weeks after it began. The features speak at the end of that first week. The predictions, which many handbooks call the best proxy, stay quiet
-# for six weeks, while the error is half as large again. The model knows nothing of empty streets: the same zones and distances get the same answers. A watcher of predictions sees inputs
+# for six weeks, while the error is two thirds larger than in 2019. The model knows nothing of empty streets: the same zones and distances get the same answers. A watcher of predictions sees inputs
 # that move; it is blind to a change of the **relation** between inputs and truth.
 #
 # The first of all signals stands in a column that nobody calls machine learning: the number of trips fell from 4,935<!-- =weeks[02 Mar, trips] --> to 753<!-- =weeks[16 Mar, trips] --> in two weeks. (The course's data are a fixed number of trips a month, so

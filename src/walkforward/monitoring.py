@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from numbers import Number
+from numbers import Integral, Number
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ class PredictionLog:
         self,
         since: Any = None,
         until: Any = None,
-        model_version: str | None = None,
+        model_version: str | int | None = None,
         with_labels: bool | None = None,
     ) -> pd.DataFrame:
         """Rows from `since` until before `until`, by time; `with_labels=False`: those without a label.
@@ -157,7 +157,7 @@ class PredictionLog:
         if until is not None:
             query = query.where(_LOG.c.at < _each("until", until, 1, _utc)[0])
         if model_version is not None:
-            query = query.where(_LOG.c.model_version == model_version)
+            query = query.where(_LOG.c.model_version == str(model_version))
         if with_labels is not None:
             query = query.where(_LOG.c.y.is_not(None) == with_labels)
         with self._begin(write=False) as sql:
@@ -233,7 +233,7 @@ def _each(name: str, given: Any, n: int, form: Callable[[Any], Any]) -> list[Any
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str | int) or len(str(value)) > 200 or not str(value).isprintable():
+    if not isinstance(value, str | Integral) or len(str(value)) > 200 or not str(value).isprintable():
         raise ValueError(f"{str(value)[:50]!r} is not a text of at most 200 printable characters: shorten it")
     return str(value)
 
