@@ -225,11 +225,10 @@ def inputs(course: Course, lesson: Lesson, notebook: Any) -> dict[str, str]:
     ]
     found["pins"] = _short("\n".join(pins).encode())
     found["data"] = _data(course.root / "data")
+    # What a lesson shows of them was measured elsewhere.
     for record in sorted((course.root / "benchmarks" / "results").glob("*.json")):
         if any(f'"{record.name}"' in source for source in starts):
-            found[_relative(course, record)] = _short(
-                _text(record).encode()
-            )  # what it shows is measured elsewhere
+            found[_relative(course, record)] = _short(_text(record).encode())
     return found
 
 
