@@ -1,10 +1,10 @@
-"""The real trips: which months and columns of 2019 and 2020 alarm against 2018, and how soon April 2020 is seen.
+"""The real trips: which months and columns of 2019 and 2020 alarm against 2018, and how soon April is seen.
 
 A model trained on 2018 sees distance, zones, hour and weekday, and its target is the duration. None of these
 alarms before April 2020. The other columns of the file do, and each alarm is a true one:
 - 2019-02, passenger_count: 16 % of the trips have no passenger (0.9 % in 2018);
 - from 2019-12 on, vendor_id: a slow drift, vendor 2 took 9 % of the trips from vendor 1;
-- from 2020-04 on, vendor_id, passenger_count, rate_code_id and payment_type: missing in 6 to 17 % of the rows.
+- from 2020-04 on, vendor_id, passenger_count, rate_code_id and payment_type: missing in 6 to 17 % of rows.
 """
 
 import pandas as pd

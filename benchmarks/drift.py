@@ -1,0 +1,484 @@
+"""Score drift detectors as detectors, and measure what they cost; print Markdown tables.
+
+    python benchmarks/drift.py                       everything; the peers' environments are made when missing
+    python benchmarks/drift.py --short               a few runs of each: does it work?
+    python benchmarks/drift.py --only score speed    parts: score, correlation, months, speed
+    python benchmarks/drift.py --no-peers            ours and the plain tests only
+    python benchmarks/drift.py --write               into results/drift.json and benchmarks/README.md
+
+False alarms and power: 15 columns (normal ×3, lognormal ×2, exponential ×2, t(3) ×2, uniform; 3, 5, 8, 8 and
+20 categories with Zipf's shares), two samples of n rows. An alarm is any flagged column, a hit is the changed
+one: the first normal column moved by 0.3 or 0.2 standard deviations, or a tenth of the rows moved from the
+first of 8 categories to the others (TV 0.10). Correlation: two normal columns are correlated in the second
+sample only. Every detector runs with its defaults, in an environment of its own
+(requirements-drift-peers-*.txt), on one thread; nannyml learns its limits from ten reference chunks of n rows.
+A peer that can't be installed says so in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "benchmarks" / "README.md"
+RESULTS = ROOT / "benchmarks" / "results" / "drift.json"
+PEERS = ("evidently", "nannyml", "alibi-detect", "frouros")
+OURS = ("walkforward", "Holm on KS and χ²", "PSI > 0.1")
+LEVELS = (3, 5, 8, 8, 20)
+CHANGES = {"none": {}, "+0.3 σ": {"shift": 0.3}, "+0.2 σ": {"shift": 0.2}, "TV 0.10": {"moved": 0.1}}
+SEEN = ["duration", "trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
+CODES = ["pickup_location_id", "dropoff_location_id", "weekday"]
+CHUNKS = {"nannyml": 10}
+MONTHS = ROOT / "build" / "drift-peers" / "months.npz"
+
+Flags = Callable[[pd.DataFrame, pd.DataFrame, list[str]], set[str]]
+
+
+# ---------------------------------------------------------------- samples
+def shares(k: int, moved: float) -> np.ndarray:
+    p = 1 / np.arange(1, k + 1)
+    p /= p.sum()
+    return np.r_[p[0] - moved, p[1:] * (1 + moved / p[1:].sum())]
+
+
+def sample(
+    rng: np.random.Generator, n: int, shift: float = 0, moved: float = 0, rho: float = 0
+) -> pd.DataFrame:
+    x = {f"normal {k}": rng.normal(size=n) for k in range(3)}
+    x["normal 1"] = rho * x["normal 0"] + (1 - rho**2) ** 0.5 * x["normal 1"]
+    x["normal 0"] = x["normal 0"] + shift
+    x |= {f"lognormal {k}": rng.lognormal(size=n) for k in range(2)}
+    x |= {f"exponential {k}": rng.exponential(size=n) for k in range(2)}
+    x |= {f"t3 {k}": rng.standard_t(3, size=n) for k in range(2)}
+    x["uniform"] = rng.uniform(size=n)
+    for i, k in enumerate(LEVELS):
+        codes = rng.choice(k, n, p=shares(k, moved * (i == 2)))
+        x[f"category {i}"] = np.array([f"level {c}" for c in range(k)], dtype=object)[codes]
+    return pd.DataFrame(x)
+
+
+def million(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
+    x: dict[str, Any] = {f"x{k}": rng.normal(size=n) + shift for k in range(10)}
+    for k in range(5):
+        x[f"c{k}"] = pd.Series(np.array(list("abcdefgh"), dtype=object)[rng.integers(0, 4 + k, n)]).astype(
+            "string"
+        )
+    frame = pd.DataFrame(x)
+    # the text type that this pandas reads from a file
+    return frame.astype({c: "str" if pd.__version__ >= "3" else object for c in frame if c.startswith("c")})
+
+
+# ---------------------------------------------------------------- detectors: which columns they flag
+def ours(**options: Any) -> Flags:
+    from walkforward.drift import drift_report
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        report = drift_report(reference, current, categorical=coded, **options)
+        return set(report.loc[report["drift"], "column"])
+
+    return flags
+
+
+def plain_holm() -> Flags:
+    from scipy import stats
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        p = {}
+        for name in reference:
+            a, b = reference[name], current[name]
+            if a.dtype.kind in "iuf" and name not in coded:
+                p[name] = stats.ks_2samp(a, b, method="asymp").pvalue
+            else:
+                both = pd.concat([a.value_counts(), b.value_counts()], axis=1).fillna(0)
+                p[name] = stats.chi2_contingency(both.to_numpy().T, correction=False).pvalue
+        found = set()
+        for k, name in enumerate(sorted(p, key=p.__getitem__)):
+            if p[name] * (len(p) - k) >= 0.05:
+                break
+            found.add(name)
+        return found
+
+    return flags
+
+
+def psi_rule() -> Flags:
+    from walkforward.drift import drift_report
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        report = drift_report(reference, current, categorical=coded)
+        return set(report.loc[report["psi"] > 0.1, "column"])
+
+    return flags
+
+
+def evidently() -> Flags:
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        texts = [c for c in reference if reference[c].dtype.kind not in "iuf" or c in coded]
+        numbers = [c for c in reference if c not in texts]
+        kinds = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
+        sides = [Dataset.from_pandas(f, data_definition=kinds) for f in (current, reference)]
+        found = set()
+        for metric in Report([DataDriftPreset()]).run(*sides).dict()["metrics"]:
+            config = metric["config"]
+            if "column" in config:
+                limit = float(metric["metric_name"].split("threshold=")[1].rstrip(")"))
+                small = "p_value" in metric["metric_name"]
+                if metric["value"] < limit if small else metric["value"] >= limit:
+                    found.add(config["column"])
+        return found
+
+    return flags
+
+
+def nannyml() -> Flags:
+    from nannyml import UnivariateDriftCalculator
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        names = list(reference)
+        calculator = UnivariateDriftCalculator(
+            column_names=names, treat_as_categorical=coded or None, chunk_size=len(current)
+        )
+        found = calculator.fit(reference).calculate(current).filter(period="analysis").to_df()
+        alarms = found.xs("alert", axis=1, level=2)
+        return {name for name in names if alarms[name].to_numpy(bool).any()}
+
+    return flags
+
+
+def alibi_detect() -> Flags:
+    from alibi_detect.cd import TabularDrift
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        x, y, categories = numbered(reference, current, coded)
+        detector = TabularDrift(x, p_val=0.05, categories_per_feature=categories)
+        data = detector.predict(y, drift_type="batch")["data"]
+        return {c for c, p in zip(reference, data["p_val"], strict=True) if p < data["threshold"]}
+
+    return flags
+
+
+def frouros() -> Flags:
+    from frouros.detectors.data_drift import ChiSquareTest, KSTest
+
+    def flags(reference: pd.DataFrame, current: pd.DataFrame, coded: list[str]) -> set[str]:
+        found = set()
+        for name in reference:
+            number = reference[name].dtype.kind in "iuf" and name not in coded
+            detector = KSTest() if number else ChiSquareTest()
+            detector.fit(X=reference[name].to_numpy())
+            if detector.compare(X=current[name].to_numpy())[0].p_value < 0.05:
+                found.add(name)
+        return found
+
+    return flags
+
+
+def numbered(
+    a: pd.DataFrame, b: pd.DataFrame, coded: list[str]
+) -> tuple[np.ndarray, np.ndarray, dict[int, None]]:
+    """Both frames as numbers, text as codes; and where the codes are."""
+    columns, where = [], {}
+    for k, name in enumerate(a):
+        both = pd.concat([a[name], b[name]])
+        if both.dtype.kind not in "iuf" or name in coded:
+            where[k] = None
+            both = pd.Series(pd.factorize(both, sort=True)[0])
+        columns.append(both.to_numpy(dtype=np.float32))
+    both = np.column_stack(columns)
+    return both[: len(a)], both[len(a) :], where
+
+
+DETECTORS: dict[str, Callable[[], Flags]] = {
+    "walkforward": ours,
+    "Holm on KS and χ²": plain_holm,
+    "PSI > 0.1": psi_rule,
+    "evidently": evidently,
+    "nannyml": nannyml,
+    "alibi-detect": alibi_detect,
+    "frouros": frouros,
+}
+
+
+def multivariate(name: str) -> Callable[[pd.DataFrame, pd.DataFrame, int], bool]:
+    """The detector of many columns at once."""
+    if name == "walkforward":
+        from walkforward.drift import classifier_drift
+
+        return lambda a, b, seed: classifier_drift(a, b, seed=seed).drift
+    if name == "alibi-detect":
+        from alibi_detect.cd import ClassifierDrift
+        from sklearn.ensemble import RandomForestClassifier
+
+        def forest(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> bool:
+            x, y, _ = numbered(a, b, [])
+            options = {"backend": "sklearn", "n_folds": 5, "preds_type": "probs", "binarize_preds": False}
+            detector = ClassifierDrift(x, RandomForestClassifier(random_state=seed), seed=seed, **options)
+            return bool(detector.predict(y)["data"]["is_drift"])
+
+        return forest
+    if name == "nannyml":
+        from nannyml import DataReconstructionDriftCalculator
+
+        def pca(a: pd.DataFrame, b: pd.DataFrame, seed: int) -> bool:
+            calculator = DataReconstructionDriftCalculator(column_names=list(a), chunk_size=len(b))
+            found = calculator.fit(a).calculate(b).filter(period="analysis").to_df()
+            return bool(found["reconstruction_error"]["alert"].to_numpy(bool).any())
+
+        return pca
+    raise ValueError(name)
+
+
+# ---------------------------------------------------------------- one worker: one detector, one task
+def score(name: str, rows: dict[str, tuple[int, dict[str, float], int]]) -> dict[str, dict[str, float]]:
+    flags, found = DETECTORS[name](), {}
+    for key, (n, change, runs) in rows.items():
+        rng, counts = np.random.default_rng(1), np.zeros(2)
+        target = "category 2" if "moved" in change else "normal 0"
+        for _ in range(runs):
+            said = flags(sample(rng, n * CHUNKS.get(name, 1)), sample(rng, n, **change), [])
+            counts += [bool(said), target in said]
+        found[key] = {"any": counts[0] / runs, "hit": counts[1] / runs, "runs": runs}
+    return found
+
+
+def correlation(name: str, runs: int) -> dict[str, dict[str, float]]:
+    detector, found = multivariate(name), {}
+    for rho in (0, 0.3, 0.5):
+        rng = np.random.default_rng(2)
+        frames = ((sample(rng, 500 * CHUNKS.get(name, 1)), sample(rng, 500, rho=rho)) for _ in range(runs))
+        alarms = [detector(a, b, seed) for seed, (a, b) in enumerate(frames)]
+        found[f"ρ = {rho}"] = {"alarm": float(np.mean(alarms)), "runs": runs}
+    return found
+
+
+def months(name: str, last: str) -> dict[str, list[str]]:
+    with np.load(MONTHS) as file:  # npz: not every peer can read Parquet
+        trips = pd.DataFrame(dict(file))
+    flags, found = DETECTORS[name](), {}
+    reference = trips.loc[trips["month"] < "2019", SEEN]
+    for month in sorted(set(trips.loc[trips["month"] >= "2019", "month"])):
+        if month <= last:
+            found[month] = sorted(flags(reference, trips.loc[trips["month"] == month, SEEN], CODES))
+    return found
+
+
+def speed(name: str, n: int) -> dict[str, float]:
+    """CPU seconds and extra memory (MB) of one report; the bare sort and factorize in the same process."""
+    rng, flags = np.random.default_rng(0), DETECTORS[name]()
+    flags(*(million(rng, 2_000, 0) for _ in range(2)), [])  # imports and first calls
+    a, b = million(rng, n, 0), million(rng, n, 0.003)
+
+    def bare() -> float:
+        start = time.process_time()
+        for frame in (a, b):
+            for column in frame:
+                np.sort(frame[column].to_numpy()) if column[0] == "x" else pd.factorize(frame[column])
+        return time.process_time() - start
+
+    floor = min(bare() for _ in range(3))
+    seconds, extra = [], 0.0
+    for _ in range(3 if name in OURS else 1):
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # the peak of the resident memory starts anew
+        before = memory("VmRSS")
+        start = time.process_time()
+        flags(a, b, [])
+        seconds.append(time.process_time() - start)
+        extra = max(extra, memory("VmHWM") - before)
+    return {"cpu": min(seconds), "bare": floor, "times": min(seconds) / floor, "mb": extra}
+
+
+def memory(what: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(what):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    "score": score,
+    "correlation": correlation,
+    "months": months,
+    "speed": speed,
+}
+
+
+def work(name: str, task: str, arguments: str) -> None:
+    """In the detector's environment: run one task, print its result as the last line."""
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.CRITICAL)
+    os.environ["NML_DISABLE_USAGE_LOGGING"] = os.environ["DO_NOT_TRACK"] = "1"
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = TASKS[task](name, **json.loads(arguments))
+    print(json.dumps(found))
+
+
+# ---------------------------------------------------------------- all of them
+def interpreter(name: str) -> str:
+    """The python of a detector's environment, made when it is missing; an error's last line when it can't be."""
+    if name not in PEERS:
+        return sys.executable
+    folder = ROOT / "build" / "drift-peers" / name
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
+    requirements = ROOT / "benchmarks" / f"requirements-drift-peers-{name}.txt"
+    if not ready.exists() or ready.read_text() != requirements.read_text():
+        uv = [str(Path(sys.executable).with_name("uv")), "--no-config"]
+        subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], check=True)
+        command = [*uv, "pip", "install", "-q", "--python", str(python), "-r", str(requirements)]
+        subprocess.run(command, check=True)
+        ready.write_text(requirements.read_text())
+    return str(python)
+
+
+def run(name: str, task: str, **arguments: Any) -> Any:
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+    nice = ["nice"] if task != "speed" and os.name == "posix" else []
+    command = [*nice, interpreter(name), __file__, "--worker", name, task, json.dumps(arguments)]
+    start = time.perf_counter()
+    result = subprocess.run(
+        command, env=os.environ | threads | {"PYTHONHASHSEED": "0"}, capture_output=True, text=True
+    )
+    print(f"{name}: {task}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    if result.returncode:
+        return {"failed": (result.stderr.strip().splitlines() or ["no word"])[-1][:120]}
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def measure(parts: list[str], names: list[str], short: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {part: {} for part in parts}
+    for name in names:
+        mine = name in OURS
+        runs = 3 if short else 500 if mine else 100
+        few = 2 if short else 200 if mine else 60
+        if "score" in parts:
+            rows = {f"none, n = {n}": (n, {}, runs) for n in (100, 500, 5_000)}
+            rows |= {key: (500, change, few) for key, change in CHANGES.items() if change}
+            found["score"][name] = run(name, "score", rows=rows)
+        if "correlation" in parts and name in ("walkforward", "alibi-detect", "nannyml"):
+            found["correlation"][name] = run(name, "correlation", runs=few)
+        if "months" in parts:
+            found["months"][name] = run(name, "months", last="2019-02" if short else "2020-12")
+        if "speed" in parts and name not in OURS[1:]:
+            found["speed"][name] = run(name, "speed", n=50_000 if short else 1_000_000)
+    return found
+
+
+def write_months() -> None:
+    from walkforward.data import load_trips, months, prepare_trips
+
+    trips = prepare_trips(load_trips(months("2018-01", "2020-12")))
+    pickup = trips["pickup_datetime"]
+    trips = trips.assign(hour=pickup.dt.hour, weekday=pickup.dt.weekday, month=pickup.dt.strftime("%Y-%m"))
+    trips = trips[trips["month"].between("2018-01", "2020-12")]
+    MONTHS.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(MONTHS, month=trips["month"].to_numpy("U7"), **{c: trips[c].to_numpy() for c in SEEN})
+
+
+# ---------------------------------------------------------------- tables
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cell(found: Any, key: str) -> str:
+    return f"{found[key]:.3f}" if isinstance(found, dict) and key in found else "–"
+
+
+def line(name: str, row: dict[str, Any], keys: list[str], what: Callable[[str], str]) -> list[str]:
+    """A row of a table; a failure takes the place of the first figure."""
+    if "failed" in row:
+        return [name, f"failed: {row['failed']}", *[""] * (len(keys) - 1)]
+    return [name, *(cell(row[key], what(key)) for key in keys)]
+
+
+def tables(found: dict[str, Any]) -> str:
+    texts = []
+    if rows := found.get("score"):
+        head = list(rows["walkforward"])
+        body = [
+            line(name, row, head, lambda key: "any" if key[:4] == "none" else "hit")
+            for name, row in rows.items()
+        ]
+        texts += ["False alarms (any column) and hits:\n", table(["rule", *head], body)]
+    if rows := found.get("correlation"):
+        head = list(rows["walkforward"])
+        body = [line(name, row, head, lambda key: "alarm") for name, row in rows.items()]
+        texts += ["\nAlarms when only a correlation changes, n = 500:\n", table(["detector", *head], body)]
+    if rows := found.get("months"):
+        body = []
+        for name, row in rows.items():
+            if "failed" in row:
+                body.append([name, row["failed"], "", ""])
+                continue
+            quiet = {month: columns for month, columns in row.items() if month <= "2020-02"}
+            alarmed = sum(bool(columns) for columns in quiet.values())
+            later = [month for month in row if month >= "2020-04"]
+            seen = f"{sum(bool(row[month]) for month in later)} of {len(later)}"
+            body.append([name, f"{alarmed} of {len(quiet)}", ", ".join(row.get("2020-03", [])) or "–", seen])
+        head = ["rule", "quiet months that alarm", "in March 2020", "months from April 2020 on"]
+        texts += ["\nReal months against 2018, what the model sees:\n", table(head, body)]
+    if rows := found.get("speed"):
+        body = [
+            [name, *(cell(row, key) for key in ("cpu", "bare", "times", "mb")), row.get("failed", "")]
+            for name, row in rows.items()
+        ]
+        head = ["detector", "CPU s", "bare sort and factorize, s", "×", "extra MB", ""]
+        texts += ["\nTwice 1,000,000 rows × (10 numbers + 5 texts), one thread:\n", table(head, body)]
+    return "\n".join(texts)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        return work(*sys.argv[2:5])
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
+    parser.add_argument("--only", nargs="+", choices=list(TASKS), default=list(TASKS), help="parts")
+    parser.add_argument("--short", action="store_true", help="a few runs of each")
+    parser.add_argument("--no-peers", action="store_true", help="without the peers")
+    parser.add_argument("--write", action="store_true", help="results/drift.json and benchmarks/README.md")
+    options = parser.parse_args()
+    names = list(OURS)
+    missing = {}
+    for peer in () if options.no_peers else PEERS:
+        try:
+            interpreter(peer)
+            names.append(peer)
+        except (subprocess.CalledProcessError, OSError) as error:
+            missing[peer] = f"can't be installed: {error}"[:120]
+    if "months" in options.only:
+        write_months()
+    found = measure(options.only, names, options.short)
+    text = tables(found) + "".join(f"\n\n{peer} {why}" for peer, why in missing.items())
+    print(text)
+    if options.write:
+        RESULTS.parent.mkdir(exist_ok=True)
+        before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps(before | found, indent=1) + "\n", encoding="utf-8", newline="\n")
+        text = tables(before | found)
+        head, _, rest = README.read_text(encoding="utf-8").partition("<!-- drift -->")
+        tail = rest.partition("<!-- /drift -->")[2]
+        whole = f"{head}<!-- drift -->\n{text}\n<!-- /drift -->{tail}"
+        README.write_text(whole, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
