@@ -31,7 +31,7 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 UV = "uv==0.13.8"  # bootstrapped when there is none on PATH that is new enough
 UV_OLDEST = (0, 8)
-GIGABYTES_NEEDED = 2.0  # 1.4 for the environment, the rest for uv's cache
+GIGABYTES_NEEDED = 2.5  # 1.8 for the environment, the rest for uv's cache
 STAMP = "walkforward-stamp.json"
 LOCK_COMMAND = (
     "pip compile pyproject.toml --extra dev --universal --python-version 3.11 "
@@ -167,7 +167,7 @@ def build(root: Path, state: str, python: str) -> None:
     free = shutil.disk_usage(root).free / 1e9
     if free < GIGABYTES_NEEDED:
         raise Fault(
-            f"{free:.1f} GB free in {root}, {GIGABYTES_NEEDED:.0f} GB are needed: make room and try again"
+            f"{free:.1f} GB free in {root}, {GIGABYTES_NEEDED:g} GB are needed: make room and try again"
         )
     remove(venv)
     uv = find_uv()
@@ -276,7 +276,7 @@ def explain(lines: list, root: Path) -> Fault:
         way_out = "connect (behind a proxy: set HTTPS_PROXY) and try again"
         return NoNetwork(f"no network, the package index can't be reached: {way_out} ({text[-160:]})")
     if "No space left" in text or shutil.disk_usage(root).free < 5e7:
-        return Fault(f"the disk is full: make {GIGABYTES_NEEDED:.0f} GB of room and try again")
+        return Fault(f"the disk is full: make {GIGABYTES_NEEDED:g} GB of room and try again")
     return Fault("the install failed: " + (text or "without a word")[-600:])
 
 

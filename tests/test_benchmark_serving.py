@@ -187,3 +187,12 @@ def test_both_load_generators_count(model, server, monkeypatch, with_wrk):
 def test_the_apps_shown_to_readers_are_short():
     for path in (FOLDER / "serving").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) < 40, path
+
+
+def test_the_course_s_readme_quotes_the_record():
+    kept, readme = read(RECORD), (ROOT / "README.md").read_text(encoding="utf-8")
+    (sentence,) = [line for line in readme.split("\n\n") if "`walkforward serve MODEL_URI`" in line]
+    words = " ".join(sentence.split())
+    assert f"answered {kept['ours_rps']:,.0f} requests a second" in words
+    assert f"p99 {kept['ours_p99_ms']:.1f} ms" in words
+    assert f"`mlflow models serve` answered {kept['mlflow_rps']:,.0f} " in words

@@ -496,7 +496,7 @@ with model_server(f"models:/{NAME}@champion", FILES / "serving") as server:
 # So an alias moves a *decision*. Somebody has to carry it out, in one of two ways:
 #
 # 1. **Deploy a number.** A job resolves the alias, starts servers with `models:/trip-duration/2`, writes that number into the log of each, and stops the old ones.
-#    All servers change together, and the number is on record. This is the better way for online serving (09 · Serving).
+#    All servers change together, and the number is on record. This is the better way for online serving ([09 · Serving](09_serving.ipynb)).
 # 2. **Look before each batch.** A program that runs for long asks the registry for the number, and loads only when it has changed:
 
 

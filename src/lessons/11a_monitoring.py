@@ -21,7 +21,7 @@
 # > **You will learn to** see a failure that returns status 200<!-- given --> · keep a log of predictions that survives a crash · read and serve
 # > operational metrics · judge a model whose labels come late and selectively · set alarms that people still answer after a year
 # >
-# > **Before you start** [03 · Tracking](03_tracking.ipynb), 09 · Serving
+# > **Before you start** [03 · Tracking](03_tracking.ipynb), [09 · Serving](09_serving.ipynb)
 # >
 # > **Time** 55 minutes of study; it runs in under a minute
 # >
@@ -647,4 +647,4 @@ exercise.check(alarm_limits)
 #
 # ## Up next
 #
-# You used drift measures as instruments. 11b · Drift opens them: what each one measures, when it alarms for nothing, and how detectors are scored.
+# You used drift measures as instruments. [11b · Drift](11b_drift.ipynb) opens them: what each one measures, when it alarms for nothing, and how detectors are scored.
