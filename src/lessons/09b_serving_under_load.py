@@ -268,7 +268,7 @@ except ServerError as reason:
     print(f"The stock server does not start on this machine, read on without it: {reason}")
 
 # %% [markdown]
-# How fast that was depends on your machine and on what else it does, so the seconds of this lesson come from a record made on an idle one, further
+# How fast that was depends on your machine and on what else it does, so the seconds of this lesson come from a record made beforehand, further
 # down. What has to be *done* for an answer does not depend on the machine. Count the calls of Python functions while the stock server's own code
 # answers one request, by the library that they belong to.
 
@@ -407,7 +407,7 @@ print("Python calls:          ", calls(named, bodies[0]).total())
 #
 # ### What each step bought
 #
-# The record comes from `benchmarks/serving.py`: an idle machine of two cores with the load generator on the same two, a model of 300<!-- given --> trees,
+# The record comes from `benchmarks/serving.py`: a machine of two cores with the load generator on the same two, a model of 300<!-- given --> trees,
 # 32 connections, one row a request. Each step is a server of its own, most of them twenty lines in `benchmarks/serving/`, and its answers were held against the
 # pyfunc's before it was measured.
 
