@@ -338,6 +338,8 @@ def as_read(value):
         return None
     if isinstance(value, dt.date):
         return pd.Timestamp(value).isoformat()
+    if isinstance(value, str):  # `item()` of a NumPy text would drop the zeros at its end
+        return str(value)
     value = value.item() if isinstance(value, np.generic) else value
     return None if value != value else value
 
