@@ -316,6 +316,7 @@ def prepare(trips, usual_miles):
     features["weekday"] = trips["pickup_datetime"].dt.dayofweek.astype(float)
     return features
 
+
 # %% [markdown]
 # The second half loads what was learnt, refuses what can't be known, and turns raw numbers into an answer: no trip of this course takes less than one
 # minute or more than sixty, and a tenth of a minute is all that anybody can use. The last line tells MLflow which object is the model. The
