@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -170,6 +171,8 @@ def inner(folder: str, arguments: list[str]) -> int:
 
 def main() -> int:
     """Copy the notebooks to a scratch folder, close the network, run pytest, clean up."""
+    # A shell starts background jobs deaf to Ctrl-C, and all their children with them; some tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.argv[1:2] == ["--inner"]:
         return inner(sys.argv[2], sys.argv[3:])
     with tempfile.TemporaryDirectory(prefix="walk forward ", ignore_cleanup_errors=True) as name:
