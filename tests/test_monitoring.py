@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -338,8 +338,8 @@ def as_read(value):
         return None
     if isinstance(value, dt.date):
         return pd.Timestamp(value).isoformat()
-    if isinstance(value, str):  # `item()` of a NumPy text would drop the zeros at its end
-        return str(value)
+    if isinstance(value, str):  # `item()` and `str()` of a NumPy text would drop the zeros at its end
+        return str.__str__(value)
     value = value.item() if isinstance(value, np.generic) else value
     return None if value != value else value
 
@@ -363,6 +363,7 @@ relaxed = {"deadline": None, "suppress_health_check": [HealthCheck.function_scop
 
 
 @settings(max_examples=150, **relaxed)
+@example(features={"": np.str_("\0")}, prediction=0.0)
 @odd
 def test_odd_features_come_back_from_sqlite(log, features, prediction):
     write_and_compare(log, features, prediction)

@@ -74,6 +74,11 @@ def descendants(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
+def family(server: Server) -> list[int]:
+    """The supervisor and all below it; other children of the test process are not the server's."""
+    return [server.process.pid, *descendants(server.process.pid)]
+
+
 def get(uri: str, auth: tuple[str, str] | None = None) -> int:
     request = urllib.request.Request(uri)
     if auth:
@@ -91,7 +96,7 @@ def get(uri: str, auth: tuple[str, str] | None = None) -> int:
 def test_it_runs_in_the_block_and_is_gone_after_it(tmp_path):
     with servers._running(small_server(tmp_path)) as server:
         assert get(server.uri) == 200
-        pids = descendants(os.getpid())
+        pids = family(server)
         assert len(pids) >= 3  # supervisor, server, the server's child
     assert gone(pids, 0.5)
     assert not is_open(server.uri)
@@ -101,7 +106,7 @@ def test_it_runs_in_the_block_and_is_gone_after_it(tmp_path):
 
 def test_an_exception_in_the_block_stops_it_and_is_passed_on(tmp_path):
     with pytest.raises(ZeroDivisionError), servers._running(small_server(tmp_path)) as server:
-        pids = descendants(os.getpid())
+        pids = family(server)
         raise ZeroDivisionError
     assert pids
     assert gone(pids, 0.5)
@@ -110,7 +115,7 @@ def test_an_exception_in_the_block_stops_it_and_is_passed_on(tmp_path):
 
 def test_a_server_that_heeds_no_signal_is_killed_with_its_child(tmp_path):
     with servers._running(small_server(tmp_path, STUBBORN, grace=1.0)) as server:
-        pids = descendants(os.getpid())
+        pids = family(server)
         begin = time.monotonic()
     assert gone(pids, 0.5)
     assert 1 <= time.monotonic() - begin < 5
