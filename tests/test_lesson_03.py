@@ -26,10 +26,11 @@ def test_it_goes_on_where_no_server_starts():
     notebook = build.generate(LESSON)
     (cell,) = [cell for cell in code(notebook) if cell.id == "server"]
     broken = [
-        "from walkforward import servers as all_servers",
+        "from course import stores",
+        "from walkforward.servers import ServerError",
         "def refuse(*_, **__):",
-        '    raise all_servers.ServerError("initdb is missing")',
-        "all_servers.course_server = all_servers.postgres = refuse",
+        '    raise ServerError("initdb is missing")',
+        "stores.course_server = stores.postgres = refuse",
     ]
     cell.source = "\n".join([*broken, cell.source])
     outcome = Runner().run(notebook, parameters=LESSON.ci)
@@ -45,9 +46,10 @@ def test_it_goes_on_where_no_server_starts():
 def test_the_labs_server_gets_the_teams_runs(tmp_path):
     from mlflow import MlflowClient
 
-    from walkforward.servers import answers, tracking_server
+    from course.stores import sqlite_server
+    from walkforward.servers import answers
 
-    with tracking_server(tmp_path) as lab:
+    with sqlite_server(tmp_path) as lab:
         notebook = build.generate(LESSON)
         ids = [cell.id for cell in notebook.cells]
         notebook.cells = notebook.cells[: ids.index("start_team")]

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from course.stores import postgres
 from walkforward.monitoring import (
     _LOG,
     PATIENCE,
@@ -33,7 +34,6 @@ from walkforward.monitoring import (
     drift_metric,
     log_drift,
 )
-from walkforward.servers import postgres
 
 WRITERS, ROWS, BATCH = 4, 5_000, 50
 

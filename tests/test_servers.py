@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from course import stores
 from walkforward import servers
 from walkforward.servers import HOST, Server, ServerError
 
@@ -94,7 +95,7 @@ def get(uri: str, auth: tuple[str, str] | None = None) -> int:
 
 
 def test_it_runs_in_the_block_and_is_gone_after_it(tmp_path):
-    with servers._running(small_server(tmp_path)) as server:
+    with small_server(tmp_path) as server:
         assert get(server.uri) == 200
         pids = family(server)
         assert len(pids) >= 3  # supervisor, server, the server's child
@@ -105,7 +106,7 @@ def test_it_runs_in_the_block_and_is_gone_after_it(tmp_path):
 
 
 def test_an_exception_in_the_block_stops_it_and_is_passed_on(tmp_path):
-    with pytest.raises(ZeroDivisionError), servers._running(small_server(tmp_path)) as server:
+    with pytest.raises(ZeroDivisionError), small_server(tmp_path) as server:
         pids = family(server)
         raise ZeroDivisionError
     assert pids
@@ -114,7 +115,7 @@ def test_an_exception_in_the_block_stops_it_and_is_passed_on(tmp_path):
 
 
 def test_a_server_that_heeds_no_signal_is_killed_with_its_child(tmp_path):
-    with servers._running(small_server(tmp_path, STUBBORN, grace=1.0)) as server:
+    with small_server(tmp_path, STUBBORN, grace=1.0) as server:
         pids = family(server)
         begin = time.monotonic()
     assert gone(pids, 0.5)
@@ -177,7 +178,7 @@ def test_ctrl_c_reaches_the_parent_alone_which_stops_in_order(tmp_path):
         sys.path.insert(0, sys.argv[1])
         from pathlib import Path
         from test_servers import servers, small_server
-        with servers._running(small_server(Path(sys.argv[2]))) as server:
+        with small_server(Path(sys.argv[2])) as server:
             try:
                 print(server.uri, flush=True)
                 time.sleep(600)
@@ -203,7 +204,7 @@ def test_a_port_that_is_taken_meanwhile_is_replaced(tmp_path, monkeypatch):
         monkeypatch.setattr(servers, "free_port", lambda: next(ports, None) or real())
         server = small_server(tmp_path)
         # The one that has the port does not answer, and the small server says that the address is in use.
-        with servers._running(server):
+        with server:
             assert server.port != taken
             assert get(server.uri) == 200
     assert re.search(servers._TAKEN, server.log.read_text())
@@ -228,7 +229,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_named(tmp_path):
         with pytest.raises(
             ServerError, match=rf"^Port {port} is taken, .* leave `port` out for a free one\.$"
         ):
-            servers.tracking(tmp_path, port=port)
+            servers.tracking_server(tmp_path, port=port)
 
 
 def test_an_early_end_is_told_with_its_cause(tmp_path):
@@ -259,7 +260,7 @@ def test_a_server_that_never_answers_is_stopped(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    for start in (servers.tracking_server, servers.object_store, servers.postgres):
+    for start in (servers.tracking_server, stores.object_store, stores.postgres):
         with (
             pytest.raises(ServerError, match=r"^Can't write in .*file.*: choose a folder") as caught,
             start(tmp_path / "file" / "x"),
@@ -278,7 +279,7 @@ def test_a_folder_without_permission_is_named(tmp_path):
 def test_children_are_quiet_and_keep_their_byte_code(monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("MLFLOW_PORT", "5000")
-    env = servers.tracking("anywhere").server_env
+    env = servers.tracking_server("anywhere").server_env
     assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert env["DO_NOT_TRACK"] == "1"
     assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
@@ -288,7 +289,7 @@ def test_children_are_quiet_and_keep_their_byte_code(monkeypatch):
 
 def test_a_short_password_is_refused(tmp_path):
     with pytest.raises(ServerError, match=r"password of 'admin' has 5 characters; MLflow wants 12"):
-        servers.tracking(tmp_path, auth=("admin", "short"))
+        servers.tracking_server(tmp_path, auth=("admin", "short"))
 
 
 # The real ones
@@ -298,7 +299,7 @@ def test_a_short_password_is_refused(tmp_path):
 def team(tmp_path_factory):
     """A team's setup: metadata in PostgreSQL, artifacts in S3, a password; all in a folder with spaces."""
     base = tmp_path_factory.mktemp("a team's folder")
-    with servers.postgres(base / "pg") as pg, servers.object_store(base / "s3") as s3:
+    with stores.postgres(base / "pg") as pg, stores.object_store(base / "s3") as s3:
         with servers.tracking_server(
             base / "mlflow",
             backend_store_uri=pg.uri,
@@ -372,7 +373,7 @@ def test_a_second_server_runs_beside_it_on_files_of_its_own(team, tmp_path, monk
 
     folder = tmp_path / "mine"
     monkeypatch.delenv("WALKFORWARD_TRACKING_URI", raising=False)
-    with servers.course_server(folder) as server:  # outside the lab, a lesson gets one of its own
+    with stores.course_server(folder) as server:  # outside the lab, a lesson gets one of its own
         assert server.uri != team[0].uri
         client = mlflow.MlflowClient(server.uri)
         run = client.create_run("0")
@@ -383,7 +384,7 @@ def test_a_second_server_runs_beside_it_on_files_of_its_own(team, tmp_path, monk
 
         # In the lab, a lesson takes the lab's server and leaves it running.
         monkeypatch.setenv("WALKFORWARD_TRACKING_URI", server.uri)
-        with servers.course_server(tmp_path / "unused") as course:
+        with stores.course_server(tmp_path / "unused") as course:
             assert course.uri == server.uri
         assert get(f"{server.uri}/health") == 200
         assert not (tmp_path / "unused").exists()
@@ -423,8 +424,9 @@ def test_a_model_is_served_and_bad_rows_are_refused(tmp_path, monkeypatch):
 def test_a_killed_kernel_takes_all_its_servers_along(tmp_path):
     program = """
         import sys, time
+        from course import stores
         from walkforward import servers
-        with servers.postgres(sys.argv[1] + "/pg") as pg, servers.object_store(sys.argv[1] + "/s3") as s3:
+        with stores.postgres(sys.argv[1] + "/pg") as pg, stores.object_store(sys.argv[1] + "/s3") as s3:
             with servers.tracking_server(sys.argv[1] + "/mlflow", backend_store_uri=pg.uri) as server:
                 print(server.uri, s3.uri, pg.port, flush=True)
                 time.sleep(600)
@@ -441,30 +443,30 @@ def test_a_killed_kernel_takes_all_its_servers_along(tmp_path):
     assert gone(pids)
     for uri in (mlflow_uri, s3_uri, f"postgresql://{HOST}:{pg_port}/"):
         assert not is_open(uri)
-    with servers.postgres(tmp_path / "pg") as again:  # and its files are sound
+    with stores.postgres(tmp_path / "pg") as again:  # and its files are sound
         assert is_open(again.uri)
 
 
 def test_a_bucket_name_that_s3_refuses_is_told(tmp_path):
-    with pytest.raises(ServerError, match="refused bucket 'a'"), servers.object_store(tmp_path, "a"):
+    with pytest.raises(ServerError, match="refused bucket 'a'"), stores.object_store(tmp_path, "a"):
         pass
 
 
 def test_a_first_start_that_is_stopped_early_leaves_no_half_made_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(servers, "_empty_store", lambda: tmp_path / "cache" / "empty.db")
+    monkeypatch.setattr(stores, "_empty_store", lambda: tmp_path / "cache" / "empty.db")
     folder = tmp_path / "first start"
-    server = servers.tracking(folder).launch()
+    server = stores.sqlite_server(folder).launch()
     journal = folder / "mlflow.db.part"
     while not (journal.exists() and journal.stat().st_size):  # it is making its tables
         assert server.running
         time.sleep(0.01)
     server.stop()
     assert not (folder / "mlflow.db").exists()
-    with servers.tracking_server(folder) as second:
+    with stores.sqlite_server(folder) as second:
         assert servers.answers(second.uri)
     assert (tmp_path / "cache" / "empty.db").exists()
     assert [path.name for path in folder.glob("mlflow.db*")] == ["mlflow.db"]
-    with servers.tracking_server(tmp_path / "other") as third:  # from the copy that was kept
+    with stores.sqlite_server(tmp_path / "other") as third:  # from the copy that was kept
         api = f"{third.uri}/api/2.0/mlflow/experiments/get?experiment_id=0"
         with urllib.request.urlopen(api, timeout=10) as answer:
             experiment = json.load(answer)["experiment"]

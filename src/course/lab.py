@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from walkforward.servers import HOST, STOPS, Server, answers, base_environment, tracking
+from course.stores import sqlite_server
+from walkforward.servers import HOST, STOPS, Server, answers, base_environment
 
 FIRST_LESSON = "00_start_here.ipynb"
 
@@ -43,7 +44,7 @@ def run_lab(browser: bool = True) -> int:
     with _stoppable():
         servers: list[Server] = []
         try:
-            mlflow = tracking(work / "mlflow").launch()
+            mlflow = sqlite_server(work / "mlflow").launch()
             servers.append(mlflow)
             workspace.sync()
             token = secrets.token_hex(24)

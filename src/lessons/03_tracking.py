@@ -676,7 +676,8 @@ from contextlib import ExitStack
 
 import requests
 
-from walkforward.servers import ServerError, course_server
+from course.stores import course_server
+from walkforward.servers import ServerError
 
 servers = ExitStack()  # whatever is entered here ends with servers.close()
 try:
@@ -763,7 +764,8 @@ servers.close()
 import secrets
 import shutil
 
-from walkforward.servers import object_store, postgres, tracking_server
+from course.stores import object_store, postgres
+from walkforward.servers import tracking_server
 
 servers.close()  # if this cell runs twice
 TEAM = FILES / "team"

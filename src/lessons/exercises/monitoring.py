@@ -1,14 +1,9 @@
 """Exercises of lesson 11a: a change of unit, an error that waits for its labels, a trend, and limits from a budget."""
 
-import atexit
 import contextlib
 import logging
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -16,6 +11,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from scipy import stats
 
+from course.stores import own_store
 from walkforward.exercise import checks, right, wrong
 from walkforward.monitoring import drift_metric, log_drift
 
@@ -254,34 +250,13 @@ def drift_trend(experiment, column):
     return pd.Series({point.step: point.value for point in points}).sort_index()
 
 
-_OWN = "checks-of-exercises"
 _EFFECTS = {3: 0.25, 4: 0.5, 5: 0.125}
-
-
-def _store() -> str:
-    """Return the address of the checks' own store, a copy of the student's where there is one."""
-    uri = mlflow.get_tracking_uri()
-    theirs = Path(uri.removeprefix("sqlite:///")).resolve()
-    if uri.startswith("sqlite:///") and theirs.is_file():
-        if theirs.parent.name.startswith(_OWN):
-            return uri
-        folder = theirs.parent / _OWN
-    else:
-        folder, theirs = Path(tempfile.gettempdir()) / f"{_OWN}-{os.getpid()}", None
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
-    database = folder / "mlflow.db"
-    if theirs and not database.exists():
-        shutil.copyfile(theirs, database)
-    return f"sqlite:///{database.as_posix()}"
 
 
 @contextlib.contextmanager
 def _logged() -> Iterator[str]:
     """Yield the name of an experiment with three steps of drift, written out of order, in a store of its own."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(_store())
-    try:
+    with own_store():
         name, run_id = uuid.uuid4().hex, None
         for step in (5, 3, 4):
             columns = {"column": ["hour", "fare ($)"], "effect": [_EFFECTS[step], 0.75], "p_corrected": 0.01}
@@ -289,10 +264,6 @@ def _logged() -> Iterator[str]:
                 pd.DataFrame(columns | {"drift": True}), step=step, run_id=run_id, experiment=name
             )
         yield name
-    finally:
-        while mlflow.active_run():  # left open by the answer
-            mlflow.end_run()
-        mlflow.set_tracking_uri(before)
 
 
 @checks(drift_trend)

@@ -1,47 +1,20 @@
 """Exercises of lesson 07: an interval that resamples days, a promotion that can say no, two questions to a registry."""
 
-import atexit
 import contextlib
 import logging
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 
+from course.stores import own_store
 from walkforward.exercise import checks, right, wrong
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the making of tables on stderr
-_OWN = "checks-of-exercises"
 _made: list[str] = []  # names in the checks' own registry
-
-
-def _store() -> str:
-    """Return the address of the checks' own store, so that nothing appears in the student's registry.
-
-    It lies beside the student's SQLite store and starts as a copy of it, because making the tables takes
-    seconds. Where there is none, it lies in a temporary folder of this process.
-    """
-    uri = mlflow.get_tracking_uri()
-    theirs = Path(uri.removeprefix("sqlite:///")).resolve()
-    if uri.startswith("sqlite:///") and theirs.is_file():
-        if theirs.parent.name.startswith(_OWN):
-            return uri
-        folder = theirs.parent / _OWN
-    else:
-        folder, theirs = Path(tempfile.gettempdir()) / f"{_OWN}-registry-{os.getpid()}", None
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
-    database = folder / "mlflow.db"
-    if theirs and not database.exists():
-        shutil.copyfile(theirs, database)
-    return f"sqlite:///{database.as_posix()}"
 
 
 @contextlib.contextmanager
@@ -50,18 +23,13 @@ def _registry() -> Iterator[tuple[MlflowClient, str]]:
 
     Names that `_named` registers inside are deleted at the end, or each check would read all those before it.
     """
-    before, own = mlflow.get_tracking_uri(), _store()
-    mlflow.set_tracking_uri(own)
-    try:
-        files = Path(own.removeprefix("sqlite:///")).parent / "files"
-        yield MlflowClient(), mlflow.create_experiment(uuid.uuid4().hex, artifact_location=files.as_uri())
-    finally:
-        while mlflow.active_run():  # left open by the answer
-            mlflow.end_run()
-        client = MlflowClient(own)
-        while _made:
-            client.delete_registered_model(_made.pop())
-        mlflow.set_tracking_uri(before)
+    with own_store() as experiment_id:
+        client = MlflowClient()
+        try:
+            yield client, experiment_id
+        finally:
+            while _made:
+                client.delete_registered_model(_made.pop())
 
 
 def _named(client: MlflowClient, versions: int) -> str:

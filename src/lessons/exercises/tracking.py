@@ -1,14 +1,7 @@
 """Exercises of lesson 03: a run with steps, a search, a run in the store as the answer, and what is kept where."""
 
-import atexit
 import contextlib
 import logging
-import os
-import shutil
-import tempfile
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -18,46 +11,10 @@ from mlflow.exceptions import MlflowException
 from sklearn.metrics import root_mean_squared_error
 from xgboost import XGBRegressor
 
+from course.stores import own_store
 from walkforward.exercise import checks, right, wrong
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the making of tables on stderr
-_OWN = "checks-of-exercises"
-
-
-def _store() -> str:
-    """Return the address of the checks' own store, so that nothing appears among the student's runs.
-
-    It lies beside the student's SQLite store and starts as a copy of it, because making the tables takes
-    seconds. Where there is none, it lies in a temporary folder of this process.
-    """
-    uri = mlflow.get_tracking_uri()
-    theirs = Path(uri.removeprefix("sqlite:///")).resolve()
-    if uri.startswith("sqlite:///") and theirs.is_file():
-        if theirs.parent.name.startswith(_OWN):
-            return uri
-        folder = theirs.parent / _OWN
-    else:
-        folder, theirs = Path(tempfile.gettempdir()) / f"{_OWN}-{os.getpid()}", None
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
-    database = folder / "mlflow.db"
-    if theirs and not database.exists():
-        shutil.copyfile(theirs, database)
-    return f"sqlite:///{database.as_posix()}"
-
-
-@contextlib.contextmanager
-def _scratch_store() -> Iterator[str]:
-    """Yield the id of a new experiment in the checks' own store, then point MLflow back to where it was."""
-    before, own = mlflow.get_tracking_uri(), _store()
-    mlflow.set_tracking_uri(own)
-    try:
-        files = Path(own.removeprefix("sqlite:///")).parent / "files"
-        yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=files.as_uri())
-    finally:
-        while mlflow.active_run():  # left open by the answer
-            mlflow.end_run()
-        mlflow.set_tracking_uri(before)
 
 
 # --- log_training -----------------------------------------------------------------------------------------------------
@@ -82,7 +39,7 @@ _CURVE = [9.0, 6.0, 5.5, 5.25]
 
 def _logged(answer):
     """Return the run that the answer logs: its record, and the history of its metric `rmse`."""
-    with _scratch_store() as experiment_id:
+    with own_store() as experiment_id:
         run_id = answer({"max_depth": 4, "learning_rate": 0.1}, list(_CURVE), experiment_id)
         assert isinstance(run_id, str), (
             f"you returned a {type(run_id).__name__}; the id is a text, `run.info.run_id`"
@@ -232,7 +189,7 @@ _RUNS = [
 
 def _found(answer, depth):
     """Return what the answer finds among six runs, as pairs of depth and rmse; the type is asserted."""
-    with _scratch_store() as experiment_id:
+    with own_store() as experiment_id:
         for model, max_depth, rmse in _RUNS:
             with mlflow.start_run(experiment_id=experiment_id):
                 mlflow.set_tag("model", model)
@@ -342,9 +299,8 @@ def context():
     miles = rng.uniform(0.5, 15, 400)
     trips = pd.DataFrame({"trip_distance": miles, "hour": rng.integers(0, 24, 400).astype(float)})
     trips["duration"] = 3 * miles + rng.normal(0, 2, 400)
-    own = _store()
-    with _scratch_store() as experiment_id:
-        pass
+    with own_store() as experiment_id:
+        own = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(own)
     return {
         "train": trips[:300],
