@@ -12,8 +12,8 @@ one: the first normal column moved by 0.3 or 0.2 standard deviations, or a tenth
 first of 8 categories to the others (TV 0.10). Correlation: two normal columns are correlated in the second
 sample only. Known: the made-up car loans in nannyml's wheel (Apache-2.0; read where it is installed), 50,000
 reference rows against ten chunks of 5,000, of which the last five drift. Every detector runs with its
-defaults, in an environment of its own (requirements-drift-peers-*.txt), on one thread; nannyml learns from ten
-reference chunks of n rows, and of the real months the peers see every third.
+defaults, in an environment of its own (requirements-drift-peers-*.txt), on one thread; nannyml learns from
+ten reference chunks of n rows, and of the real months the peers see every third.
 A peer that can't be installed says so in the table.
 """
 
