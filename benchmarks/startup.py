@@ -30,12 +30,12 @@ from pathlib import Path
 from statistics import median
 from types import ModuleType
 
+from course.browser import headless, program
+
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "benchmarks" / "README.md"
 BASE = getattr(sys, "_base_executable", sys.executable)
 LESSON = "00_start_here.ipynb"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 
 Seconds = dict[str, float]
 
@@ -110,20 +110,6 @@ def opened(address: str, browser: object | None) -> None:
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-MarkdownOutput h1", timeout=60_000)
     page.close()
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[object | None]:
-    """Yield a headless Chromium that is already running, or None where there is none."""
-    if not CHROMIUM:
-        yield None
-        return
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def one_run(browser: object | None) -> Seconds:
@@ -205,7 +191,8 @@ def main() -> int:
         )
         hidden = shutil.which("uv")
     load = f", load average {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
-    with chromium() as browser:
+    chromium = headless() if program() else contextlib.nullcontext()
+    with chromium as browser:  # it runs already when the clock starts
         runs = []
         for number in range(options.runs):
             print(f"run {number + 1} of {options.runs}", file=sys.stderr, flush=True)
@@ -214,7 +201,7 @@ def main() -> int:
     if options.alternatives:
         medians |= alternatives()
     where = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}{load}"
-    how = "read off the page in headless Chromium" if CHROMIUM else "until JupyterLab serves the notebook"
+    how = "read off the page in headless Chromium" if program() else "until JupyterLab serves the notebook"
     text = f"Median of {options.runs}, {where}; {how}.\n\n{table(medians)}"
     print(text)
     if options.write:

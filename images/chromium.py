@@ -1,29 +1,66 @@
-"""What the scripts that take screenshots share: a headless Chromium, and a small file."""
+"""What the scripts that take screenshots share: a lesson that has run, its MLflow UI, and a small file."""
 
 from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
+from mlflow import MlflowClient
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from course.browser import headless
 from walkforward import ROOT
+from walkforward.servers import tracking_server
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
+# The UI opens an assistant and asks what you work on at the first visit; these are the answers.
+SETTINGS = {
+    "mlflow.workflowType_v1": '"machine_learning"',
+    "mlflow.assistant.panelOpen_v1": "false",
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+}
+
+
+def shoot(lesson: str, take: Callable[[Path], None]) -> None:
+    """Take a lesson's pictures from the folder on the command line, or run the lesson in one first."""
+    if len(sys.argv) > 1:
+        take(Path(sys.argv[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        run_lesson(lesson, Path(folder))
+        take(Path(folder))
+
+
+def run_lesson(lesson: str, folder: Path) -> None:
+    """Execute the lesson in `folder`."""
+    sys.path.insert(0, str(ROOT / "src"))
+    from nbclient import NotebookClient
+
+    from authoring.build import generate, read_lesson
+
+    notebook = generate(read_lesson(ROOT / "src" / "lessons" / f"{lesson}.py"))
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+
+
+@contextmanager
+def ui(store: Path) -> Iterator[tuple[Page, str, MlflowClient]]:
+    """Open MLflow on a copy of the SQLite file `store`; yield the page, the server's address and a client."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(shutil.copyfile(store, Path(scratch) / "mlflow.db"))
+        with tracking_server(scratch, backend_store_uri=f"sqlite:///{copy.as_posix()}") as server:
+            with browser(server.uri, SETTINGS) as page:
+                yield page, server.uri, MlflowClient(server.uri)
 
 
 @contextmanager
 def browser(address: str, storage: Mapping[str, str] | None = None) -> Iterator[Page]:
     """Open `address` in a window of 1280 x 760; `storage` is put into the page's localStorage first."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with headless() as chromium:
         context = chromium.new_context(viewport={"width": 1280, "height": 760})
         answers = "".join(f"localStorage.setItem({k!r}, {v!r});" for k, v in (storage or {}).items())
         context.add_init_script(answers)
@@ -31,7 +68,6 @@ def browser(address: str, storage: Mapping[str, str] | None = None) -> Iterator[
         page.set_default_timeout(60_000)
         page.goto(address)
         yield page
-        chromium.close()
 
 
 def save(page: Page, name: str, left: float, top: float, right: float, bottom: float) -> None:

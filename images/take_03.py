@@ -7,37 +7,13 @@ python images/take_03.py FOLDER     takes them from FOLDER/03_tracking_files, wh
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from chromium import browser, save
+from chromium import save, shoot, ui
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from playwright.sync_api import Page
-
-from walkforward import ROOT
-from walkforward.servers import tracking_server
-
-# The UI opens an assistant and asks what you work on at the first visit; these are the answers.
-SETTINGS = {
-    "mlflow.workflowType_v1": '"machine_learning"',
-    "mlflow.assistant.panelOpen_v1": "false",
-    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
-}
-
-
-def run_lesson(folder: Path) -> None:
-    """Execute lesson 03 in `folder`."""
-    sys.path.insert(0, str(ROOT / "src"))
-    from nbclient import NotebookClient
-
-    from authoring.build import generate, read_lesson
-
-    notebook = generate(read_lesson(ROOT / "src" / "lessons" / "03_tracking.py"))
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
 
 
 def newest(client: MlflowClient, title: str) -> str:
@@ -52,22 +28,16 @@ def newest(client: MlflowClient, title: str) -> str:
 
 def take(folder: Path) -> None:
     """Write the three pictures from the store in `folder`/03_tracking_files."""
-    store = folder / "03_tracking_files" / "mlflow.db"
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "mlflow.db"
-        shutil.copyfile(store, copy)
-        with tracking_server(scratch, backend_store_uri=f"sqlite:///{copy.as_posix()}") as server:
-            client = MlflowClient(server.uri)
-            experiment = newest(client, "trip duration")
-            boosted = client.search_runs(
-                [experiment],
-                "tags.model = 'xgboost' and params.n_estimators = '100'",
-                order_by=["metrics.rmse ASC"],
-            )
-            with browser(server.uri, SETTINGS) as page:
-                search(page, server.uri, experiment)
-                compare(page, server.uri, experiment, boosted)
-                parallel(page, server.uri, experiment, boosted)
+    with ui(folder / "03_tracking_files" / "mlflow.db") as (page, uri, client):
+        experiment = newest(client, "trip duration")
+        boosted = client.search_runs(
+            [experiment],
+            "tags.model = 'xgboost' and params.n_estimators = '100'",
+            order_by=["metrics.rmse ASC"],
+        )
+        search(page, uri, experiment)
+        compare(page, uri, experiment, boosted)
+        parallel(page, uri, experiment, boosted)
 
 
 def search(page: Page, uri: str, experiment: str) -> None:
@@ -122,9 +92,4 @@ def open_comparison(page: Page, uri: str, experiment: str, runs: list[Run]) -> N
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        take(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as scratch_folder:
-            run_lesson(Path(scratch_folder))
-            take(Path(scratch_folder))
+    shoot("03_tracking", take)

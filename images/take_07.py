@@ -6,55 +6,25 @@ python images/take_07.py FOLDER     takes them from FOLDER/07_registry_files, wh
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 
-from chromium import browser, save
-from mlflow import MlflowClient
+from chromium import save, shoot, ui
 from playwright.sync_api import Page
 
-from walkforward import ROOT
-from walkforward.servers import tracking_server
-
-# The UI opens an assistant and asks what you work on at the first visit; these are the answers.
-SETTINGS = {
-    "mlflow.workflowType_v1": '"machine_learning"',
-    "mlflow.assistant.panelOpen_v1": "false",
-    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
-}
 NAME = "trip-duration"
-
-
-def run_lesson(folder: Path) -> None:
-    """Execute lesson 07 in `folder`."""
-    sys.path.insert(0, str(ROOT / "src"))
-    from nbclient import NotebookClient
-
-    from authoring.build import generate, read_lesson
-
-    notebook = generate(read_lesson(ROOT / "src" / "lessons" / "07_registry.py"))
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
 
 
 def take(folder: Path) -> None:
     """Write the six pictures from the registry in `folder`/07_registry_files."""
-    store = folder / "07_registry_files" / "mlflow.db"
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "mlflow.db"
-        shutil.copyfile(store, copy)
-        with tracking_server(scratch, backend_store_uri=f"sqlite:///{copy.as_posix()}") as server:
-            client = MlflowClient(server.uri)
-            champion = client.get_model_version_by_alias(NAME, "champion")
-            model = client.get_logged_model(champion.source.rpartition("/")[2])
-            with browser(server.uri, SETTINGS) as page:
-                names(page, server.uri)
-                one_name(page, server.uri)
-                alias(page, server.uri)
-                one_version(page, server.uri, champion.version)
-                add(page, server.uri, model.experiment_id, model.model_id)
-                stages(page, server.uri, champion.version)
+    with ui(folder / "07_registry_files" / "mlflow.db") as (page, uri, client):
+        champion = client.get_model_version_by_alias(NAME, "champion")
+        model = client.get_logged_model(champion.source.rpartition("/")[2])
+        names(page, uri)
+        one_name(page, uri)
+        alias(page, uri)
+        one_version(page, uri, champion.version)
+        add(page, uri, model.experiment_id, model.model_id)
+        stages(page, uri, champion.version)
 
 
 def names(page: Page, uri: str) -> None:
@@ -127,9 +97,4 @@ def stages(page: Page, uri: str, version: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        take(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as scratch_folder:
-            run_lesson(Path(scratch_folder))
-            take(Path(scratch_folder))
+    shoot("07_registry", take)

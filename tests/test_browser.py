@@ -4,7 +4,6 @@ import inspect
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,21 +11,18 @@ import pytest
 from test_cli import Lab
 
 from authoring.build import read_lesson
-from course import progress
+from course import browser, progress
 from course.exercise_source import find, load, solution_source
 from walkforward import ROOT
 
 LESSON, EXERCISE = "01_pipelines_and_baselines", "keep_plausible"
 CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell"  # of the notebook in front
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install it to see what a student sees"),
+    pytest.mark.skipif(
+        browser.program() is None, reason="no Chromium here: install it to see what a student sees"
+    ),
 ]
 
 
@@ -39,15 +35,11 @@ def lab(tmp_path_factory):
 
 @pytest.fixture
 def page():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no Playwright here: pip install playwright"
-    )
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
+    with browser.headless() as chromium:
+        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(60_000)
         yield page
-        browser.close()
 
 
 def wait_until_idle(page) -> None:

@@ -591,7 +591,7 @@ def test_no_room_is_a_fault(monkeypatch):
 
 def test_a_browser_and_git_are_optional(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
-    monkeypatch.setattr(doctor, "APPLICATIONS", ())
+    monkeypatch.setattr(doctor.browser, "APPLICATIONS", ())
     assert doctor.chromium().state == doctor.git().state == "note"
 
 

@@ -17,15 +17,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from course import browser
 from walkforward import ROOT
 
 PYTHONS = SpecifierSet(">=3.11,<3.14")
 GIGABYTES_FREE = 0.5
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-APPLICATIONS = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
 SHOWN = 3
 
 
@@ -136,9 +132,7 @@ def git() -> Finding:
 
 def chromium() -> Finding:
     """A browser that the tests can drive."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    found = found or next((name for name in APPLICATIONS if Path(name).exists()), None)
-    if found:
+    if found := browser.program():
         return Finding("ok", f"Chromium ({found})")
     return Finding("note", "no Chromium", "only the browser tests need it, and are skipped")
 
