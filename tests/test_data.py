@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from course.doctor import changed_data
 from walkforward import ROOT, data
 from walkforward.data import (
     DataError,
@@ -35,7 +36,6 @@ from walkforward.data import (
     load_trips,
     months,
     prepare_trips,
-    verify,
 )
 
 DATA = ROOT / "data"
@@ -218,7 +218,7 @@ def test_ranges_in_the_card_are_those_of_the_files(trips: pd.DataFrame) -> None:
 
 # ---------------------------------------------------------------- checksums
 def test_checksums_are_right_and_complete() -> None:
-    assert verify() == []
+    assert changed_data() == []
     recorded = json.loads((DATA / "checksums.json").read_text(encoding="utf-8"))["files"]
     assert set(recorded) == {path.relative_to(DATA).as_posix() for path in DATA.rglob("*.parquet")}
     assert len(recorded) == 36 + 3
@@ -234,15 +234,15 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(DATA, tmp_path / "with a space" / "data"))
 
 
-def test_verify_names_each_fault(copy: Path) -> None:
+def test_changed_data_names_each_fault(copy: Path) -> None:
     (copy / "births.parquet").unlink()
     with (copy / "trips" / "2019-01.parquet").open("ab") as file:
         file.write(b"x")
-    missing, changed = verify(copy)
+    missing, changed = changed_data(copy)
     assert "births.parquet is missing" in missing
     assert "2019-01.parquet has changed" in changed
     (copy / "checksums.json").write_text("{", encoding="utf-8")
-    assert len(verify(copy)) == 1
+    assert len(changed_data(copy)) == 1
 
 
 def test_check_names_each_fault(copy: Path, capsys: pytest.CaptureFixture) -> None:

@@ -566,9 +566,7 @@ def test_an_old_python_is_a_fault(monkeypatch):
 
 
 def test_changed_data_is_a_fault(monkeypatch):
-    from walkforward import data
-
-    monkeypatch.setattr(data, "verify", lambda: ["data/births.parquet has changed: get it back"])
+    monkeypatch.setattr(doctor, "changed_data", lambda: ["data/births.parquet has changed: get it back"])
     assert doctor.data_files() == ("fault", "data: data/births.parquet has changed: get it back", "")
 
 

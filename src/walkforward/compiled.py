@@ -124,13 +124,11 @@ def _forms(model: PyFuncModel, types: dict[str, DataType]) -> Iterator[Form]:
         yield "native", "XGBoost's in-place predict", np.float32, lambda: _in_place(raw)
         return
     for dtype, name in ((np.float64, "double"), (np.float32, "float")):
-        build = partial(_sklearn_onnx, raw, columns, dtype)
-        yield (
-            "onnx",
-            f"ONNX Runtime ({name})",
-            dtype,
-            lambda build=build, dtype=dtype: _session(build(), dtype),
-        )
+
+        def build(dtype: type = dtype) -> Callable[[Rows], np.ndarray]:
+            return _session(_sklearn_onnx(raw, columns, dtype), dtype)
+
+        yield "onnx", f"ONNX Runtime ({name})", dtype, build
     yield "native", "scikit-learn's predict on an array", np.float64, lambda: _unnamed(raw).predict
     kinds = {name: kind.to_pandas() for name, kind in types.items()}
 
@@ -167,9 +165,8 @@ def _xgboost_onnx(raw: Any, columns: int) -> bytes:
     if not math.isnan(getattr(raw, "missing", math.nan)):
         raise Refused(f"missing={raw.missing} has no ONNX form")
     booster.feature_names = booster.feature_types = None  # the converter knows floats f0, f1, … only
-    return convert_xgboost(
-        booster, initial_types=[("X", FloatTensorType([None, columns]))]
-    ).SerializeToString()
+    types = [("X", FloatTensorType([None, columns]))]
+    return convert_xgboost(booster, initial_types=types).SerializeToString()
 
 
 def _in_place(raw: Any) -> Callable[[Rows], np.ndarray]:
@@ -196,10 +193,8 @@ def _sklearn_onnx(raw: Any, columns: int, dtype: type) -> bytes:
         shapes = calculate_linear_regressor_output_shapes
         update_registered_converter(XGBRegressor, "XGBoostXGBRegressor", shapes, convert_xgboost)
     kind = DoubleTensorType if dtype is np.float64 else FloatTensorType
-    opset = {"": 18, "ai.onnx.ml": 3}
-    return convert_sklearn(
-        raw, initial_types=[("X", kind([None, columns]))], target_opset=opset
-    ).SerializeToString()
+    types, opset = [("X", kind([None, columns]))], {"": 18, "ai.onnx.ml": 3}
+    return convert_sklearn(raw, initial_types=types, target_opset=opset).SerializeToString()
 
 
 def _nodes(raw: Any) -> int:

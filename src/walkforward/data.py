@@ -8,10 +8,8 @@ data/README.md.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import io
-import json
 import re
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -368,24 +366,6 @@ def _validated(frame: pd.DataFrame, kind: str, label: str) -> pd.DataFrame:
         fault = "is missing" if rule == "not_nullable" else rule
         faults.append(f"{column} {fault} in {_rows(bad, frame[column])}")
     raise DataError(f"{label}: {'; '.join(faults)}; correct or remove them")
-
-
-# ---------------------------------------------------------------- checksums
-def verify(folder: Path = DATA) -> list[str]:
-    """Faults of the course's data files against checksums.json, a line each; empty when all is right."""
-    try:
-        recorded = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError):
-        label = _label(folder / "checksums.json")
-        return [f"{label} is missing or broken: {_restore(folder / 'checksums.json')}"]
-    faults = []
-    for name, entry in recorded.items():
-        path = folder / name
-        if not path.is_file():
-            faults.append(f"{_label(path)} is missing: {_restore(path)}")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-            faults.append(f"{_label(path)} has changed (its SHA-256 differs): {_restore(path)}")
-    return faults
 
 
 # ---------------------------------------------------------------- words

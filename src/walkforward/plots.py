@@ -23,7 +23,6 @@ def use_style() -> None:
     Width 6.4 in at 90 dpi keeps a line chart near 20 KB as PNG. Lines also differ by dash, so a figure
     reads in black and white.
     """
-    names = ["blue", "orange", "green", "red", "purple", "sky", "grey"]
     styles = ["-", "--", "-.", ":", "-", "--", "-."]
     mpl.rcParams.update(
         {
@@ -42,6 +41,6 @@ def use_style() -> None:
             "grid.linewidth": 0.6,
             "lines.linewidth": 1.8,
             "legend.frameon": False,
-            "axes.prop_cycle": cycler(color=[PALETTE[n] for n in names]) + cycler(linestyle=styles),
+            "axes.prop_cycle": cycler(color=list(PALETTE.values())) + cycler(linestyle=styles),
         }
     )

@@ -66,10 +66,12 @@ class Server:
     def __post_init__(self) -> None:
         self._owner = os.getpid()
         self._asked = self.port is not None
-        if self.port is not None and not _port_is_free(self.port):
-            raise ServerError(
-                f"Port {self.port} is taken, {self.name} can't start there: leave `port` out for a free one."
-            )
+        if self.port is not None:
+            try:
+                listening_port(HOST, self.port)
+            except (OSError, OverflowError):
+                taken = f"Port {self.port} is taken, {self.name} can't start there"
+                raise ServerError(f"{taken}: leave `port` out for a free one.") from None
 
     @property
     def uri(self) -> str:
@@ -192,23 +194,19 @@ def _stop_all() -> None:
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on, and that was not handed out by this process before."""
     while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
+        port = listening_port(HOST, 0)
         if port not in _given:
             _given.add(port)
             return port
 
 
-def _port_is_free(port: int) -> bool:
+def listening_port(host: str, port: int) -> int:
+    """The port, or a free one for 0, where a server can listen. Raises: OSError, OverflowError."""
     with socket.socket() as probe:
         if os.name == "posix":  # what servers do too: a port in TIME_WAIT is free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError):
-            return False
-        return True
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
 
 
 def answers(uri: str, path: str = "/health", seconds: float = 1.0) -> bool:

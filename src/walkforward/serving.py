@@ -14,7 +14,6 @@ import math
 import mmap
 import os
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -43,6 +42,7 @@ from walkforward.compiled import (
     folder_of,
     one_line,
 )
+from walkforward.servers import listening_port
 
 __all__ = ["App", "Predictor", "compiled", "plain_rows", "serve"]
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
@@ -67,16 +67,11 @@ def plain_rows(predictor: Predictor) -> Callable[[bytes], np.ndarray]:
     define = partial(msgspec.defstruct, forbid_unknown_fields=True)
     named = partial(define, rename=dict(zip(ids, names, strict=True)))
     records = Annotated[list[named("Row", list(zip(ids, types.values(), strict=True)))], some]  # type: ignore[misc]
-    whole = named(
-        "Columns", [(c, Annotated[list[kind], some]) for c, kind in zip(ids, types.values(), strict=True)]
-    )
+    columnwise = [(c, Annotated[list[kind], some]) for c, kind in zip(ids, types.values(), strict=True)]
+    whole = named("Columns", columnwise)
     split = define("Split", [("columns", list[str]), ("data", msgspec.Raw)])
-    forms = {
-        "dataframe_split": split,
-        "dataframe_records": records,
-        "instances": records,
-        "inputs": whole | records,
-    }
+    forms = {"dataframe_split": split, "dataframe_records": records}
+    forms |= {"instances": records, "inputs": whole | records}
     unset = msgspec.UNSET
     body = define("Body", [(name, form | msgspec.UnsetType, unset) for name, form in forms.items()])
     read_body, values, dtype = msgspec.json.Decoder(body).decode, msgspec.structs.astuple, predictor.dtype
@@ -188,9 +183,7 @@ class App:
         self.ready: list[list[Any]] = []  # rows that are read, in one round of the event loop
         self.merge, merging = batching, Merging(self.model)
         self.batching = batching and merging.fits()
-        self.predict = (
-            merging.predict if self.batching else lambda data, params: self.model.predict(data, params)
-        )
+        self.predict = merging.predict if self.batching else self.model.predict
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by the server before the first request."""
@@ -249,9 +242,7 @@ class App:
                     rows = self.read(body)  # type: ignore[misc]
                 if rows is not None:
                     self.ready.append(slot := [rows])
-                    await asyncio.sleep(
-                        0
-                    )  # all who have their body come here before the first of them goes on
+                    await asyncio.sleep(0)  # all who have their body come here before the first goes on
                     if len(slot) == 1:
                         self._answer_ready(slot)
                     answer = slot[1]
@@ -332,10 +323,7 @@ class App:
 
 def _worker(model: str, address: str, pyfunc: bool, folder: str, options: dict[str, Any]) -> App:
     """Make the application of a worker; the first one to be ready says which path it takes."""
-    for stop in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a forked child has its parent's handlers, which only take note
+    for stop in (signal.SIGINT, signal.SIGTERM):  # the parent's handlers, in a fork too, only take note
         signal.signal(stop, signal.SIG_DFL)
     try:
         app = App(compiled(model, pyfunc=pyfunc), folder, **options)
@@ -371,20 +359,15 @@ def serve(
     for name, value in {"workers": workers, "queue": queue, "timeout": timeout, "max-body": max_body}.items():
         if not value > 0:
             raise ValueError(f"--{name} is {value}: it must be above 0.")
-    with socket.socket() as probe:  # Granian shares a port that is taken, and half of the requests go astray
-        if os.name == "posix":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise OSError(f"Can't listen on {host}:{port} ({error}): choose another --port.") from None
-        port = probe.getsockname()[1]
+    try:  # Granian shares a port that is taken, and half of the requests go astray
+        port = listening_port(host, port)
+    except (OSError, OverflowError) as error:
+        raise OSError(f"Can't listen on {host}:{port} ({error}): choose another --port.") from None
     with tempfile.TemporaryDirectory(prefix="walkforward-", ignore_cleanup_errors=True) as folder:
         options = {"queue": queue, "timeout": timeout, "max_body": max_body, "batching": batching}
         model = folder_of(model_uri, folder)
-        os.environ.setdefault(
-            "OMP_NUM_THREADS", "1"
-        )  # a row needs no team of threads, nor do workers side by side
+        # A row needs no team of threads, nor do workers side by side.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         granian: dict[str, Any] = {"interface": Interfaces.RSGI, "http": HTTPModes.http1, "websockets": False}
         granian |= {"loop": Loops.asyncio, "runtime_mode": RuntimeModes.mt, "log_enabled": False}
         granian |= {"backlog": 4096, "backpressure": 65_536, "workers_kill_timeout": int(timeout) + 5}
