@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from course.commands import COMMANDS
+from course.interview_commands import COMMANDS as INTERVIEW
 
 
 class OneLine(click.Group):
@@ -42,9 +43,7 @@ HELP = """Walk-Forward: a course on forecasts that meet the future.
 \b
 Examples:
   walkforward lab                             start the course
-  walkforward run 01                          run lesson 01, write a report
-  walkforward run 01 -p first_month 2019-01   ... with a parameter of your own
-  walkforward reset 01 --keep-answers         a fresh copy, your answers in it
+  walkforward practice --lesson 11b           interview questions on a lesson
 """
 
 
@@ -54,7 +53,7 @@ def main() -> None:
     """Read the command line; the subcommands do the work."""
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, *INTERVIEW):
     main.add_command(command)
 
 

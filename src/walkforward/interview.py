@@ -2,12 +2,12 @@
 
 A question is a rubric, not a text to compare with: points that an answer must have, points that lift it, what
 people say and why it is wrong, and `shows`: the executed cell of a lesson that demonstrates the answer.
-Reviews are kept as they were (State); the cards of the schedule are computed from them, never stored, so that
-two terminals can't disagree and a new version of the scheduler can't break anything.
+`practice_card` asks in a notebook, course.practice in the terminal; course.reviews keeps what was answered.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Hashable, Iterable
@@ -218,3 +218,38 @@ def _printed(notebook: Path) -> dict[str, str]:
             parts = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell["outputs"]]
             found[cell["id"]] = " ".join(" ".join("".join(part) for part in parts).split())
     return found
+
+
+def choose(
+    bank: Iterable[Question], lesson: str | None = None, kind: str | None = None, level: str | None = None
+) -> list[Question]:
+    """Return the questions of a lesson ("11b", "1" or "01"), a kind, a level; ValueError if there is none."""
+    number = lesson and re.sub(r"^\d(?!\d)", r"0\g<0>", lesson.strip().lower())
+    wanted = {"lesson": number, "kind": kind, "level": level}
+    found = list(bank)
+    for name, value in wanted.items():
+        there = sorted({str(getattr(question, name)) for question in found} - {"None"})
+        if value is not None:
+            found = [question for question in found if (getattr(question, name) or "").lower() == value]
+        if not found:
+            raise ValueError(f"no question has {name} {value!r} here; there is {', '.join(there) or 'none'}")
+    return found
+
+
+def practice_card(
+    question: str | None = None, lesson: str | None = None, kind: str | None = None, level: str | None = None
+) -> Any:
+    """Return a card to show in a notebook: a question by its id, or the next one that meets the filter.
+
+    Where somebody sits at the notebook it is a widget that logs the answer with those of the terminal;
+    elsewhere (the build, GitHub) the first question that fits, as Markdown. ValueError when there is none.
+    """
+    from course.cards import PracticeCard
+
+    bank = load_bank()
+    if question is None:
+        return PracticeCard(choose(bank, lesson, kind, level))
+    if found := [one for one in bank if one.id == question]:
+        return PracticeCard(found)
+    near = ", ".join(difflib.get_close_matches(question, [one.id for one in bank])) or "see data/questions"
+    raise ValueError(f"there is no question {question!r}; did you mean: {near}")
