@@ -154,6 +154,19 @@ def test_newly_missing_values_alarm():
     assert np.isfinite(infinite["mean_current"])
 
 
+@pytest.mark.parametrize(
+    "lost, verdict", [(1, "significant but small"), (4, "significant but small"), (5, "drift")]
+)
+def test_a_few_missing_values_in_a_small_sample_are_no_alarm(lost, verdict, monkeypatch):
+    old, new = pd.Series(normal(100_000)), pd.Series(normal(50)).mask(np.arange(50) < lost)
+    found = one(old, new)
+    assert (found["verdict"], found["threshold"]) == (verdict, 0.1)
+    frames = pd.DataFrame({"x": old}), pd.DataFrame({"x": new})
+    assert list(drift.schema_report(*frames)["change"]) == ["missing"] * (verdict == "drift")
+    monkeypatch.setattr(drift, "MIN_MISSING", 0)  # without this rule one value in 50 is 2 % and alarms
+    assert one(old, new)["drift"]
+
+
 def test_numbers_that_arrive_as_text_alarm():
     found = one(normal(), normal().astype(str))
     assert (found["kind"], found["drift"], found["test"]) == ("mixed", True, "schema")

@@ -1,8 +1,6 @@
 """Drift: what changed between a reference and a current frame, said only when it is sure and when it matters.
 
-`schema_report` looks at names, types, categories, units and missing values, before any statistics;
-`drift_report` compares column by column, `drift_history` over periods; `classifier_drift` asks whether a
-model can tell the two frames apart, which also sees a change that no single column shows.
+Names, types, units: `schema_report`; each column: `drift_report`; all columns at once: `classifier_drift`.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import combinations_with_replacement
+from operator import itemgetter
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -22,11 +21,13 @@ from scipy import special, stats
 
 from walkforward.plots import PALETTE
 
-Array = np.ndarray[Any, np.dtype[Any]]
-THRESHOLDS = {"numeric": 0.06, "categorical": 0.08, "missing": 0.02}
-"""The least effect that counts, as shares of rows: see `drift_report`."""
-MIN_VALUES = 20
-"""With fewer values on one side there is no verdict: most shifts of a standard deviation would be missed."""
+Array, Frame = np.ndarray[Any, np.dtype[Any]], pd.DataFrame
+Row = dict[str, Any]
+THRESHOLDS = {"numeric": 0.06, "categorical": 0.08, "missing": 0.02}  # least effects: see `drift_report`
+MIN_VALUES = (
+    20  # with fewer on a side there is no verdict: most shifts of a standard deviation would be missed
+)
+MIN_MISSING = 5  # rows of the smaller side: a change of the missing share that is fewer does not count
 UNITS = {1.609344: "miles, km", 1000: "thousands", 100: "percent, cents", 60: "minutes, seconds"}
 UNITS |= {3.28084: "metres, feet", 2.204623: "kg, pounds", 2.54: "inches, cm", 3600: "hours, seconds"}
 _SIDES = ("reference", "current")
@@ -34,10 +35,9 @@ _QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 _PAIRS = [f"{name}_{side}" for name in ("n", "missing", "mean", "std", *_QUANTILES) for side in _SIDES]
 _MEASURES = ["kind", *_PAIRS, "ks", "wasserstein", "psi", "js", "kl", "tv", "chi2"]
 _TEST = ("test", "statistic", "p_value", "p_corrected", "effect", "threshold", "drift", "verdict", "reason")
-_KINDS = {"integer": "numeric", "floating": "numeric", "mixed-integer-float": "numeric", "decimal": "numeric"}
-_KINDS |= {"datetime64": "date", "datetime": "date", "date": "date", "boolean": "boolean"}
-_KINDS |= {"string": "categorical", "i": "numeric", "u": "numeric", "f": "numeric", "m": "numeric"}
-_KINDS |= {"b": "boolean", "M": "date"}
+_KINDS = dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal", *"iufm"), "numeric")
+_KINDS |= dict.fromkeys(("datetime64", "datetime", "date", "M"), "date")
+_KINDS |= {"boolean": "boolean", "b": "boolean", "string": "categorical"}
 _WORDS = {"numeric": "numbers", "categorical": "text", "boolean": "booleans", "date": "dates", "": "nothing"}
 _LIMIT = 1 / (np.arange(1, 101) * np.arange(2.0, 102))  # eigenvalues of A² without ties, the 100 largest
 _ANGLES = (np.arange(128) + 0.5) / 128 * np.pi - np.pi / 2
@@ -56,8 +56,8 @@ def _require(rule: bool, message: str) -> None:
 
 # ---------------------------------------------------------------- column by column
 def drift_report(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
+    reference: Frame,
+    current: Frame,
     columns: Sequence[Any] | None = None,
     alpha: float = 0.05,
     correction: str = "holm",
@@ -65,7 +65,7 @@ def drift_report(
     categorical: Collection[Any] = (),
     thresholds: Mapping[str, float] | None = None,
     bins: int = 10,
-) -> pd.DataFrame:
+) -> Frame:
     """Compare two frames column by column; a row per column of `reference` (or of `columns`), worst first.
 
     Columns: `column`, `kind` (numeric, categorical, boolean, date, mixed), rows `n_*`, share `missing_*`,
@@ -90,54 +90,41 @@ def drift_report(
     """
     names = _columns(reference, current, columns)
     limits = {**THRESHOLDS, **(thresholds or {})}
-    _require(
-        correction in ("holm", "bonferroni", "none"),
-        f"correction={correction!r}: take holm, bonferroni or none",
-    )
+    rules = ("holm", "bonferroni", "none")
+    _require(correction in rules, f"correction={correction!r}: take holm, bonferroni or none")
     _require(0 < alpha < 1, f"alpha={alpha} is no error rate: take one between 0 and 1, for example 0.05")
     _require(bins > 1, f"bins={bins} compares nothing: take 2 or more, for example 10")
     unknown = [*(limits.keys() - THRESHOLDS), *(set(categorical) - set(reference))]
-    _require(
-        not unknown, f"{unknown[:1]} is no column (categorical) or kind (thresholds: {', '.join(THRESHOLDS)})"
-    )
-    rows = [dict.fromkeys(("column", *_MEASURES), np.nan) | {"column": name} for name in names]
-    tests = []
-    for row, name in zip(rows, names, strict=True):
-        new = current[name] if name in current else None
-        tests.append(_compare(row, reference[name], new, name in categorical, limits, bins))
-    family = sorted(
-        (t for found in tests for t in found if t["p_value"] == t["p_value"]), key=lambda t: t["p_value"]
-    )
+    kinds = ", ".join(THRESHOLDS)
+    _require(not unknown, f"{unknown[:1]} is no column (categorical) or kind (thresholds: {kinds})")
+    compared = [_compare(reference[a], current.get(a), a in categorical, limits, bins) for a in names]
+    family = [test for _, tests in compared for test in tests if test["p_value"] == test["p_value"]]
     worst = 0.0
-    for place, test in enumerate(family):  # Holm (1979) steps down from the smallest
+    for place, test in enumerate(sorted(family, key=itemgetter("p_value"))):  # Holm (1979) steps down
         times = {"holm": len(family) - place, "bonferroni": len(family), "none": 1}[correction]
         worst = test["p_corrected"] = min(1.0, max(worst, test["p_value"] * times))
-    for row, found in zip(rows, tests, strict=True):
-        row |= _verdict(row, found, alpha, len(family))
-    report = pd.DataFrame(rows)
+    rows = [row | _verdict(row, tests, alpha, len(family)) for row, tests in compared]
+    report = pd.DataFrame(rows, columns=["column", *_MEASURES, *_TEST])
     ratio = (report["effect"] / report["threshold"]).fillna(0)
     return report.iloc[np.lexsort([-ratio, ~report["drift"]])].reset_index(drop=True)
 
 
-def drift_history(
-    reference: pd.DataFrame, periods: Mapping[Any, pd.DataFrame], **as_report: Any
-) -> pd.DataFrame:
+def drift_history(reference: Frame, periods: Mapping[Any, Frame], **as_report: Any) -> Frame:
     """`drift_report` of every period against the reference: its rows, with the column `period` in front."""
     _require(len(periods) > 0, "periods is empty: pass a mapping of names to frames, one at least")
     reports = [drift_report(reference, frame, **as_report) for frame in periods.values()]
     return pd.concat(reports, keys=periods, names=["period"]).reset_index(level=0).reset_index(drop=True)
 
 
-def _frames(reference: pd.DataFrame, current: pd.DataFrame) -> None:
-    for frame, side in ((reference, "reference"), (current, "current")):
-        _require(
-            isinstance(frame, pd.DataFrame), f"{side} is a {type(frame).__name__}: pass a pandas DataFrame"
-        )
+def _frames(reference: Frame, current: Frame) -> None:
+    for frame, side in zip((reference, current), _SIDES, strict=True):
+        kind = type(frame).__name__
+        _require(isinstance(frame, Frame), f"{side} is a {kind}: pass a pandas DataFrame")
         doubled = list(frame.columns[frame.columns.duplicated()])
         _require(not doubled, f"{side} has two columns {doubled[:1]}: rename or drop one of them")
 
 
-def _columns(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Any] | None) -> list[Any]:
+def _columns(reference: Frame, current: Frame, columns: Sequence[Any] | None) -> list[Any]:
     """The columns to compare, once it is sure that there are any."""
     _frames(reference, current)
     names = list(reference.columns if columns is None else columns)
@@ -157,63 +144,60 @@ def _side(values: pd.Series) -> str:
     return _KINDS.get(values.dtype.kind) or _KINDS.get(pd.api.types.infer_dtype(values, skipna=True), "mixed")
 
 
-def _test(
-    name: str, statistic: float, p: float, effect: float, threshold: float, reason: str
-) -> dict[str, Any]:
-    return dict(zip(_TEST, (name, statistic, p, np.nan, effect, threshold, False, "", reason), strict=True))
+def _test(name: str, statistic: float, p: float, effect: float, threshold: float, reason: str) -> Row:
+    found = {"test": name, "statistic": statistic, "p_value": p, "p_corrected": np.nan}
+    return found | {"effect": effect, "threshold": threshold, "reason": reason}
+
+
+def _types(here: str, there: str) -> str:
+    return f"{_WORDS.get(here, here)} in the reference, {_WORDS.get(there, there)} in the current frame"
+
+
+def _missing(lost: Array, rows: Array, limit: float) -> Row:
+    """The hypothesis that the share of missing values changed, from missing and all rows of both sides."""
+    old, new = lost / rows.clip(1)
+    p = max(stats.fisher_exact([lost, rows - lost]).pvalue, _TINY)
+    limit = max(limit, MIN_MISSING / max(1, rows.min()))
+    words = f"missing in {old:.1%} of the reference and {new:.1%} of the current rows"
+    return _test("missing share (Fisher)", new - old, p, abs(new - old), limit, words)
 
 
 @_QUIET
 def _compare(
-    row: dict[str, Any],
-    old: pd.Series,
-    new: pd.Series | None,
-    coded: bool,
-    limits: Mapping[str, float],
-    bins: int,
-) -> list[dict[str, Any]]:
-    """Fill the measures of one column into `row`; return the hypotheses that its verdict stands on."""
+    old: pd.Series, new: pd.Series | None, coded: bool, limits: Mapping[str, float], bins: int
+) -> tuple[Row, list[Row]]:
+    """The measures of one column, and the hypotheses that its verdict stands on."""
     here, there = _side(old), "" if new is None else _side(new)
-    row |= {
-        "kind": here or there or "numeric",
-        "n_reference": len(old),
-        "n_current": 0 if new is None else len(new),
-    }
+    row = {"column": old.name, "kind": here or there or "numeric", "n_reference": len(old), "n_current": 0}
     if new is None:
-        return [_test("schema", np.nan, np.nan, 1, 0, "the current frame has no such column")]
-    gone = [float(side.isna().mean()) if len(side) else 0.0 for side in (old, new)]
-    row |= {"missing_reference": gone[0], "missing_current": gone[1]}
+        return row, [_test("schema", np.nan, np.nan, 1, 0, "the current frame has no such column")]
+    for side, values in zip(_SIDES, (old, new), strict=True):
+        row |= {f"n_{side}": len(values), f"missing_{side}": values.isna().sum() / max(1, len(values))}
     if here and there and here != there:
-        words = f"{_WORDS.get(here, here)} in the reference, {_WORDS.get(there, there)} in the current frame"
-        row["kind"] = "mixed"
-        return [_test("schema", np.nan, np.nan, 1, 0, words)]
+        return row | {"kind": "mixed"}, [_test("schema", np.nan, np.nan, 1, 0, _types(here, there))]
     if row["kind"] in ("numeric", "date") and not coded:
         tests = [_numbers(row, old, new, limits["numeric"], bins)]
     else:
         row["kind"] = row["kind"] if row["kind"] in ("boolean", "mixed") else "categorical"
         tests = [_categories(row, old, new, limits["categorical"])]
-    rows, gone = (len(old), len(new)), [row["missing_reference"], row["missing_current"]]
-    lost = [round(share * n) for share, n in zip(gone, rows, strict=True)]
-    if min(n - k for n, k in zip(rows, lost, strict=True)) < MIN_VALUES:
+    rows = np.array([len(old), len(new)])
+    lost = np.rint(rows * [row[f"missing_{side}"] for side in _SIDES]).astype(int)
+    if (rows - lost).min() < MIN_VALUES:
         tests[0]["p_value"] = np.nan
-    if any(lost) and min(rows) >= MIN_VALUES:
-        p = stats.fisher_exact([lost, [rows[0] - lost[0], rows[1] - lost[1]]]).pvalue
-        words = f"missing in {gone[0]:.1%} of the reference and {gone[1]:.1%} of the current rows"
-        change = gone[1] - gone[0]
-        tests.append(
-            _test("missing share (Fisher)", change, max(p, _TINY), abs(change), limits["missing"], words)
-        )
-    return tests
+    if lost.any() and rows.min() >= MIN_VALUES:
+        tests.append(_missing(lost, rows, limits["missing"]))
+    return row, tests
 
 
-def _numbers(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: float, bins: int) -> dict[str, Any]:
+def _numbers(row: Row, old: pd.Series, new: pd.Series, limit: float, bins: int) -> Row:
     """All measures of a numeric column, from one sort of each sample."""
     r, c = sides = [_sorted(side, row["kind"]) for side in (old, new)]
     for values, side in zip(sides, _SIDES, strict=True):
         row[f"missing_{side}"] = 1 - len(values) / max(1, row[f"n_{side}"])
-        row[f"mean_{side}"] = values.mean() if len(values) else np.nan
-        row[f"std_{side}"] = values.std(ddof=1) if len(values) > 1 else np.nan
-        row |= {f"{name}_{side}": _quantile(values, q) for name, q in _QUANTILES.items()}
+        if len(values):
+            row[f"mean_{side}"] = values.mean()
+            row[f"std_{side}"] = values.std(ddof=1) if len(values) > 1 else np.nan
+            row |= {f"{name}_{side}": _quantile(values, q) for name, q in _QUANTILES.items()}
     if not (len(r) and len(c)):
         return _test("none", np.nan, np.nan, np.nan, limit, "")
     row["ks"], where, area, statistic, p = _merged(r, c)
@@ -229,8 +213,6 @@ def _numbers(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: float, 
 
 def _floats(values: pd.Series, kind: str) -> Array:
     """The values as numbers, NaN where missing; dates as days since 1970, durations as days."""
-    if values.first_valid_index() is None:
-        return np.full(len(values), np.nan)
     if kind == "date":
         values = (pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
     elif values.dtype.kind == "m":
@@ -241,9 +223,7 @@ def _floats(values: pd.Series, kind: str) -> Array:
 
 def _sorted(values: pd.Series, kind: str) -> Array:
     """The finite values as float64 in ascending order, shape (n,)."""
-    found = np.sort(_floats(values, kind)).astype(
-        "float64", copy=False
-    )  # NaN goes to the end, behind infinity
+    found = np.sort(_floats(values, kind)).astype("float64", copy=False)  # NaN goes behind infinity
     return found[found.searchsorted(-np.inf, "right") : found.searchsorted(np.inf)]
 
 
@@ -251,7 +231,7 @@ def _quantile(values: Array, q: float) -> float:
     """NumPy's linear quantile of values that are sorted already."""
     low, part = divmod(q * (len(values) - 1), 1)
     high = min(int(low) + 1, len(values) - 1)
-    return float(values[int(low)] * (1 - part) + values[high] * part) if len(values) else np.nan
+    return float(values[int(low)] * (1 - part) + values[high] * part)
 
 
 def _shown(value: float, kind: str) -> str:
@@ -298,10 +278,7 @@ def _weights(size: int) -> Array:
 
 
 def _eigenvalues(upto: Array) -> Array:
-    """Of the limit of A² with midranks, largest first; `upto`: the share of rows up to each value.
-
-    A² is a weighted sum of squares of a Brownian bridge at the values; 64 of them are enough.
-    """
+    """Of A²'s limit, a Brownian bridge's weighted squares; `upto`: shares of rows (64 of them are enough)."""
     upto = np.unique(upto[upto.searchsorted(np.linspace(1 / 64, 1, 64) - 1e-12).clip(max=len(upto) - 1)])
     height = np.diff(upto, prepend=0)
     root = np.sqrt(height / ((upto - height / 2) * (1 - upto + height / 2) - height / 4))
@@ -329,20 +306,19 @@ def _tail(x: float, eigenvalues: Array) -> float:
     return float(np.clip(p, _TINY, 1))
 
 
-def _categories(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: float) -> dict[str, Any]:
+def _categories(row: Row, old: pd.Series, new: pd.Series, limit: float) -> Row:
     """The measures of a categorical column, from its counts; the categories too rare to test are one."""
     counts = _counts(old, new)
     names, (a, b) = list(counts.index), counts.to_numpy(float).T
     n, m = a.sum(), b.sum()
-    rare = (a + b) * min(n, m) < 5 * (n + m)
-    if not (n and m) or rare.all():
+    enough = 5 * (n + m) / max(1, min(n, m))
+    kept = int((a + b >= enough).sum())  # the others stand behind
+    if not (n and m and kept):
         return _test("none", np.nan, np.nan, np.nan, limit, "")
-    if rare.any():
-        names = [*(name for name, few in zip(names, rare, strict=True) if not few), "(rare ones)"]
-        a, b = (np.append(x[~rare], x[rare].sum()) for x in (a, b))
-        if len(a) > 2 and (a[-1] + b[-1]) * min(n, m) < 5 * (n + m):
-            names = [*names[:-2], names[-1]]
-            a, b = (np.append(x[:-2], x[-2:].sum()) for x in (a, b))
+    if kept < len(a):
+        kept -= kept > 1 and (a + b)[kept:].sum() < enough  # still too rare: one more joins them
+        names = [*names[:kept], "(rare ones)"]
+        a, b = (np.append(x[:kept], x[kept:].sum()) for x in (a, b))
     row |= _shares(a, b)
     part = (a + b) / (n + m)
     row["chi2"] = chi2 = float(((a - n * part) ** 2 / (n * part) + (b - m * part) ** 2 / (m * part)).sum())
@@ -361,18 +337,17 @@ def _categories(row: dict[str, Any], old: pd.Series, new: pd.Series, limit: floa
     return _test("chi-squared", chi2, float(max(p, _TINY)), effect, limit, words)
 
 
-def _counts(old: pd.Series, new: pd.Series) -> pd.DataFrame:
+def _counts(old: pd.Series, new: pd.Series) -> Frame:
     """Rows of each category, columns reference and current, most frequent first."""
     try:
         sides = [side.value_counts(sort=False).to_dict() for side in (old, new)]
     except TypeError:  # lists and dicts have no hash
         sides = [side.dropna().map(repr).value_counts(sort=False).to_dict() for side in (old, new)]
-    names = [name for name in sides[0] | sides[1] if any(side.get(name) for side in sides)]
-    names.sort(key=lambda name: -sum(side.get(name, 0) for side in sides))
-    index = pd.Index(names, dtype=object, tupleize_cols=False)
-    return pd.DataFrame(
-        [[side.get(name, 0) for side in sides] for name in names], index, list(_SIDES), "int64"
-    )
+    names = pd.Index(list(sides[0] | sides[1]), dtype=object, tupleize_cols=False)
+    table = [[side.get(name, 0) for side in sides] for name in names]
+    counts = pd.DataFrame(table, names, list(_SIDES), "int64")
+    counts = counts[counts.any(axis=1)]  # a categorical type knows of more than there are
+    return counts.iloc[np.argsort(-counts.sum(axis=1), kind="stable")]
 
 
 def _shares(a: Array, b: Array) -> dict[str, float]:
@@ -384,56 +359,36 @@ def _shares(a: Array, b: Array) -> dict[str, float]:
     return {"psi": kl + back, "js": max(js, 0.0) ** 0.5, "kl": kl, "tv": np.abs(p - q).sum() / 2}
 
 
-def _verdict(
-    row: Mapping[str, Any], tests: list[dict[str, Any]], alpha: float, family: int
-) -> dict[str, Any]:
+def _verdict(row: Row, tests: list[Row], alpha: float, family: int) -> Row:
     """The hypothesis that decides about a column, with the verdict and its reason in words."""
-    for test in tests:
-        sure = test["test"] == "schema" or test["p_corrected"] < alpha
-        test["drift"] = bool(sure and test["effect"] >= test["threshold"])
 
-    def rank(test: dict[str, Any]) -> tuple[bool, bool, bool, float]:
+    def rank(test: Row) -> tuple[bool, bool, bool, float]:
+        """Drift first, then what can't be said, then the largest effect that is sure, or the least p."""
         sure, ratio = test["p_corrected"] < alpha, test["effect"] / (test["threshold"] or 1)
-        return (
-            not test["drift"],
-            test["p_value"] == test["p_value"],
-            not sure,
-            -ratio if sure else test["p_value"],
-        )
+        drift = (sure or test["test"] == "schema") and test["effect"] >= test["threshold"]
+        order = -ratio if sure else test["p_value"]
+        return not drift, test["p_value"] == test["p_value"], not sure, order
 
     test = min(tests, key=rank)
-    words = test["reason"]
-    sizes = [
-        row[f"n_{side}"] * (1 - row[f"missing_{side}"]) if test["test"] != "schema" else 1 for side in _SIDES
-    ]
+    small, said, unsure, _ = rank(test)
+    if not small:
+        return test | {"drift": True, "verdict": "drift"}
+    if said and not unsure:
+        words = f"{test['effect']:.3f} < {test['threshold']:.3g}: {test['reason']}"
+        return test | {"drift": False, "verdict": "significant but small", "reason": words}
+    sizes = np.array([row[f"n_{side}"] * (1 - row[f"missing_{side}"]) for side in _SIDES])
     # the normal shift that a comparison of this size finds in four of five cases
-    seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * sum(
-        1 / max(1, size) for size in sizes
-    ) ** 0.5
-    needed = (
-        f"{seen / 2:.0%} of the rows" if row["chi2"] == row["chi2"] else f"{seen:.2g} standard deviations"
-    )
-    if test["drift"]:
-        test["verdict"] = "drift"
-    elif test["p_value"] != test["p_value"]:
-        test |= {
-            "verdict": "too few rows",
-            "reason": f"{min(sizes):.0f} values on a side (or each category is rare)",
-        }
-        test["reason"] += f": under {needed} nothing would be seen"
-    elif test["p_corrected"] < alpha:
-        test |= {
-            "verdict": "significant but small",
-            "reason": f"{test['effect']:.3f} < {test['threshold']}: {words}",
-        }
-    else:
-        words = f"within chance (p = {test['p_corrected']:.2g}); a shift of {needed} would be seen"
-        test |= {"verdict": "no drift", "reason": words}
-    return test
+    seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * np.sqrt((1 / sizes.clip(1)).sum())
+    needed = f"{seen / 2:.0%} of the rows" if "chi2" in row else f"{seen:.2g} standard deviations"
+    words = f"within chance (p = {test['p_corrected']:.2g}); a shift of {needed} would be seen"
+    if not said:
+        few = f"{sizes.min():.0f} values on a side (or each category is rare)"
+        words = f"{few}: under {needed} nothing would be seen"
+    return test | {"drift": False, "verdict": "no drift" if said else "too few rows", "reason": words}
 
 
 # ---------------------------------------------------------------- schema
-def schema_report(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
+def schema_report(reference: Frame, current: Frame) -> Frame:
     """What changed upstream, before any statistics: a row per change, none when nothing changed.
 
     Columns: `column`, `change` (renamed, lost, new, order, dtype, missing, unit, range, category),
@@ -445,18 +400,15 @@ def schema_report(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFram
     lost = [name for name in reference if name not in current]
     new = [name for name in current if name not in reference]
     pairs, rows = [(name, name) for name in reference if name in current], []
-    for score, a, b in sorted(
-        ((_alike(reference[a], current[b]), a, b) for a in lost for b in new), key=_first
-    ):
+    guesses = ((_alike(reference[a], current[b]), a, b) for a in lost for b in new)
+    for score, a, b in sorted(guesses, key=itemgetter(0)):
         if score < -0.6 and a in lost and b in new:
             rows.append((b, "renamed", a, b, "name and values are alike: a guess"))
             pairs.append((a, b))
             lost.remove(a)
             new.remove(b)
-    rows += [
-        (name, "lost", reference[name].dtype, "", "the current frame has no such column") for name in lost
-    ]
-    rows += [(name, "new", "", current[name].dtype, "the reference has no such column") for name in new]
+    rows += [(a, "lost", reference[a].dtype, "", "the current frame has no such column") for a in lost]
+    rows += [(b, "new", "", current[b].dtype, "the reference has no such column") for b in new]
     before, after = [a for a, _ in pairs], [b for name in current for _, b in pairs if b == name]
     if [dict(pairs)[a] for a in reference if a in before] != after:
         rows.append(("", "order", before, after, "whoever takes columns by position reads the wrong one"))
@@ -465,14 +417,9 @@ def schema_report(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFram
     return report.assign(**{side: report[side].astype(str) for side in _SIDES})
 
 
-def _first(row: tuple[float, Any, Any]) -> float:
-    return row[0]
-
-
 def _alike(old: pd.Series, new: pd.Series) -> float:
     """Minus the likeness of two columns, 0 to -1: half the names', half the values'."""
-    row: dict[str, Any] = {}
-    _compare(row, old.head(10_000), new.head(10_000), False, THRESHOLDS, 10)
+    row, _ = _compare(old.head(10_000), new.head(10_000), False, THRESHOLDS, 10)
     names = [str(side.name).lower().replace("_", "") for side in (old, new)]
     distance = row.get("ks", row.get("tv", 1.0))
     return 0.0 if distance > 0.5 else (distance - 1 - SequenceMatcher(None, *names).ratio()) / 2
@@ -483,25 +430,25 @@ def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
     """The changes of one column: kind of change, reference, current, reason."""
     here, there, found = _side(old), _side(new), []
     if old.dtype != new.dtype or (here and there and here != there):
-        words = f"{_WORDS.get(here, here)} in the reference, {_WORDS.get(there, there)} in the current frame"
+        words = _types(here, there)
         if (here, there) == ("numeric", "categorical"):
             read = pd.to_numeric(new.dropna().astype(str), errors="coerce").notna().mean()
             words += f": {read:.0%} of the text can be read as numbers"
         found.append(("dtype", old.dtype, new.dtype, words))
-    gone = [[side.isna().sum(), side.notna().sum()] for side in (old, new)]
-    lost = [k / max(1, k + there) for k, there in gone]
-    if abs(lost[1] - lost[0]) >= THRESHOLDS["missing"] and stats.fisher_exact(gone).pvalue < 0.001:
-        found.append(("missing", f"{lost[0]:.1%}", f"{lost[1]:.1%}", "the share of missing values changed"))
+    lost, rows = np.array([[side.isna().sum(), len(side)] for side in (old, new)]).T
+    test = _missing(lost, rows, THRESHOLDS["missing"])
+    if test["effect"] >= test["threshold"] and test["p_value"] < 0.001:
+        shares = [f"{share:.1%}" for share in lost / rows]
+        found.append(("missing", *shares, "the share of missing values changed"))
     if here != there or not here:
         return found
     if here not in ("numeric", "date"):
         counts = _counts(old, new)
-        known, unseen = (counts[counts["reference"] > 0], counts[counts["reference"] == 0])
+        known, unseen = counts[counts["reference"] > 0], counts[counts["reference"] == 0]
         if len(unseen) and len(known) < len(old) / 2:  # else every row has a value of its own
-            words = (
-                f"never seen before, in {unseen['current'].sum() / counts['current'].sum():.1%} of the rows"
-            )
+            share = unseen["current"].sum() / counts["current"].sum()
             names = ", ".join(map(str, unseen.index[:5])) + ", …" * (len(unseen) > 5)
+            words = f"never seen before, in {share:.1%} of the rows"
             found.append(("category", f"{len(known)} categories", names, words))
         return found
     r, c = _sorted(old, here), _sorted(new, here)
@@ -541,12 +488,12 @@ class ClassifierDrift:
     auc: float
     p_value: float
     drift: bool
-    columns: pd.DataFrame
+    columns: Frame
 
 
 def classifier_drift(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
+    reference: Frame,
+    current: Frame,
     columns: Sequence[Any] | None = None,
     *,
     folds: int = 5,
@@ -566,13 +513,14 @@ def classifier_drift(
     because no feature depends on the labels. At most `max_rows` of each side, drawn by `seed`.
     Raises DriftError.
     """
+    from sklearn.metrics import roc_auc_score
+
     names = _columns(reference, current, columns)
     lost = [name for name in names if name not in current]
     _require(not lost, f"the current frame lacks {lost[:1]}: see schema_report, or leave it out (columns=)")
     sizes = len(reference), len(current)
-    _require(
-        min(sizes) >= MIN_VALUES, f"{sizes[0]} and {sizes[1]} rows: a model needs {MIN_VALUES} on each side"
-    )
+    words = f"{sizes[0]} and {sizes[1]} rows: a model needs {MIN_VALUES} on each side"
+    _require(min(sizes) >= MIN_VALUES, words)
     rng = np.random.default_rng(seed)
     parts = [frame.iloc[np.sort(rng.permutation(len(frame))[:max_rows])] for frame in (reference, current)]
     label = np.repeat([0.0, 1.0], [len(part) for part in parts])
@@ -580,15 +528,16 @@ def classifier_drift(
     labels = np.column_stack([label, *(rng.permutation(label) for _ in range(permutations))])
     fold, shuffle = rng.permutation(rows) % folds, rng.permutation(rows)
     blocks = {name: _features([part[name] for part in parts], name in categorical) for name in names}
+    blocks[None] = np.ones((rows, 1))
     evidence, scores = np.zeros(permutations + 1), np.zeros(rows)
     shuffled, best = {name: np.zeros(rows) for name in names}, dict.fromkeys(names, (0.0, ""))
     for a, b in [*((name, None) for name in names), *combinations_with_replacement(names, 2)]:
         if a == b and blocks[a].shape[1] > 2:
             continue  # the products of one column's indicators say nothing new
-        x = _products(blocks[a], None if b is None else blocks[b])
+        x = _products(blocks[a], blocks[b])
         middle, spread = x.mean(axis=0), x.std(axis=0)
         keep = spread > 1e-9
-        x = ((x - middle) / np.where(keep, spread, np.inf))[:, keep]
+        x = (x - middle)[:, keep] / spread[keep]
         found = ((x.T @ labels / np.sqrt(label @ label)) ** 6).sum(axis=0) / max(1, keep.sum())
         evidence += found
         weight = np.empty_like(x)
@@ -598,23 +547,22 @@ def classifier_drift(
             weight[~train] = difference**5 / max(1, keep.sum())
         score = (x * weight).sum(axis=1)
         scores += score
-        for name, partner in {a: b, b: a}.items():
-            if name is None:
-                continue
-            left, right = (blocks[n][shuffle] if n == name else blocks.get(n) for n in (a, b))
-            again = ((_products(left, right) - middle) / np.where(keep, spread, np.inf))[:, keep]
-            shuffled[name] += (again * weight).sum(axis=1) - score
-            best[name] = max(best[name], (found[0], "" if partner in (None, name) else partner), key=_first)
-    auc = _auc(scores, label)
-    drop = [auc - _auc(scores + shuffled[name], label) for name in names]
+        for name, partner in ({a: b} if b is None else {a: b, b: a}).items():
+            again = _products(*(blocks[n][shuffle] if n == name else blocks[n] for n in (a, b)))
+            shuffled[name] += ((again - middle)[:, keep] / spread[keep] * weight).sum(axis=1) - score
+            best[name] = max(
+                best[name], (found[0], "" if partner in (None, name) else partner), key=itemgetter(0)
+            )
+    auc = roc_auc_score(label > 0, scores)
+    drop = [auc - roc_auc_score(label > 0, scores + shuffled[name]) for name in names]
     told = pd.DataFrame({"column": names, "auc_drop": drop, "partner": [best[name][1] for name in names]})
     told = told.sort_values("auc_drop", ascending=False, kind="stable", ignore_index=True)
     p = (1 + np.count_nonzero(evidence[1:] >= evidence[0] * (1 - 1e-9))) / (permutations + 1)
     return ClassifierDrift(auc, float(p), bool(p <= alpha), told)
 
 
-def _products(a: Array, b: Array | None) -> Array:
-    return a if b is None else (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
+def _products(a: Array, b: Array) -> Array:
+    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
 
 
 def _features(parts: list[pd.Series], coded: bool) -> Array:
@@ -636,67 +584,51 @@ def _features(parts: list[pd.Series], coded: bool) -> Array:
     return ((block - block.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
 
 
-def _auc(scores: Array, label: Array) -> float:
-    """The probability that a current row (label above 0) scores higher than one of the reference."""
-    n, ranks = int((label > 0).sum()), stats.rankdata(scores)
-    return float((ranks[label > 0].sum() - n * (n + 1) / 2) / (n * (len(label) - n)))
-
-
 # ---------------------------------------------------------------- pictures
-def plot_columns(
-    reference: pd.DataFrame, current: pd.DataFrame, report: pd.DataFrame | None = None, n: int = 6
-) -> Figure:
+def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, n: int = 6) -> Figure:
     """Reference against current: a small panel for each of the `n` worst columns of `report`."""
     report = drift_report(reference, current) if report is None else report
     shown = report[report["column"].isin(list(current))].head(n)
-    across = min(3, max(1, len(shown)))
-    down = -(-len(shown) // across) or 1
-    size = (2.6 * across, 2.1 * down + 0.4)
-    figure, axes = plt.subplots(down, across, figsize=size, squeeze=False, layout="constrained")
-    for axis in axes.flat[len(shown) :]:
-        axis.axis("off")
-    for axis, row in zip(axes.flat, shown.to_dict("records"), strict=False):
+    across, down = min(3, len(shown)), -(-len(shown) // 3)
+    figure = plt.figure(figsize=(2.6 * across, 2.1 * down + 0.4), layout="constrained")
+    colors = [PALETTE["blue"], PALETTE["orange"]]
+    for place, row in enumerate(shown.to_dict("records"), 1):
+        axis = figure.add_subplot(down, across, place)
         sides = [reference[row["column"]], current[row["column"]]]
         if row["kind"] in ("numeric", "date"):
             values = [_sorted(side, row["kind"]) for side in sides]
-            ends = [_quantile(v, q) for v in values if len(v) for q in (0.01, 0.99)] or [0.0, 1.0]
-            edges = np.linspace(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, 31)
-            for v, side, color, style in zip(values, _SIDES, ("blue", "orange"), ("-", "--"), strict=True):
+            ends = [_quantile(v, q) for v in values if len(v) for q in (0.01, 0.99)]
+            edges = np.histogram_bin_edges(ends, 30)
+            for v, side, color, style in zip(values, _SIDES, colors, ("-", "--"), strict=True):
                 share = np.histogram(v, edges)[0] / max(1, len(v))
-                axis.stairs(share, edges, color=PALETTE[color], linestyle=style, linewidth=1.8, label=side)
+                axis.stairs(share, edges, color=color, linestyle=style, linewidth=1.8, label=side)
         else:
-            counts = _counts(*sides)
-            moved = np.abs(np.diff(counts / counts.sum().clip(lower=1))).ravel()
-            counts = counts.iloc[np.argsort(-moved, kind="stable")[:8]]
-            for k, (side, color) in enumerate(zip(_SIDES, ("blue", "orange"), strict=True)):
-                share = counts[side] / max(1, sides[k].notna().sum())
-                axis.bar(np.arange(len(counts)) + 0.4 * k, share, 0.4, color=PALETTE[color], label=side)
-            names = [str(name)[:10] for name in counts.index]
-            axis.set_xticks(np.arange(len(counts)) + 0.2, names, rotation=45, ha="right")
+            counts = _counts(*sides).rename(lambda name: str(name)[:10])
+            shares = counts / counts.sum().clip(lower=1)
+            moved = shares.diff(axis=1)["current"].abs().argsort(kind="stable")[::-1][:8]
+            shares.iloc[moved].plot.bar(ax=axis, color=colors, width=0.8, rot=45, legend=False)
         gone = f"missing {row['missing_reference']:.0%} → {row['missing_current']:.0%}"
         said = gone if row["test"].startswith("missing") else f"{row['verdict']} ({row['effect']:.2f})"
         axis.set_title(f"{row['column']}: {said}", fontsize=9)
         axis.tick_params(labelsize=8)
-    axes[0, 0].set_ylabel("share of rows")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.supylabel("share of rows", fontsize=9)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
-def plot_history(history: pd.DataFrame, value: str = "effect") -> Figure:
+def plot_history(history: Frame, value: str = "effect") -> Figure:
     """A heat map of `value`, columns × periods, from `drift_history`; a dot marks drift."""
-    tables = [history.pivot(index="column", columns="period", values=name) for name in (value, "drift")]
     periods = list(dict.fromkeys(history["period"]))
-    order = tables[0].max(axis=1).sort_values(ascending=False, kind="stable").index
-    shades, drift = (table.loc[order, periods].astype(float) for table in tables)
+    table = history.pivot(index="column", columns="period", values=[value, "drift"]).astype(float)
+    order = table[value].max(axis=1).sort_values(ascending=False, kind="stable").index
+    shades, drift = (table.loc[order, name][periods] for name in (value, "drift"))
     figure, axis = plt.subplots(figsize=(6.4, 1.3 + 0.3 * len(order)), layout="constrained")
     figure.colorbar(axis.imshow(shades, aspect="auto", cmap="cividis_r"), label=value)
     y, x = np.nonzero(drift.to_numpy() > 0)
     axis.plot(x, y, "o", color=PALETTE["red"], markersize=4, markeredgecolor="white")
     every = -(-len(periods) // 12)
-    axis.set_xticks(
-        range(0, len(periods), every), [str(p) for p in periods[::every]], rotation=45, ha="right"
-    )
-    axis.set_yticks(range(len(order)), [str(name) for name in order])
+    axis.set_xticks(range(0, len(periods), every), map(str, periods[::every]), rotation=45, ha="right")
+    axis.set_yticks(range(len(order)), map(str, order))
     axis.grid(False)
     seen = [str(period) for period in periods if drift[period].any()]
     first = f", first in {seen[0]}" if seen else ""
