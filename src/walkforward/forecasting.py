@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import holidays
 import joblib
 import numpy as np
 import pandas as pd
+from pandas.api import types
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import BaseCrossValidator
 from threadpoolctl import ThreadpoolController
@@ -70,9 +73,7 @@ class WalkForwardSplit(BaseCrossValidator):
         self.window, self.max_train_size, self.gap = window, max_train_size, gap
         for name in ("horizon", "n_splits", "step", "initial", "max_train_size", "gap"):
             value, least = getattr(self, name), 0 if name == "gap" else 1
-            if value is None and name != "horizon":
-                continue
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            if not (value is None and name not in ("horizon", "gap")) and not _whole(value, least):
                 raise ForecastError(f"{name}={value!r}: a whole number of rows, {least} or more")
         if window not in ("expanding", "rolling"):
             raise ForecastError(f'window={window!r}: it is "expanding" or "rolling"')
@@ -87,12 +88,11 @@ class WalkForwardSplit(BaseCrossValidator):
             return int(self.n_splits)
         if X is None:
             raise ForecastError("how many windows fit depends on the rows: get_n_splits(X)")
-        return len(self._starts(len(X)))
+        return len(self._starts(_rows_of(X)))
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Array, Array]]:
         """Row numbers of training and test, fold by fold; rows of X are in order of time."""
-        starts, rows = self._starts(len(X)), np.arange(len(X))
-        size = self.max_train_size
+        starts, rows, size = self._starts(_rows_of(X)), np.arange(_rows_of(X)), self.max_train_size
         if size is None and self.window == "rolling":
             size = starts[0] - self.gap
         for start in starts:
@@ -119,8 +119,8 @@ class WalkForwardSplit(BaseCrossValidator):
 
         from walkforward.plots import PALETTE
 
-        days = X["ds"] if isinstance(X, pd.DataFrame) and "ds" in X else X
-        dates = pd.DatetimeIndex(days) if pd.api.types.is_datetime64_any_dtype(days) else np.arange(len(days))
+        days = X["ds"].unique() if isinstance(X, pd.DataFrame) and "ds" in X else X
+        dates = pd.DatetimeIndex(days) if types.is_datetime64_any_dtype(days) else np.arange(len(days))
         ax = plt.gca() if ax is None else ax
         for fold, parts in enumerate(self.split(dates)):
             for rows, name, colour in zip(parts, ("training", "test"), ("sky", "red"), strict=True):
@@ -131,6 +131,14 @@ class WalkForwardSplit(BaseCrossValidator):
         ax.set_ylabel("fold")
         ax.legend(loc="lower left")
         return ax
+
+
+def _rows_of(X: Any) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
 
 
 # ---------------------------------------------------------------- input
@@ -154,45 +162,39 @@ class _Panel:
 
 def _panel(frame: pd.DataFrame, *, missing_y: bool = False) -> _Panel:
     """The frame, checked. Raises `ForecastError` that names series and date."""
-    if not isinstance(frame, pd.DataFrame) or (lost := [c for c in ("ds", "y") if c not in frame]):
-        what = (
-            f"lacks {' and '.join(lost)}"
-            if isinstance(frame, pd.DataFrame)
-            else f"is a {type(frame).__name__}"
-        )
+    lost = [c for c in ("ds", "y") if c not in frame] if isinstance(frame, pd.DataFrame) else None
+    if lost is None or lost or frame.empty:
+        what = f"is a {type(frame).__name__}" if lost is None else "has no rows"
+        what = f"lacks {' and '.join(lost)}" if lost else what
         raise ForecastError(
             f"the frame {what}: it has columns ds (days) and y, and unique_id where there are several"
         )
-    if frame.empty:
-        raise ForecastError("the frame has no rows")
-    if not pd.api.types.is_datetime64_any_dtype(frame["ds"]):
+    if not types.is_datetime64_any_dtype(frame["ds"]):
         raise ForecastError(
             f"ds is {frame['ds'].dtype}, not dates: frame.assign(ds=pd.to_datetime(frame['ds']))"
         )
-    if not pd.api.types.is_numeric_dtype(frame["y"]):
+    if not types.is_numeric_dtype(frame["y"]):
         raise ForecastError(
             f"y is {frame['y'].dtype}, not numbers: pd.to_numeric says which rows are at fault"
         )
     if "unique_id" not in frame:
         frame = frame.assign(unique_id="y")
-    if frame["unique_id"].is_monotonic_increasing:
-        frame = frame.reset_index(drop=True)
-    else:  # series may stand in any order, the days of each may not
-        frame = frame.sort_values("unique_id", kind="stable", ignore_index=True)
+    # Series may stand in any order, the days of each may not.
+    frame = frame.sort_values("unique_id", kind="stable", ignore_index=True)
     row, ids = pd.factorize(frame["unique_id"])
     ds, same = frame["ds"], np.r_[False, row[1:] == row[:-1]]
 
-    def refuse(bad: Array, what: str) -> None:
-        if bad.any():
+    def refuse(bad: Any, what: str, when: Any = ds) -> None:
+        if (bad := np.asarray(bad)).any():
             i = int(np.argmax(bad))
-            raise ForecastError(f"series {ids[row[i]]}, {_day(ds.iloc[i])}: {what}")
+            name = ids[row[i]] if row[i] >= 0 else "without a unique_id"
+            raise ForecastError(f"series {name}, {_day(pd.Series(when).iloc[i])}: {what}")
 
-    refuse(ds.isna().to_numpy(), "a row has no date; drop it, or fill it in")
+    refuse(row < 0, "a row belongs to no series; drop it, or name its series")
+    refuse(ds.isna(), "a row has no date; drop it, or fill it in")
     step = ds.diff().where(same)
-    refuse(
-        (step < pd.Timedelta(0)).to_numpy(), "comes after a later day; frame.sort_values(['unique_id', 'ds'])"
-    )
-    refuse((step == pd.Timedelta(0)).to_numpy(), "stands twice; keep one row a day")
+    refuse(step < pd.Timedelta(0), "comes after a later day; frame.sort_values(['unique_id', 'ds'])")
+    refuse(step == pd.Timedelta(0), "stands twice; keep one row a day")
     dates = pd.DatetimeIndex(np.sort(ds.unique()))
     if freq := _freq(dates):
         dates = pd.date_range(dates[0], dates[-1], freq=freq)
@@ -200,13 +202,9 @@ def _panel(frame: pd.DataFrame, *, missing_y: bool = False) -> _Panel:
     refuse(
         day < 0, f"is no day of the calendar that the others keep ({freq}); put every series on one calendar"
     )
-    gap = same & (np.diff(day, prepend=0) != 1)
-    if gap.any():
-        i = int(np.argmax(gap))
-        n, lost = int(np.where(gap, np.diff(day, prepend=0) - 1, 0).sum()), dates[day[i - 1] + 1]
-        raise ForecastError(
-            f"series {ids[row[i]]}, {_day(lost)}: the day is missing ({n} in all); fill in, or cut there"
-        )
+    lost = np.where(same, np.diff(day, prepend=0) - 1, 0)
+    after = dates[np.minimum(np.roll(day, 1) + 1, len(dates) - 1)]
+    refuse(lost > 0, f"the day is missing ({lost.sum()} in all); fill in, or cut there", after)
     if not missing_y:
         bad = ~np.isfinite(frame["y"].to_numpy(dtype=float, na_value=np.nan))
         refuse(bad, f"y is missing or infinite ({bad.sum()} rows in all); fill it, or cut there")
@@ -214,16 +212,18 @@ def _panel(frame: pd.DataFrame, *, missing_y: bool = False) -> _Panel:
 
 
 def _freq(dates: pd.DatetimeIndex) -> str | None:
-    """The calendar's frequency, from the first stretch of ten days that keeps one."""
-    for start in range(max(1, len(dates) - 9)):
-        stretch = dates[start : start + 10]
-        if len(stretch) >= 3 and (freq := pd.infer_freq(stretch)):
-            return freq
+    """The calendar's frequency, from the first stretch of ten days (or of three) that keeps one."""
+    for size in (10, 3):
+        for start in range(len(dates) - size + 1):
+            if freq := pd.infer_freq(dates[start : start + size]):
+                return freq
     return None
 
 
 def _day(when: Any) -> str:
-    return "no date" if pd.isna(when) else f"{when:%Y-%m-%d}"
+    if pd.isna(when):
+        return "no date"
+    return f"{when:%Y-%m-%d}" if when == when.normalize() else f"{when:%Y-%m-%d %H:%M}"
 
 
 # ---------------------------------------------------------------- features
@@ -254,29 +254,27 @@ def lag_features(
     out = pd.DataFrame(values[panel.row, panel.day], columns=names)
     if not isinstance(y, pd.DataFrame):
         return out.set_axis(y.index)
-    order = (
-        np.argsort(pd.factorize(y["unique_id"], sort=True)[0], kind="stable")
-        if "unique_id" in y
-        else out.index
-    )
-    return out.set_axis(np.asarray(order)).sort_index().set_axis(y.index)
+    if "unique_id" in y:  # back from the panel's order of rows to that of y
+        order = y["unique_id"].reset_index(drop=True).sort_values(kind="stable").index
+        out = out.set_axis(order).sort_index()
+    return out.set_axis(y.index)
 
 
 def _whole_lags(lags: int | Sequence[int]) -> list[int]:
     lags = list(range(1, lags + 1)) if isinstance(lags, int | np.integer) else list(lags)
     for lag in lags:
-        if not isinstance(lag, int | np.integer) or lag < 1:
+        if not _whole(lag, 1):
             raise ForecastError(f"lag {lag!r}: a lag is a whole number of days, 1 or more")
     return lags
 
 
 def _windows(rolling: Rolling | None) -> list[tuple[int, str]]:
-    named = [(n, [how] if isinstance(how, str) else list(how)) for n, how in (rolling or {}).items()]
-    pairs = [(window, how) for window, hows in named for how in hows]
+    named = {n: [how] if isinstance(how, str) else how for n, how in (rolling or {}).items()}
+    pairs = [(window, how) for window, hows in named.items() for how in hows]
     for window, how in pairs:
-        if how not in ("mean", "sum", "min", "max", "std") or not isinstance(window, int) or window < 2:
+        if how not in ("mean", "sum", "min", "max", "std") or not _whole(window, 2):
             raise ForecastError(
-                f"rolling {{{window!r}: {how!r}}}: two days or more, and mean, sum, min, max or std"
+                f"rolling {{{window!r}: {how!r}}}: 2 days or more; mean, sum, min, max or std"
             )
     return pairs
 
@@ -351,61 +349,83 @@ def find_leaks(
 
     The target, and every column that is not in `known`, is scrambled after a cutoff and the features are
     built again. Those of the days up to `horizon` days after the cutoff must not have moved. `cutoffs` are
-    days (default: before the first day, and two on the way); before the first day always is one of them,
-    because back-filling shows only there.
+    days (default: two on the way, of different weekdays); before the first day always is one of them,
+    because back-filling shows only there. Scrambled numbers keep their sign, other values their kind.
     """
-    panel = _panel(frame, missing_y=True)
-    n = len(panel.dates)
-    days = (
-        [n // 2, n - horizon - 1]
-        if cutoffs is None
-        else list(panel.dates.get_indexer(pd.DatetimeIndex(cutoffs)))
-    )
-    honest = _built(features, panel.frame)
-    found: dict[str, str] = {}
-    for cutoff in dict.fromkeys([-1, *(day for day in days if day >= 0)]):
-        _, moved = _perturbed(features, panel, cutoff, horizon, known, honest)
-        found = {**moved, **found}
-    return found
+    guard = _Guard(features, _panel(frame, missing_y=True), known)
+    if cutoffs is None:
+        return guard.leaks(horizon)
+    days = guard.panel.dates.get_indexer(pd.DatetimeIndex(cutoffs))
+    if (days < 0).any():
+        raise ForecastError(f"cutoff {_day(pd.DatetimeIndex(cutoffs)[np.argmin(days)])}: no day of the frame")
+    return guard.leaks(horizon, list(days))
 
 
-def _perturbed(
-    features: Builder, panel: _Panel, cutoff: int, horizon: int, known: Sequence[str], honest: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The features built with a scrambled future, and those of them that moved too early."""
-    future = panel.day > cutoff
-    rng, frame = np.random.default_rng(0), dict(panel.frame.items())
-    unknown = panel.frame.columns.drop(["unique_id", "ds", *known], errors="ignore")
-    numbers = [column for column in unknown if pd.api.types.is_numeric_dtype(panel.frame[column])]
-    values = panel.frame[numbers].to_numpy(dtype=float, na_value=np.nan, copy=True)
-    scale = np.nan_to_num(panel.frame[numbers].std().to_numpy(dtype=float), nan=1.0)
-    values[future] = (10 * scale + 1) * rng.standard_normal((future.sum(), len(numbers)))
-    frame.update({column: values[:, i] for i, column in enumerate(numbers)})
-    for column in unknown.drop(numbers):
-        frame[column] = panel.frame[column].copy()
-        frame[column][future] = rng.permutation(frame[column][future].to_numpy())
-    frame = pd.DataFrame(frame)
-    built = _built(features, frame)
-    if list(built.columns) != list(honest.columns):
-        changed = sorted(map(str, set(built.columns) ^ set(honest.columns))) or ["the order of the columns"]
-        return built, dict.fromkeys(changed, "whether it exists depends on the days to be forecast")
-    checked, moved = panel.day <= cutoff + horizon, {}
-    for column in honest.columns:
-        a, b = honest[column][checked], built[column][checked]
-        if pd.api.types.is_numeric_dtype(a) and pd.api.types.is_numeric_dtype(b):
-            a, b = (x.to_numpy(dtype=float, na_value=np.nan) for x in (a, b))
-            same = np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
-        else:
-            same = ((a == b) | (a.isna() & b.isna())).to_numpy(dtype=bool)
-        if not same.all():
-            at = panel.frame["ds"][checked].iloc[int(np.argmin(same))]
-            when = "from the first day on" if cutoff < 0 else f"after {_day(panel.dates[cutoff])}"
-            moved[str(column)] = f"its value of {_day(at)} changes with what happens {when}"
-    return built, moved
+class _Guard:
+    """Builds features on frames whose days after a cutoff are scrambled: honest ones don't notice."""
+
+    def __init__(self, features: Builder, panel: _Panel, known: Sequence[str]) -> None:
+        self.features, self.panel = features, panel
+        self.honest = _built(features, panel.frame)
+        frame, rng = panel.frame, np.random.default_rng(0)
+        unknown = frame.columns.drop(["unique_id", "ds", *known], errors="ignore")
+        floats = [c for c in unknown if c == "y" or types.is_float_dtype(frame[c])]
+        self.real = {c: frame[c].to_numpy(dtype=float, na_value=np.nan) for c in floats}
+        self.noise, draws = {}, rng.standard_normal(len(frame) + len(floats))
+        for i, (name, real) in enumerate(self.real.items()):
+            seen = real[np.isfinite(real)]
+            noise = (10 * (seen.std() if len(seen) else 1.0) + 1) * draws[i : i + len(frame)]
+            self.noise[name] = noise if (seen < 0).any() else np.abs(noise)
+        for name in unknown.drop(floats):  # whole numbers, flags and text: any of their values
+            self.real[name], values = frame[name].array, frame[name].unique()
+            self.noise[name] = values.take(rng.integers(len(values), size=len(frame)))
+
+    def scrambled(self, cutoff: int, *, keep_y: bool = False) -> pd.DataFrame:
+        """The frame; what is not known in advance is scrambled after the cutoff (not y, with `keep_y`)."""
+        columns, future = dict(self.panel.frame.items()), self.panel.day > cutoff
+        for name in self.real.keys() - ({"y"} if keep_y else set()):
+            column = self.real[name].copy()
+            column[future] = self.noise[name][future]
+            columns[name] = column
+        return pd.DataFrame(columns)
+
+    def moved(self, built: pd.DataFrame, cutoff: int, horizon: int) -> dict[str, str]:
+        """Features built on a scrambled frame that differ too early, and why."""
+        if list(built.columns) != list(self.honest.columns):
+            changed = sorted(map(str, set(built.columns) ^ set(self.honest.columns)))
+            changed = changed or ["the order of the columns"]
+            return dict.fromkeys(changed, "whether it exists depends on the days to be forecast")
+        checked, moved = self.panel.day <= cutoff + horizon, {}
+        for i, column in enumerate(built.columns):
+            a, b = self.honest.iloc[:, i][checked], built.iloc[:, i][checked]
+            if types.is_numeric_dtype(a) and types.is_numeric_dtype(b):
+                a, b = (x.to_numpy(dtype=float, na_value=np.nan) for x in (a, b))
+                with np.errstate(invalid="ignore"):
+                    near = np.abs(a - b) <= 1e-12 + 1e-9 * np.abs(b)
+                same = near | (a == b) | (np.isnan(a) & np.isnan(b))
+            else:
+                a, b = a.astype(object), b.astype(object)
+                same = ((a == b) | (a.isna() & b.isna())).to_numpy(dtype=bool)
+            if not same.all():
+                at = self.panel.frame["ds"][checked].iloc[int(np.argmin(same))]
+                when = "from the first day on" if cutoff < 0 else f"after {_day(self.panel.dates[cutoff])}"
+                moved[str(column)] = f"its value of {_day(at)} changes with what happens {when}"
+        return moved
+
+    def leaks(self, horizon: int, cutoffs: Sequence[int] | None = None, **scramble: bool) -> dict[str, str]:
+        """The features that move at one of the cutoffs, or before the first day."""
+        n = len(self.panel.dates)
+        if cutoffs is None:
+            cutoffs = [n // 2, n // 2 + n // 4 + (n // 4 % 7 == 0)]
+        found: dict[str, str] = {}
+        for cutoff in dict.fromkeys([-1, *cutoffs]):
+            built = _built(self.features, self.scrambled(cutoff, **scramble))
+            found = {**self.moved(built, cutoff, horizon), **found}
+        return found
 
 
 def _built(features: Builder, frame: pd.DataFrame) -> pd.DataFrame:
-    out = features(frame)
+    out = features(frame.copy(deep=False))  # a builder may write into its frame
     if not isinstance(out, pd.DataFrame) or len(out) != len(frame):
         what = f"{len(out)} rows" if isinstance(out, pd.DataFrame) else f"a {type(out).__name__}"
         raise ForecastError(
@@ -516,44 +536,37 @@ def backtest(
     """
     if strategy not in ("recursive", "direct", "multi_output"):
         raise ForecastError(f'strategy={strategy!r}: it is "recursive", "direct" or "multi_output"')
-    panel = _panel(frame)
-    folds = _folds(panel, splitter)
-    steps = max(int(fold.test[-1]) - fold.end for fold in folds)
-    job = _Job(model, strategy, panel, steps, tuple(known), features)
-    job.build(_whole_lags(lags), rolling, calendar, past or {}, folds, check)
-    every = (
-        1 if refit is True or isinstance(model, _Baseline) else len(folds) if refit is False else int(refit)
-    )
-    if every < 1:
+    if not (isinstance(refit, bool) or _whole(refit, 1)):
         raise ForecastError(f"refit={refit!r}: True, False, or every so many folds")
+    _refuse_level("intervals", 0.8 if intervals is None else intervals)
+    panel, lags, past = _panel(frame), _whole_lags(lags), {c: _whole_lags(n) for c, n in (past or {}).items()}
+    folds = _folds(panel, splitter)
+    job = _Job(model, strategy, panel, folds, lags, rolling, calendar, tuple(known), past, features, check)
+    every = 1 if refit is True or isinstance(model, _Baseline) else refit or len(folds)
     folder = None
     if store is not None:
-        key = [
-            _identity(thing) for thing in (model, features, strategy, lags, rolling, calendar, past, every)
-        ]
-        data = pd.util.hash_pandas_object(
-            panel.frame[["unique_id", "ds", "y", *known, *(past or {})]]
-        ).to_numpy()
-        spans = [(fold.start, fold.end) for fold in folds]
-        folder = Path(store) / joblib.hash([key, data, spans, steps, known])[:16]
+        what = [model, features, strategy, lags, rolling, calendar, known, past, every, check, folds]
+        columns = panel.frame if features else panel.frame[["unique_id", "ds", "y", *known, *past]]
+        data = [list(columns), pd.util.hash_pandas_object(columns).to_numpy()]
+        folder = Path(store) / joblib.hash([_identity(what), data])[:16]
         folder.mkdir(parents=True, exist_ok=True)
     blocks = [folds[i : i + every] for i in range(0, len(folds), every)]
     # Threads: XGBoost, NumPy and Prophet let go of the interpreter lock, and the matrices are not copied.
     run = joblib.Parallel(n_jobs=n_jobs if len(blocks) > 1 else 1, prefer="threads", return_as="generator")
-    with tqdm(total=len(folds), desc="folds", delay=5, disable=not progress) as bar:
+    with (
+        tqdm(total=len(folds), desc="folds", delay=5, disable=not progress) as bar,
+        _controller().limit(limits=1),
+    ):
         done = []
-        for block, parts in zip(
-            blocks, run(joblib.delayed(_block)(job, b, folder) for b in blocks), strict=True
-        ):
+        for parts in run(joblib.delayed(_block)(job, block, folder) for block in blocks):
             done += parts
-            bar.update(len(block))
+            bar.update(len(parts))
     out = pd.concat(done).sort_values(["unique_id", "cutoff", "ds"], ignore_index=True)
     if lost := panel.ids.difference(out["unique_id"]).tolist():
-        days = int((panel.row == panel.ids.get_loc(lost[0])).sum())
-        last = panel.frame.loc[panel.frame["unique_id"] == lost[0], "ds"].iloc[-1]
+        days = panel.frame.loc[panel.frame["unique_id"] == lost[0], "ds"]
         raise ForecastError(
-            f"series {lost[0]}: its {days} days up to {_day(last)} are too few for any fold; shorten lags "
-            f"and windows, or leave it out"
+            f"series {lost[0]}: its {len(days)} days up to {_day(days.iloc[-1])} are too few for any fold; "
+            f"shorten lags and windows, or leave it out"
         )
     return out if intervals is None else conformal(out, intervals)
 
@@ -565,116 +578,135 @@ class _Fold(NamedTuple):
 
 
 def _folds(panel: _Panel, splitter: Any) -> list[_Fold]:
-    first, last = _day(panel.dates[0]), _day(panel.dates[-1])
     try:
         pairs = list(splitter.split(np.arange(len(panel.dates))[:, None]))
     except ValueError as error:
-        raise ForecastError(f"series {panel.ids[0]}, {first} to {last}: {error}") from None
+        span = f"{_day(panel.dates[0])} to {_day(panel.dates[-1])}"
+        raise ForecastError(f"series {panel.ids[0]}, {span}: {error}") from None
     for train, test in pairs:
+        late, early = _day(panel.dates[train.max()]), _day(panel.dates[test.min()])
         if train.max() >= test.min():
-            late, early = _day(panel.dates[train.max()]), _day(panel.dates[test.min()])
             raise LeakError(
                 f"{splitter!r} trains on {late} to forecast {early}: take a splitter that trains on earlier "
                 f"days only, such as WalkForwardSplit"
+            )
+        if len(train) != np.ptp(train) + 1:
+            raise ForecastError(
+                f"{splitter!r} leaves days out of the training up to {late}: take all in a row"
             )
     return [_Fold(int(train.min()), int(train.max()), np.sort(test)) for train, test in pairs]
 
 
 @dataclass
 class _Job:
-    """What all folds share."""
+    """What all folds share: the input, and matrices made once."""
 
     model: Any
     strategy: str
     panel: _Panel
-    steps: int  # from the cutoff to the last day of the longest fold
+    folds: list[_Fold]
+    lags: list[int]
+    rolling: Rolling | None
+    calendar: str | None
     known: tuple[str, ...]
+    past: Mapping[str, list[int]]
     features: Builder | None
-    lags: list[int] = field(default_factory=list)
-    rolling: Rolling | None = None
-    at_once: bool = True  # no feature needs a prediction
+    check: bool
 
-    def build(
-        self,
-        lags: list[int],
-        rolling: Rolling | None,
-        calendar: str | None,
-        past: Mapping[str, Sequence[int]],
-        folds: list[_Fold],
-        check: bool,
-    ) -> None:
-        """Make the matrices once: what is known the evening before each day, and what is known in advance."""
-        panel, frame = self.panel, self.panel.frame
-        for column in (*self.known, *past):
-            if column not in frame or not pd.api.types.is_numeric_dtype(frame[column]):
+    def __post_init__(self) -> None:
+        """What is known the evening before each day (S, T, k), and what is known in advance (S, T, k)."""
+        model, panel, frame, known = self.model, self.panel, self.panel.frame, list(self.known)
+        recursive, steps = self.strategy == "recursive", max(int(f.test[-1]) - f.end for f in self.folds)
+        for column in (*known, *self.past):
+            if column not in frame or not types.is_numeric_dtype(frame[column]):
                 what = f"is {frame[column].dtype}" if column in frame else "is not in the frame"
                 raise ForecastError(f"regressor {column!r} {what}: known= and past= name columns of numbers")
-            if column in self.known and np.array_equal(frame[column], frame["y"]):
+            if column in known and np.array_equal(frame[column], frame["y"]):
                 raise LeakError(f"known regressor {column!r} is the target itself")
-        self.y, self.lags, self.rolling = panel.matrix(frame["y"]), lags, rolling
-        self.in_advance = (
-            panel.matrix(frame[list(self.known)]) if self.known else np.empty((*self.y.shape, 0))
-        )
-        if calendar is not None:
-            days = calendar_features(panel.dates, calendar).to_numpy(dtype=float)
+        self.y = panel.matrix(frame["y"])
+        self.ended = np.isnan(self.y) & np.logical_or.accumulate(np.isfinite(self.y), axis=1)
+        self.in_advance = self.matrix(frame[known])
+        if self.calendar is not None:
+            days = calendar_features(panel.dates, self.calendar).to_numpy(dtype=float)
             days = np.broadcast_to(days, (len(self.y), *days.shape))
             self.in_advance = np.concatenate([days, self.in_advance], axis=2)
-        self.fits_frames = isinstance(self.model, _Baseline | type) or not hasattr(self.model, "fit")
+        self.fits_frames = isinstance(model, _Baseline | type) or not hasattr(model, "fit")
+        if isinstance(model, type) and not issubclass(model, _Baseline) and hasattr(model, "get_params"):
+            raise ForecastError(f"model={model.__name__} is a class: give an object, {model.__name__}()")
+        if self.fits_frames and not callable(getattr(model, "fit", model)):
+            raise ForecastError(f"model={model!r}: a regressor, a baseline, or what makes a fresh model")
+        if not self.fits_frames and not hasattr(model, "get_params"):
+            raise ForecastError(
+                f"model is a {type(model).__name__} that can't be cloned for every training: give what makes "
+                f"a fresh one, such as functools.partial({type(model).__name__}, …)"
+            )
         if self.fits_frames:
             return
-        if not (lags or rolling or past or self.features or self.in_advance.shape[2]):
+        if not (self.lags or self.rolling or self.past or self.features or self.in_advance.shape[2]):
             raise ForecastError("nothing to learn from: give lags=, rolling=, calendar=, known= or features=")
-        parts = [_history(self.y, lags, rolling)[1]]
-        for column, column_lags in past.items():
-            column_lags = _whole_lags(column_lags)
-            if self.strategy == "recursive" and min(column_lags, default=self.steps) < self.steps:
+        parts = [_history(self.y, self.lags, self.rolling)[1]]
+        for column, lags in self.past.items():
+            if recursive and min(lags, default=steps) < steps:
                 raise ForecastError(
-                    f"past regressor {column!r}, lag {min(column_lags)}: {self.steps} days ahead it is not "
-                    f"yet known. Take lags of {self.steps} or more, strategy='direct', or known="
+                    f"past regressor {column!r}, lag {min(lags)}: {steps} days ahead it is not yet known. "
+                    f"Take lags of {steps} or more, strategy='direct', or known="
                 )
-            parts.append(_history(panel.matrix(frame[column]), column_lags, None)[1])
-        self.at_once = self.strategy != "recursive" or not (
-            rolling or min(lags, default=self.steps) < self.steps
-        )
+            parts.append(_history(panel.matrix(frame[column]), lags, None)[1])
+        self.at_once = recursive and not self.rolling and min(self.lags, default=steps) >= steps
         if self.features is not None:
-            built = _built(self.features, frame)
-            for cutoff in (-1, folds[0].end) if check else ():
-                _refuse(_perturbed(self.features, panel, cutoff, 1, self.known, built)[1])
-            if self.strategy == "recursive":  # features that look back past the horizon need no prediction
-                ahead = _perturbed(self.features, panel, folds[-1].end, self.steps, self.known, built)[1]
-                self.at_once = self.at_once and not ahead
-            self.built = built if check else None
-            parts.append(panel.matrix(built))
+            self.guard = _Guard(self.features, panel, self.known)
+            if text := [
+                c for c, kind in self.guard.honest.dtypes.items() if not types.is_numeric_dtype(kind)
+            ]:
+                raise ForecastError(f"feature {text[0]} is {self.guard.honest[text[0]].dtype}, not numbers")
+            if self.check:
+                _refuse(self.guard.leaks(1))
+                if recursive:  # on the way, only the target is known from the model's own predictions
+                    _refuse(self.guard.leaks(steps, keep_y=True))
+            parts.append(self.matrix(self.guard.honest))
         self.own = slice(0, parts[0].shape[2])
         self.evening = np.concatenate(parts, axis=2)
         # A value missing after a column has begun is the model's affair; before that it is warm-up.
         self.begun = np.logical_or.accumulate(np.isfinite(self.evening), axis=1).all(axis=2)
 
+    def matrix(self, values: pd.DataFrame) -> Array:
+        """Columns of the frame as S × T × k, 0 after a series' end (dropped later)."""
+        return np.where(self.ended[:, :, None], 0.0, self.panel.matrix(values))
+
+    def groups(self, fold: _Fold) -> list[Array]:
+        """For each model of a fold, the days ahead of the evening's day that it is trained for."""
+        if self.strategy == "recursive":
+            return [np.array([0])]
+        ahead = fold.test - fold.end - 1
+        return [ahead] if self.strategy == "multi_output" else list(ahead[:, None])
+
+    def rows(self, days: Array, first: int, ahead: Array, evening: Array) -> Array:
+        """The matrix of the marked days (S, n) from `first` on, in order of series and day."""
+        n = days.shape[1]
+        advance = [self.in_advance[:, first + a : first + a + n][days] for a in ahead]
+        return np.concatenate([evening[:, first : first + n][days], *advance], axis=1)
+
 
 def _block(job: _Job, folds: list[_Fold], folder: Path | None) -> list[pd.DataFrame]:
     """Folds that share one training; each is written when it is done."""
     out, fitted = [], None
-    with _controller().select(user_api="openmp").limit(limits=1):
+    fit, predict = (_fit_frames, _predict_frames) if job.fits_frames else (_fit, _predict)
+    with _controller().limit(limits=1):  # a thread has limits of its own, a process of a cluster too
         for fold in folds:
-            file = folder and folder / f"{job.panel.dates[fold.end]:%Y-%m-%dT%H%M%S}-{fold.test[-1]}.parquet"
-            if file is not None and (stored := _stored(file)) is not None:
-                out.append(stored)
-                continue
-            if job.fits_frames:
-                fitted = fitted if fitted is not None else _fit_frames(job, folds[0])
-                part = _predict_frames(job, fitted, fold)
-            else:
-                fitted = fitted if fitted is not None else _fit(job, folds[0])
-                part = _tidy(job, fold, _predict(job, fitted, fold))
-            if part.empty:
-                raise ForecastError(
-                    f"cutoff {_day(job.panel.dates[fold.end])}: no series can be forecast; each needs its "
-                    f"lags (and past regressors) up to that day, and y after it"
-                )
+            cutoff = job.panel.dates[fold.end]
+            file = folder and folder / f"{cutoff:%Y-%m-%dT%H%M%S}-{fold.test[-1]}.parquet"
+            if file is None or (part := _stored(file)) is None:
+                fitted = fit(job, folds[0]) if fitted is None else fitted
+                part = _tidy(job, fold, *predict(job, fitted, fold))
+                if part.empty:
+                    raise ForecastError(
+                        f"cutoff {_day(cutoff)}: no series can be forecast; each needs its lags (and past "
+                        f"regressors) up to that day, and y after it"
+                    )
+                if file is not None:
+                    part.to_parquet(half := file.with_suffix(".half"), index=False)
+                    half.replace(file)
             out.append(part)
-            if file is not None:
-                part.to_parquet(half := file.with_suffix(".half"), index=False)
-                half.replace(file)
     return out
 
 
@@ -692,173 +724,182 @@ def _stored(file: Path) -> pd.DataFrame | None:
 
 def _fit(job: _Job, fold: _Fold) -> list[Any]:
     """The fold's models: one, or for the direct strategy one for each step."""
-    first, last, steps = fold.start, fold.end, fold.test - fold.end
-
-    def fit(rows: Array, target: Array, ahead: Sequence[int]) -> Any:
-        """`rows` (S, days): days after an origin that are trained on, in order of series and day."""
-        if not rows.any():
+    models, first = [], fold.start
+    for ahead in job.groups(fold):
+        width = max(0, fold.end + 1 - first - int(ahead[-1]))
+        targets = np.stack([job.y[:, first + a : first + a + width] for a in ahead], axis=2)
+        days = job.begun[:, first : first + width] & np.isfinite(targets).all(axis=2)
+        if not days.any():
             raise ForecastError(
-                f"series {job.panel.ids[0]}, cutoff {_day(job.panel.dates[last])}: no training row has all "
-                f"its lags; shorten lags and windows, or begin later (initial=)"
+                f"series {job.panel.ids[0]}, cutoff {_day(job.panel.dates[fold.end])}: no training row has "
+                f"all its lags; shorten lags and windows, or begin later (initial=)"
             )
-        model = clone(job.model)
-        threads = {
-            name: 1 for name, value in model.get_params().items() if name.endswith("n_jobs") and value is None
-        }
-        return model.set_params(**threads).fit(_rows(job, rows, first, ahead), target)
-
-    if job.strategy == "recursive":
-        rows = job.begun[:, first : last + 1] & np.isfinite(job.y[:, first : last + 1])
-        return [fit(rows, job.y[:, first : last + 1][rows], [0])]
-    if job.strategy == "direct":
-        models = []
-        for ahead in steps - 1:
-            target = job.y[:, first + ahead : last + 1]
-            rows = job.begun[:, first : last + 1 - ahead] & np.isfinite(target)
-            models.append(fit(rows, target[rows], [ahead]))
-        return models
-    width = last + 1 - first - (steps[-1] - 1)
-    targets = np.stack([job.y[:, first + a : first + a + max(width, 0)] for a in steps - 1], axis=2)
-    rows = job.begun[:, first : first + max(width, 0)] & np.isfinite(targets).all(axis=2)
-    return [fit(rows, targets[rows], list(steps - 1))]
+        model, target = clone(job.model), targets[days]
+        unset = [n for n, value in model.get_params().items() if n.endswith("n_jobs") and value is None]
+        model.set_params(**dict.fromkeys(unset, 1))
+        target = target if job.strategy == "multi_output" else target[:, 0]
+        models.append(model.fit(job.rows(days, first, ahead, job.evening), target))
+    return models
 
 
-def _rows(job: _Job, rows: Array, first: int, ahead: Sequence[int], evening: Array | None = None) -> Array:
-    """The matrix of the marked days from `first` on: the evening before, then what is known in advance."""
-    n = rows.shape[1]
-    evening = job.evening[:, first : first + n] if evening is None else evening
-    advance = [job.in_advance[:, first + a : first + a + n][rows] for a in ahead]
-    return np.concatenate([evening[rows], *advance], axis=1)
-
-
-def _predict(job: _Job, models: list[Any], fold: _Fold) -> Array:
-    """Predictions (S, steps of the fold); NaN for a series that can't be forecast at this cutoff."""
-    cutoff, steps = fold.end, fold.test - fold.end
-    after = slice(cutoff + 1, cutoff + 2)
-    ready = np.isfinite(job.y[:, cutoff])
-    evening = job.evening
+def _predict(job: _Job, models: list[Any], fold: _Fold) -> tuple[Array, dict[str, Array]]:
+    """Which series can be forecast at this cutoff (S), and their predictions (S, steps of the fold)."""
+    cutoff, steps, evening, at_once = fold.end, fold.test - fold.end, job.evening, job.at_once
+    ready = np.isfinite(job.y[:, cutoff]) & job.begun[:, cutoff + 1]
+    future = None
     if job.features is not None:  # the future is scrambled: what leaks past the check is worth nothing
-        horizon = job.steps if job.strategy == "recursive" and job.at_once else 1
-        honest = job.built if job.built is not None else pd.DataFrame()
-        built, moved = _perturbed(job.features, job.panel, cutoff, horizon, job.known, honest)
-        if job.built is not None:
-            _refuse(moved)
+        guard, future = job.guard, job.guard.scrambled(cutoff)
+        built = _built(job.features, future)
+        far = guard.moved(built, cutoff, int(steps[-1])) if job.strategy == "recursive" else {}
+        if job.check:
+            _refuse(guard.moved(built, cutoff, 1))
+            if far:
+                kept = _built(job.features, guard.scrambled(cutoff, keep_y=True))
+                _refuse(guard.moved(kept, cutoff, int(steps[-1])))
+        at_once = at_once and not far  # they look back past the horizon: no prediction is fed to them
         evening = evening.copy()
-        evening[:, :, evening.shape[2] - built.shape[1] :] = job.panel.matrix(built)
-    ready &= job.begun[:, cutoff + 1]
+        evening[:, :, evening.shape[2] - built.shape[1] :] = job.matrix(built)
     out = np.full((len(job.y), len(steps)), np.nan)
     if not ready.any():
-        return out
-    day = ready[:, None]
-    if job.strategy == "direct":
-        for i, (model, ahead) in enumerate(zip(models, steps - 1, strict=True)):
-            out[ready, i] = model.predict(_rows(job, day, cutoff + 1, [ahead], evening[:, after]))
-    elif job.strategy == "multi_output":
-        out[ready] = models[0].predict(_rows(job, day, cutoff + 1, list(steps - 1), evening[:, after]))
-    elif job.at_once:
-        days = np.repeat(day, len(steps), axis=1)
-        first = cutoff + int(steps[0])
-        rows = _rows(job, days, first, [0], evening[:, first : first + len(steps)])
-        out[ready] = np.asarray(models[0].predict(rows)).reshape(ready.sum(), -1)
+        return ready, {"yhat": out}
+    if job.strategy != "recursive":
+        for model, ahead in zip(models, job.groups(fold), strict=True):
+            got = model.predict(job.rows(ready[:, None], cutoff + 1, ahead, evening))
+            out[np.ix_(ready, np.isin(steps - 1, ahead))] = np.reshape(got, (ready.sum(), -1))
+    elif at_once:
+        days = np.repeat(ready[:, None], steps[-1] - steps[0] + 1, axis=1)
+        got = models[0].predict(job.rows(days, fold.test[0], [0], evening))
+        out[ready] = np.reshape(got, (ready.sum(), -1))[:, steps - steps[0]]
     else:
-        out[ready] = _recurse(job, models[0], cutoff, int(steps[-1]), ready, evening)[:, steps - 1]
-    return out
+        out[ready] = _recurse(job, models[0], cutoff, int(steps[-1]), ready, evening, future)[:, steps - 1]
+    return ready, {"yhat": out}
 
 
-def _recurse(job: _Job, model: Any, cutoff: int, steps: int, ready: Array, evening: Array) -> Array:
+def _recurse(
+    job: _Job, model: Any, cutoff: int, steps: int, ready: Array, evening: Array, future: pd.DataFrame | None
+) -> Array:
     """Day by day, each prediction taken for the truth by the days after it."""
-    need = max([*job.lags, *(job.rolling or {}), 1]) + 1
+    panel, need = job.panel, max([*job.lags, *(job.rolling or {}), 1]) + 1
     begin = max(0, cutoff + 1 - need)
-    y = np.array(job.y[:, begin : cutoff + 1 + steps])
+    y, out = np.array(job.y[:, begin : cutoff + 1 + steps]), np.empty((int(ready.sum()), steps))
     y[:, cutoff + 1 - begin :] = np.nan
-    day, out = ready[:, None], np.empty((int(ready.sum()), steps))
     for step in range(steps):
-        at = cutoff + 1 + step
-        if job.features is not None:
-            frame = job.panel.frame[job.panel.day <= at].copy()
-            panel = _Panel(
-                frame,
-                job.panel.ids,
-                job.panel.dates,
-                *(x[job.panel.day <= at] for x in (job.panel.row, job.panel.day)),
-            )
-            future = panel.day > cutoff
-            values = frame["y"].to_numpy(dtype=float, copy=True)
-            values[future] = y[panel.row[future], panel.day[future] - begin]
-            built = panel.matrix(_built(job.features, frame.assign(y=values)))[:, at]
-            row = np.concatenate([evening[:, at, : evening.shape[2] - built.shape[1]], built], axis=1)
-        else:
-            row = evening[:, at].copy()
-        here = at - begin
+        at, here = cutoff + 1 + step, cutoff + 1 + step - begin
+        row = evening[:, at].copy()
         row[:, job.own] = _history(y[:, max(0, here - need) : here + 1], job.lags, job.rolling)[1][:, -1]
-        out[:, step] = model.predict(_rows(job, day, at, [0], row[:, None]))
-        y[ready, here] = out[:, step]
+        if future is not None:
+            so_far, known_y = panel.day <= at, future["y"].to_numpy(copy=True)
+            ours = so_far & (panel.day > cutoff)
+            known_y[ours] = y[panel.row[ours], panel.day[ours] - begin]
+            built = _built(job.features, future.assign(y=known_y)[so_far].reset_index(drop=True))
+            last = panel.day[so_far] == at
+            row[panel.row[so_far][last], row.shape[1] - built.shape[1] :] = built[last].to_numpy(dtype=float)
+        row = np.concatenate([row, job.in_advance[:, at]], axis=1)[ready]
+        out[:, step] = y[ready, here] = np.reshape(model.predict(row), -1)
     return out
 
 
-def _tidy(job: _Job, fold: _Fold, yhat: Array) -> pd.DataFrame:
+def _tidy(job: _Job, fold: _Fold, ready: Array, columns: Mapping[str, Array]) -> pd.DataFrame:
     y = job.y[:, fold.test]
-    series, step = np.nonzero(np.isfinite(y) & np.isfinite(yhat))
-    return pd.DataFrame(
-        {
-            "unique_id": job.panel.ids[series],
-            "ds": job.panel.dates[fold.test[step]],
-            "cutoff": job.panel.dates[fold.end],
-            "h": (fold.test - fold.end)[step],
-            "y": y[series, step],
-            "yhat": yhat[series, step],
-        }
-    )
+    series, step = np.nonzero(np.isfinite(y) & ready[:, None])
+    days, cutoff = job.panel.dates[fold.test[step]], job.panel.dates[fold.end]
+    out = {
+        "unique_id": job.panel.ids[series],
+        "ds": days,
+        "cutoff": cutoff,
+        "h": (fold.test - fold.end)[step],
+    }
+    out |= {"y": y[series, step]} | {name: values[series, step] for name, values in columns.items()}
+    if (bad := ~np.isfinite(out["yhat"])).any():
+        i = int(np.argmax(bad))
+        name, when = out["unique_id"][i], _day(days[i])
+        raise ForecastError(f"series {name}, {when}: the model forecast {out['yhat'][i]}; see to its input")
+    return pd.DataFrame(out)
 
 
 def _fit_frames(job: _Job, fold: _Fold) -> dict[int, Any]:
     """A model of Prophet's interface for each series that has training days."""
     fitted, columns = {}, ["ds", "y", *job.known]
-    for series in range(len(job.panel.ids)):
+    for series in np.nonzero(np.isfinite(job.y[:, fold.end]))[0]:
         rows = (job.panel.row == series) & (job.panel.day >= fold.start) & (job.panel.day <= fold.end)
-        if rows.any() and np.isfinite(job.y[series, fold.end]):
-            model = clone(job.model) if isinstance(job.model, _Baseline) else job.model()
-            model.fit(job.panel.frame.loc[rows, columns].reset_index(drop=True))
-            fitted[series] = model
+        fitted[series] = clone(job.model) if isinstance(job.model, _Baseline) else job.model()
+        fitted[series].fit(job.panel.frame.loc[rows, columns].reset_index(drop=True))
     return fitted
 
 
-def _predict_frames(job: _Job, fitted: dict[int, Any], fold: _Fold) -> pd.DataFrame:
-    yhat = np.full((len(job.panel.ids), len(fold.test)), np.nan)
-    bounds: dict[str, Array] = {}
+def _predict_frames(job: _Job, fitted: dict[int, Any], fold: _Fold) -> tuple[Array, dict[str, Array]]:
+    shape, out = (len(job.panel.ids), len(fold.test)), {}
+    ready = np.zeros(shape[0], dtype=bool)
     for series, model in fitted.items():
         rows = (job.panel.row == series) & np.isin(job.panel.day, fold.test)
-        if not rows.any():
-            continue
-        future = job.panel.frame.loc[rows, ["ds", *job.known]].reset_index(drop=True)
-        got = model.predict(future)
-        got = got if isinstance(got, pd.DataFrame) else pd.DataFrame({"yhat": np.asarray(got)})
-        at = np.searchsorted(fold.test, job.panel.day[rows])
-        yhat[series, at] = got["yhat"]
-        for name in {"yhat_lower", "yhat_upper"} & set(got):
-            bounds.setdefault(name, np.full_like(yhat, np.nan))[series, at] = got[name]
-    out = _tidy(job, fold, yhat)
-    series, step = np.nonzero(np.isfinite(job.y[:, fold.test]) & np.isfinite(yhat))
-    return out.assign(**{name: bounds[name][series, step] for name in sorted(bounds)})
+        if rows.any():
+            future = job.panel.frame.loc[rows, ["ds", *job.known]].reset_index(drop=True)
+            got, ready[series] = model.predict(future), True
+            got = got if isinstance(got, pd.DataFrame) else {"yhat": np.asarray(got)}
+            at = np.searchsorted(fold.test, job.panel.day[rows])
+            for name in ("yhat", "yhat_lower", "yhat_upper"):
+                if name in got:
+                    out.setdefault(name, np.full(shape, np.nan))[series, at] = got[name]
+    return ready, out
 
 
-def _identity(thing: Any) -> Any:
-    """What tells one call from another on disk: names, parameters and source, not addresses."""
+def _identity(thing: Any, seen: dict[int, Any] | None = None) -> Any:
+    """What tells one call from another on disk: names, parameters and code, not addresses.
+
+    Code of the user's own counts with the globals that it reads; a library's counts by its name.
+    """
+    seen = {} if seen is None else seen
+    again = partial(_identity, seen=seen)
+    if isinstance(thing, CodeType):
+        return [thing.co_code, thing.co_names, again(thing.co_consts)]
     if isinstance(thing, partial):
-        return ["partial", _identity(thing.func), thing.args, thing.keywords]
-    if inspect.isfunction(thing) or inspect.isclass(thing):
-        try:
-            source = inspect.getsource(thing)
-        except (OSError, TypeError):
-            source = getattr(getattr(thing, "__code__", None), "co_code", b"")
-        cells = [_identity(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()]
-        return [thing.__module__, thing.__qualname__, source, cells, getattr(thing, "__defaults__", None)]
+        return ["partial", again(thing.func), again(thing.args), again(thing.keywords)]
+    if isinstance(thing, Mapping):
+        return [[again(key), again(value)] for key, value in thing.items()]
+    if isinstance(thing, tuple | list):
+        return [type(thing).__name__, *map(again, thing)]
+    if isinstance(thing, set | frozenset):
+        return sorted(map(repr, thing))
+    if isinstance(thing, ModuleType):
+        return thing.__name__
+    if inspect.ismethod(thing):
+        return [again(thing.__func__), again(thing.__self__)]
+    if inspect.isclass(thing) or inspect.isroutine(thing):
+        out, module = [thing.__module__, thing.__qualname__], str(thing.__module__)
+        library = "site-packages" in str(getattr(sys.modules.get(module), "__file__", ""))
+        if library or module.partition(".")[0] in sys.stdlib_module_names - {"__main__"} or id(thing) in seen:
+            return out
+        seen[id(thing)] = thing
+        if inspect.isclass(thing):
+            inside = {n: getattr(v, "__func__", getattr(v, "fget", v)) for n, v in vars(thing).items()}
+            own = {n: v for n, v in inside.items() if inspect.isfunction(v) or not n.startswith("__")}
+            return [*out, again(own), again(thing.__bases__)]
+        if code := getattr(thing, "__code__", None):
+            reads = {n: thing.__globals__[n] for n in _names(code) if n in thing.__globals__}
+            held = inspect.getclosurevars(thing).nonlocals
+            out += map(again, (code, thing.__defaults__, thing.__kwdefaults__, held, reads))
+        return out
     if hasattr(thing, "get_params"):
-        return [_identity(type(thing)), {k: _identity(v) for k, v in thing.get_params().items()}]
-    return thing
+        return [again(type(thing)), again(thing.get_params(deep=False))]
+    if callable(thing) and hasattr(thing, "__dict__"):
+        return [again(type(thing)), again(vars(thing))]
+    try:
+        return joblib.hash(thing)
+    except Exception:  # what can't be pickled (a lock, a connection) is told by its kind
+        return repr(type(thing))
+
+
+def _names(code: CodeType) -> list[str]:
+    inner = [name for const in code.co_consts if isinstance(const, CodeType) for name in _names(const)]
+    return sorted({*code.co_names, *inner})
 
 
 # ---------------------------------------------------------------- intervals, scores, comparison
+def _refuse_level(name: str, level: float) -> None:
+    if not 0 < level < 1:
+        raise ForecastError(f"{name}={level!r}: between 0 and 1, such as 0.8")
+
+
 def conformal(frame: pd.DataFrame, level: float = 0.8, *, window: int | None = None) -> pd.DataFrame:
     """Add `yhat_lower` and `yhat_upper` from earlier errors of the same series and step ahead.
 
@@ -866,10 +907,9 @@ def conformal(frame: pd.DataFrame, level: float = 0.8, *, window: int | None = N
     2005) whose days had passed at the cutoff, of the last `window` of them if given. NaN while n is too small
     for the level (4 errors for 0.8).
     """
-    if not 0 < level < 1:
-        raise ForecastError(f"level={level!r}: between 0 and 1, such as 0.8")
-    half = pd.Series(np.nan, index=frame.index)
-    for _, group in frame.groupby(["unique_id", "h"], sort=False):
+    _refuse_level("level", level)
+    half = np.full(len(frame), np.nan)
+    for _, group in frame.reset_index(drop=True).groupby(["unique_id", "h"], sort=False):
         group = group.sort_values("cutoff")
         error = (group["y"] - group["yhat"]).abs().to_numpy()
         ends = np.searchsorted(group["ds"].to_numpy(), group["cutoff"].to_numpy(), side="right")
@@ -951,9 +991,10 @@ def compare(
 ) -> Comparison:
     """Is a better than b on the same days? The mean difference of their losses and its bootstrap interval.
 
-    Blocks of `block` days in a row (default: the longest horizon) are drawn with replacement, in a circle
-    (Politis and Romano 1992), because errors of neighbouring days are alike. Losses of one day (several
-    series or folds) are averaged first. Both frames must hold the same series, days and cutoffs.
+    Blocks of `block` days in a row (default: the longest horizon, at most a quarter of the days) are drawn
+    with replacement, in a circle (Politis and Romano 1992), because errors of neighbouring days are alike.
+    Losses of one day (several series or folds) are averaged first. Both frames must hold the same series,
+    days and cutoffs.
     """
     if loss not in ("absolute", "squared"):
         raise ForecastError(f'loss={loss!r}: it is "absolute" or "squared"')
@@ -962,11 +1003,14 @@ def compare(
         raise ForecastError(
             f"a has {len(a)} forecasts, b {len(b)}, in common {len(both)}: take backtests of the same folds"
         )
-    errors = [
-        (both["y"] - both[name]).abs() ** (1 if loss == "absolute" else 2) for name in ("yhat_a", "yhat_b")
-    ]
-    daily = (errors[0] - errors[1]).groupby(both["ds"]).mean().to_numpy()
-    size = min(int(block or both["h"].max()), len(daily))
+    power = 1 if loss == "absolute" else 2
+    a_loss, b_loss = ((both["y"] - both[name]).abs() ** power for name in ("yhat_a", "yhat_b"))
+    daily = (a_loss - b_loss).groupby(both["ds"]).mean().to_numpy()
+    size = min(int(both["h"].max()), max(1, len(daily) // 4)) if block is None else block
+    if not _whole(size, 1) or 2 * size > len(daily):
+        raise ForecastError(
+            f"block={size!r}: a whole number of days, twice in the {len(daily)} days forecast"
+        )
     rng, around = np.random.default_rng(seed), np.concatenate([daily, daily[: size - 1]])
     sums = np.convolve(around, np.ones(size), mode="valid")  # of the block that begins on each day
     drawn = sums[rng.integers(len(daily), size=(n, max(1, round(len(daily) / size))))].mean(axis=1) / size
