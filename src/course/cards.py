@@ -163,7 +163,9 @@ class PracticeCard:
             points.layout.display = None
 
         def log(_: Any) -> None:
-            save.disabled = True  # before the log is written: a second click adds nothing
+            if save.disabled:  # the second of two quick clicks
+                return
+            save.disabled = True
             had = [box.value for box in boxes]
             must, good = had[: len(question.must)], had[len(question.must) :]
             try:

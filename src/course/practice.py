@@ -63,7 +63,10 @@ def practice(
                 break
 
     due, new = waiting()
-    click.echo(f"{len(due)} due, {len(new)} new; at most {limit} now. Ctrl-C stops and keeps what is graded.")
+    day = state.interview()
+    before = f"Interview on {day:%d %b %Y}: " if day and day >= utc_now().date() else ""
+    click.echo(f"{before}{len(due)} due, {len(new)} new; at most {limit} now.")
+    click.echo("Ctrl-C stops and keeps what is graded.")
     if code := _sit(sit, graded):
         return code
     if graded:
@@ -101,7 +104,7 @@ def _set_interview(state: State, day: str) -> None:
         ) from None
     if wanted < utc_now().date():
         raise ValueError(f"--interview-date {day} is over; name a day to come, or none to forget it")
-    state.set("interview", day)
+    state.set("interview", wanted.isoformat())
 
 
 def _show(question: Question, place: str) -> None:

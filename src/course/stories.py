@@ -12,6 +12,7 @@ import click
 from course import progress
 from course.reviews import State
 from course.terminal import ask, forgive, minutes, rule, say, tick, timed
+from course.workspace import write_whole
 
 PARTS = {
     "Situation": "Where you were and what was at stake; two sentences are enough.",
@@ -27,6 +28,7 @@ RUBRIC = (
     "You said what you learnt, and it was not praise in disguise.",
     "You said what you have changed since.",
 )
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 MINUTES = 3  # what an interviewer listens to before asking
 
 
@@ -58,7 +60,10 @@ def new(title: str) -> int:
             f"{file} is there already and stays as it is; edit it, or choose another title"
         ) from None
     if _editor() and sys.stdin.isatty():
-        click.edit(filename=str(file))
+        try:
+            click.edit(filename=str(file))
+        except click.ClickException as error:
+            raise ValueError(f"{error.message} The empty story is in {file}") from error
         click.echo(f"Your story is in {file}")
         return 0
     told: dict[str, str] = {}
@@ -68,13 +73,12 @@ def new(title: str) -> int:
             say(f"{part}. {hint}", hang=2)
             if text := ask("  > "):
                 told[part] = text
+                write_whole(file, _as_markdown(title, told).encode())
     except (KeyboardInterrupt, EOFError):
         click.echo()
         sys.stdout.flush()
         click.echo(f"Stopped; your story so far is in {file}", err=True)
         return 130
-    finally:
-        file.write_text(_as_markdown(title, told), encoding="utf-8")
     click.echo(f"Your story is in {file}")
     return 0
 
@@ -96,14 +100,14 @@ def show() -> None:
         return
     for file in stories():
         text = file.read_text(encoding="utf-8", errors="replace")
-        words = len(re.sub(r"<!--.*?-->|^#.*$", "", text, flags=re.DOTALL | re.MULTILINE).split())
+        words = len(re.sub(r"^#.*$", "", COMMENT.sub("", text), flags=re.MULTILINE).split())
         own = [row for row in told if row[0] == file.stem]
         last = (
             f"told {len(own)}, last {sum(own[-1][3])} of {len(RUBRIC)}, {minutes(own[-1][2])}"
             if own
             else "not told"
         )
-        empty = len(re.findall(r"<!--.*?-->", text, flags=re.DOTALL))
+        empty = len(COMMENT.findall(text))
         click.echo(
             f"{file.stem:<40} {words:>4} words  {last}" + (f"  (parts to write: {empty})" if empty else "")
         )
@@ -139,5 +143,5 @@ def rehearse(name: str | None = None) -> int:
     click.echo(
         f"\n  {sum(had)} of {len(RUBRIC)}, {minutes(seconds)}, {verdict} {MINUTES} minutes. What you wrote:\n"
     )
-    say(re.sub(r"^# .*\n+|<!--.*?-->\n*", "", text).strip())
+    say(re.sub(r"\A# .*\n+", "", COMMENT.sub("(not written yet)", text)).strip())
     return 0

@@ -1,0 +1,455 @@
+"""The question bank and its cards: nothing enters that breaks a rule, no answer outlives what shows it."""
+
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from datetime import date
+
+import nbformat
+import pytest
+import yaml
+
+from authoring.lint import VOICE
+from course import anki, cards
+from course.reviews import State
+from walkforward.interview import (
+    FOLDER,
+    KINDS,
+    LEVELS,
+    NOTEBOOKS,
+    BankError,
+    Question,
+    broken,
+    choose,
+    load_bank,
+    practice_card,
+    schema,
+)
+
+GOOD = {
+    "id": "leak-scaler",
+    "lesson": "01",
+    "kind": "debugging",
+    "level": "mid",
+    "minutes": 4,
+    "prompt": "The backtest is better than the world. Where do you look?",
+    "must": ["The scaler was fitted on all rows.", "Fit it inside the fold."],
+    "good": ["A pipeline makes it impossible."],
+    "wrong": [{"says": "More data.", "why": "It leaks as before."}],
+    "follow_ups": [{"ask": "And encoders?", "gist": "The same, and worse."}],
+    "shows": [{"cell": "folds", "text": "RMSE 4.2"}],
+    "sources": [{"title": "A text", "url": "https://example.org/text", "checked": "2026-11-20"}],
+}
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Write files of questions, return their folder."""
+
+    def write(**files):
+        bank = tmp_path / "bank"
+        bank.mkdir(exist_ok=True)
+        for name, content in files.items():
+            text = content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True)
+            (bank / f"{name.removeprefix('_')}.yaml").write_text(text, encoding="utf-8")
+        return bank
+
+    return write
+
+
+# The real bank
+
+
+def texts(question):
+    pairs = [(wrong.says, wrong.why) for wrong in question.wrong]
+    pairs += [(follow.ask, follow.gist) for follow in question.follow_ups]
+    return [question.prompt, *question.must, *question.good, *[text for pair in pairs for text in pair]]
+
+
+def test_the_bank_is_shown_by_the_executed_lessons():
+    assert broken(load_bank()) == []
+
+
+def test_the_bank_has_the_voice_of_the_course():
+    found = [
+        f"{question.id}: {rule} in {text!r}"
+        for question in load_bank()
+        for text in texts(question)
+        for pattern, rule in VOICE.items()
+        if re.search(pattern, re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL))
+    ]
+    assert found == []
+
+
+def test_the_bank_has_no_source_of_tomorrow_and_no_point_of_many_sentences():
+    for question in load_bank():
+        assert all(source.checked <= date.today() for source in question.sources), question.id
+        long = [text for text in [*question.must, *question.good] if len(text) > 300]
+        assert not long, (question.id, long)
+
+
+def test_the_schema_for_editors_is_current():
+    way = "write it anew: data/questions/README.md, Check"
+    assert (FOLDER / "schema.json").read_text(encoding="utf-8") == schema(), way
+
+
+def test_the_schema_knows_what_the_model_knows():
+    form = json.loads(schema())["$defs"]["Question"]
+    assert set(form["properties"]) == set(Question.model_fields)
+    assert form["additionalProperties"] is False
+    assert form["properties"]["kind"]["enum"] == list(KINDS)
+    assert set(form["required"]) == set(GOOD) - {"lesson", "good", "shows", "sources"}
+
+
+def test_the_readme_explains_every_key():
+    said = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert [key for key in Question.model_fields if f"| `{key}` |" not in said] == []
+
+
+# Loading
+
+
+def test_a_bank_comes_in_the_order_of_files_and_places(folder):
+    second = GOOD | {"id": "second"}
+    general = GOOD | {"id": "general", "lesson": None, "shows": []}
+    bank = load_bank(folder(design=[general], _01_pipelines=[GOOD, second]))
+    assert [question.id for question in bank] == ["leak-scaler", "second", "general"]
+    assert [question.topic for question in bank] == ["01", "01", "debugging"]
+    assert bank[0].links == [("01", "folds", "RMSE 4.2")]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hint": "x"}, "hint is no known key; known are id, lesson"),
+        ({"must": None}, "must is 'None': input should be a valid list"),
+        ({"must": []}, "must is '[]': list should have at least 1 item"),
+        ({"must": list("abcdef")}, "must is "),
+        ({"must": ["One point.", "One point."]}, "a point stands twice"),
+        ({"good": ["Fit it inside the fold."]}, "a point stands twice"),
+        ({"wrong": []}, "wrong is '[]': list should have at least 1 item"),
+        ({"wrong": [{"says": "More data."}]}, "wrong.0.why is missing; add it"),
+        ({"wrong": [{"says": "a b c", "why": "d e f", "who": "g"}]}, "wrong.0.who is no known key"),
+        ({"follow_ups": []}, "follow_ups is '[]'"),
+        ({"kind": "quiz"}, "kind is 'quiz': input should be 'concept', 'design'"),
+        ({"level": "lead"}, "level is 'lead': input should be 'junior', 'mid' or 'senior'"),
+        ({"minutes": 0}, "minutes is '0': input should be greater than or equal to 1"),
+        ({"minutes": 90}, "minutes is '90': input should be less than or equal to 45"),
+        ({"id": "Leak Scaler"}, "id is 'Leak Scaler': string should match pattern"),
+        ({"lesson": 1}, "lesson is '1': input should be a valid string"),
+        ({"prompt": "  "}, "prompt is '  ': string should have at least 3 characters"),
+        ({"shows": [{"cell": "folds", "text": "x" * 61}]}, "shows.0.text is 'xxxx"),
+        ({"shows": []}, "`shows` is empty; name the cell that demonstrates the answer"),
+        ({"lesson": "03"}, "lesson '03' in the file of 01; move or mend it"),
+        ({"lesson": None}, "a cell in `shows` has no lesson"),
+        ({"sources": [{"title": "A text", "url": "example.org", "checked": "2026-11-20"}]}, "sources.0.url"),
+        (
+            {"sources": [{"title": "A text", "url": "https://a.org", "checked": "lately"}]},
+            "sources.0.checked",
+        ),
+    ],
+)
+def test_a_question_against_a_rule_is_refused_with_file_id_rule_and_way_out(folder, change, message):
+    with pytest.raises(BankError) as caught:
+        load_bank(folder(_01_pipelines=[GOOD | change]))
+    line = str(caught.value).splitlines()[0]
+    assert line.startswith("01_pipelines.yaml, question ")
+    assert message in line
+    assert ";" in line or "name it" in line  # the way out
+
+
+@pytest.mark.parametrize("key", ["id", "kind", "level", "minutes", "prompt", "must", "wrong", "follow_ups"])
+def test_what_is_missing_is_named(folder, key):
+    entry = {name: value for name, value in GOOD.items() if name != key}
+    with pytest.raises(BankError, match=rf"{key} is missing; add it"):
+        load_bank(folder(_01_pipelines=[entry]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- id: a\n  id: b\n", "01_x.yaml, line 1: can't be read as YAML (the key 'id' twice)"),
+        ("- id: [\n", "01_x.yaml, line 2: can't be read as YAML"),
+        (
+            "- prompt: a: b\n",
+            "01_x.yaml, line 1: can't be read as YAML (mapping values are not allowed here)",
+        ),
+        ("id: a\n", "01_x.yaml: not a list of questions; begin each with `- id: …`"),
+        ("", "01_x.yaml: not a list of questions"),
+        ("- only words\n", "01_x.yaml, question number 1: the question is 'only words'"),
+        ("- !!python/object/apply:os.system [ls]\n", "01_x.yaml, line 1: can't be read as YAML"),
+    ],
+)
+def test_a_file_that_is_no_bank_is_refused(folder, text, message):
+    with pytest.raises(BankError) as caught:
+        load_bank(folder(_01_x=text))
+    assert message in str(caught.value)
+
+
+def test_all_faults_are_told_at_once_and_an_id_is_given_once(folder):
+    bad = GOOD | {"kind": "quiz", "hint": "x"}
+    with pytest.raises(BankError) as caught:
+        load_bank(folder(_01_x=[GOOD, GOOD], coding=[bad, GOOD]))
+    told = str(caught.value).splitlines()
+    assert len(told) == 4
+    assert told[0] == "01_x.yaml, question leak-scaler: id taken in 01_x.yaml; ids are unique, give another"
+    assert told[3] == "coding.yaml, question leak-scaler: id taken in 01_x.yaml; ids are unique, give another"
+
+
+def test_an_empty_folder_is_no_bank(tmp_path):
+    with pytest.raises(BankError, match="restore the folder with git"):
+        load_bank(tmp_path)
+
+
+def test_questions_are_chosen_by_lesson_kind_and_level(folder):
+    entries = [GOOD, GOOD | {"id": "b", "level": "senior"}, GOOD | {"id": "c", "kind": "design"}]
+    bank = load_bank(folder(_01_x=entries, _09b_y=[GOOD | {"id": "d", "lesson": "09b"}]))
+    assert [question.id for question in choose(bank, "1", level="mid")] == ["leak-scaler", "c"]
+    assert [question.id for question in choose(bank, "9B")] == ["d"]
+    assert choose(bank) == bank
+    with pytest.raises(ValueError, match="no question has lesson '12' here; there is 01, 09b"):
+        choose(bank, "12")
+    with pytest.raises(ValueError, match="no question has kind 'design' here; there is debugging"):
+        choose(bank, "09b", "design")
+
+
+# What the lessons show: red when they no longer do
+
+
+@pytest.fixture
+def lessons(tmp_path):
+    """Copy one executed notebook; return its folder and a function that changes a cell."""
+    shutil.copy(NOTEBOOKS / "11b_drift.ipynb", tmp_path)
+    path = tmp_path / "11b_drift.ipynb"
+
+    def change(cell, function):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        function(next(one for one in notebook["cells"] if one["id"] == cell))
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+
+    return tmp_path, change
+
+
+def drift_bank():
+    return [question for question in load_bank() if question.lesson == "11b" and len(question.shows) > 0]
+
+
+def test_a_number_that_moved_turns_the_bank_red(lessons):
+    notebooks, change = lessons
+    asked = [question for question in drift_bank() if question.id == "drift-p-value-zero"]
+    assert broken(asked, notebooks) == []
+    change("year", lambda cell: cell["outputs"][0].update(text=["with an alarm: 10\n"]))
+    assert broken(asked, notebooks) == [
+        "drift-p-value-zero: cell 'year' of lesson 11b does not print 'with an alarm: 11'; "
+        "mend the answer first, then the text"
+    ]
+
+
+def test_a_cell_renamed_or_not_executed_and_a_lesson_gone_turn_the_bank_red(lessons, tmp_path):
+    notebooks, change = lessons
+    asked = [question for question in drift_bank() if question.id == "drift-p-value-zero"]
+    change("sizes", lambda cell: cell.update(outputs=[]))
+    assert "cell 'sizes' of lesson 11b does not print" in broken(asked, notebooks)[0]
+    change("sizes", lambda cell: cell.update(id="number-of-rows"))
+    (fault,) = broken(asked, notebooks)
+    assert "lesson 11b has no cell 'sizes'; cells that print: trips, textbook, year" in fault
+    (tmp_path / "11b_drift.ipynb").unlink()
+    assert broken(asked, notebooks)[0] == "drift-p-value-zero: there is no lesson 11b; name one that exists"
+
+
+def test_what_stands_in_the_source_only_is_not_shown(lessons):
+    question = Question.model_validate(
+        GOOD | {"lesson": "11b", "shows": [{"cell": "year", "text": "alarms.any(axis=1)"}]}
+    )
+    assert len(broken([question], lessons[0])) == 1
+
+
+# Cards in a notebook
+
+
+def test_a_card_is_markdown_where_nobody_is_there(folder):
+    entry = GOOD | {"prompt": "It costs $5. Why?\n\n```python\nx = 1\n```\n"}
+    shown = cards.PracticeCard(load_bank(folder(_01_x=[entry])))._repr_mimebundle_()
+    assert set(shown) == {"text/plain", "text/markdown"}
+    assert r"It costs \$5" in shown["text/markdown"]
+    for text in (*GOOD["must"], *GOOD["good"], "It leaks as before.", "<details>"):
+        assert text in shown["text/markdown"]
+    assert GOOD["must"][0] not in shown["text/plain"]
+
+
+def test_a_card_names_the_section_of_its_lesson():
+    (question,) = [one for one in load_bank() if one.id == "drift-p-value-zero"]
+    assert cards.places(question)[1] == ("11b · The number of rows decides", "11b_drift.ipynb#cell-id=sizes")
+    assert "(11b_drift.ipynb#cell-id=sizes)" in cards.markdown(question)
+
+
+def test_a_card_of_an_unknown_question_names_the_nearest():
+    with pytest.raises(ValueError, match="did you mean: drift-p-value-zero"):
+        practice_card("drift-p-value-zer")
+    assert practice_card(lesson="11b", level="senior").questions[0].level == "senior"
+
+
+def parts(widget):
+    """Return the buttons and boxes of a card."""
+    head, buttons, points, told, after = widget.children
+    *rows, save = points.children
+    return buttons.children, [row.children[0] for row in rows], save, points, told, after
+
+
+def test_the_widget_logs_the_answer_in_the_same_state():
+    card = practice_card("drift-alarm-good-model")
+    (_, show), boxes, save, points, told, after = parts(card.widget())
+    assert points.layout.display == "none"
+    show.click()
+    assert points.layout.display is None
+    for box in boxes[:3]:
+        box.value = True
+    save.click()
+    save.click()
+    (review,) = State().reviews()
+    assert (review.question, review.rating.name, review.source) == (
+        "drift-alarm-good-model",
+        "Good",
+        "notebook",
+    )
+    assert (review.must, review.good, review.seconds) == ([True] * 3, [False] * 2, None)
+    assert told.value.startswith("<b>Good</b>, logged.")
+    assert "Mute the alarm" in after.value
+
+
+def test_the_widget_measures_only_a_clock_that_was_started(monkeypatch):
+    times = iter([100.0, 100.0 + 60 * 6])
+    monkeypatch.setattr(cards.time, "monotonic", lambda: next(times))
+    (start, show), boxes, save, _, told, _ = parts(practice_card("drift-alarm-good-model").widget())
+    start.click()
+    show.click()
+    assert told.value == "6:00 of 3:00"
+    for box in boxes:
+        box.value = True
+    save.click()
+    assert [(one.rating.name, one.seconds) for one in State().reviews()] == [("Hard", 360.0)]
+
+
+def test_the_widget_asks_what_is_due_before_what_is_new():
+    bank = practice_card(lesson="11b").questions
+    State().record(bank[0], [False] * len(bank[0].must), [], 60, "practice")
+    head = practice_card(lesson="11b").widget().children[0].value
+    assert cards.as_html(bank[1].prompt) in head  # the first comes back in ten minutes
+
+
+def test_the_widget_keeps_the_answer_when_the_log_can_not_be_written(tmp_path, monkeypatch):
+    _, boxes, save, _, told, _ = parts(practice_card("drift-alarm-good-model").widget())
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "file"))
+    save.click()
+    assert "set WALKFORWARD_STATE to a folder you may write" in told.value
+    assert not save.disabled
+
+
+CELL = "from walkforward.interview import practice_card\npractice_card('drift-p-value-zero')"
+
+
+def test_an_executed_notebook_holds_a_card_that_is_equal_every_time(tmp_path):
+    from nbclient import NotebookClient
+
+    stored = []
+    for _ in range(2):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL, id="card")])
+        NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+        assert "widgets" not in notebook.metadata
+        stored.append(notebook.cells[0].outputs)
+    assert stored[0] == stored[1]
+    assert set(stored[0][0].data) == {"text/plain", "text/markdown"}
+
+
+def test_a_frontend_with_somebody_at_it_gets_the_widget(tmp_path):
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        content = {"code": CELL, "silent": False, "store_history": True, "allow_stdin": False}
+        content |= {"user_expressions": {}, "stop_on_error": True}
+        asked = client.session.msg("execute_request", content, metadata={"cellId": "card"})
+        client.shell_channel.send(asked)
+        while True:
+            message = client.get_iopub_msg(timeout=60)
+            if message["msg_type"] in ("execute_result", "error"):
+                break
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert "application/vnd.jupyter.widget-view+json" in message["content"].get("data", message["content"])
+
+
+# Anki
+
+HAS_ANKI = pytest.mark.skipif(importlib.util.find_spec("anki") is None, reason="anki has no wheel here")
+
+
+@HAS_ANKI
+def test_an_edited_question_updates_its_note_and_nothing_doubles(tmp_path):
+    from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
+
+    bank = load_bank()
+    edited = bank[0].model_copy(update={"prompt": "What does the `p` of 0 & < 1 say?"})
+    first, second = tmp_path / "first.apkg", tmp_path / "second.apkg"
+    assert anki.export(first, bank, now=1_800_000_000) == len(bank)
+    anki.export(second, [edited, *bank[1:]], now=1_800_000_000)  # in the same second
+    collection = Collection(str(tmp_path / "collection.anki2"))
+    try:
+        logs = []
+        for package in (first, second, second):
+            options = ImportAnkiPackageOptions()
+            request = ImportAnkiPackageRequest(package_path=str(package), options=options)
+            logs.append(collection.import_anki_package(request).log)
+            assert collection.note_count() == collection.card_count() == len(bank)
+        assert len(logs[0].new) == len(bank)
+        assert (len(logs[1].new), len(logs[1].updated)) == (0, len(bank))
+        (note,) = [collection.get_note(one) for one in collection.find_notes(f"Id:{edited.id}")]
+        assert note["Prompt"] == "<p>What does the <code>p</code> of 0 &amp; &lt; 1 say?</p>"
+        assert edited.must[0] in note["Answer"]
+        assert f"walkforward::{edited.topic}" in note.tags
+        assert "Mean" not in note.cards()[0].question() and "<hr" in note.cards()[0].answer()
+        assert [deck.name for deck in collection.decks.all_names_and_ids() if "Walk" in deck.name] == [
+            "Walk-Forward interview"
+        ]
+    finally:
+        collection.close()
+
+
+def test_the_export_says_what_is_missing_and_writes_nothing(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"bank.zip is no name that Anki imports; end it with .apkg"):
+        anki.export(tmp_path / "bank.zip")
+    with pytest.raises(ValueError, match="there is no folder .*nowhere; make it first"):
+        anki.export(tmp_path / "nowhere" / "bank.apkg")
+    monkeypatch.setitem(sys.modules, "genanki", None)
+    with pytest.raises(ValueError, match="genanki is not installed: `.*python.* -m pip install genanki`"):
+        anki.export(tmp_path / "bank.apkg")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("One\nline & `a<b`.", "<p>One<br>line &amp; <code>a&lt;b</code>.</p>"),
+        (
+            "Look:\n\n```python\nif a < b:\n    c\n```\n\nWhy?",
+            "<p>Look:</p><pre>if a &lt; b:\n    c</pre><p>Why?</p>",
+        ),
+    ],
+)
+def test_text_as_html(text, shown):
+    assert cards.as_html(text) == shown
+
+
+def test_the_command_offers_the_kinds_and_levels_of_the_bank():
+    from course.interview_commands import KIND, LEVEL
+
+    assert (tuple(KIND.choices), tuple(LEVEL.choices)) == (KINDS, LEVELS)

@@ -1,0 +1,730 @@
+"""Practice, mock, statistics and stories: what was graded is never lost, the schedule is fsrs' own."""
+
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from fsrs import Card, Scheduler
+
+from course import practice, stories, terminal
+from course.reviews import SCHEDULER, State, StateError, queue, rate
+from walkforward import interview
+from walkforward.cli import main
+from walkforward.interview import KINDS, Question
+
+TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
+DAY = timedelta(days=1)
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def question(name, **change):
+    form = {
+        "id": name,
+        "lesson": "01",
+        "kind": "concept",
+        "level": "mid",
+        "minutes": 4,
+        "prompt": f"What is {name}?",
+        "must": [f"First of {name}.", f"Second of {name}."],
+        "good": [f"More of {name}."],
+        "wrong": [{"says": f"Myth of {name}.", "why": "It is not so."}],
+        "follow_ups": [{"ask": "And then?", "gist": "Then that."}],
+    }
+    return Question.model_validate(form | change)
+
+
+BANK = [
+    question("one"),
+    question("two", lesson="03", kind="design", level="senior"),
+    question("three", lesson=None, kind="behavioural", good=[]),
+]
+PASSED = ["", "y", "y", "y"]  # Enter when it is said, then the points
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A state folder and a bank of the test's own; returns the state folder."""
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    entries = [one.model_dump(mode="json") for one in BANK]
+    (bank / "design.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
+    monkeypatch.setattr(interview, "FOLDER", bank)
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Set how many seconds each answer takes."""
+
+    def takes(*seconds):
+        times = [moment for lasted in seconds for moment in (0.0, float(lasted))]
+        left = iter(times)
+        monkeypatch.setattr(terminal, "monotonic", lambda: next(left))
+
+    return takes
+
+
+@pytest.fixture
+def call(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    runner = CliRunner()
+    return lambda *words, lines=(): runner.invoke(main, words, input="".join(f"{one}\n" for one in lines))
+
+
+def ratings():
+    return [(review.question, review.rating.name) for review in State().reviews()]
+
+
+# The rating follows from points and time
+
+
+@pytest.mark.parametrize(
+    ("must", "good", "seconds", "rating"),
+    [
+        ([True, False], [True], 60, "Again"),
+        ([False], [], 1, "Again"),
+        ([True, False], [True], 9_999, "Again"),
+        ([True, True], [True], 361, "Hard"),
+        ([True, True], [True], 360, "Good"),
+        ([True, True], [True], 241, "Good"),
+        ([True, True], [True, True], 240, "Easy"),
+        ([True, True], [True, False], 60, "Good"),
+        ([True, True], [], 60, "Good"),
+        ([True], [True], None, "Good"),
+        ([False], [True], None, "Again"),
+    ],
+)
+def test_the_rating_follows_from_the_points_and_the_time(must, good, seconds, rating):
+    assert rate(4, must, good, seconds).name == rating
+
+
+# The schedule is fsrs' own
+
+
+def history(seed):
+    """Return reviews at random: must points that were had, and the time."""
+    rng, now = random.Random(seed), NOON
+    for _ in range(rng.randint(1, 12)):
+        yield [rng.random() < 0.8, True], [rng.random() < 0.7], rng.choice([60, 300, 500]), now
+        now += timedelta(minutes=rng.choice([3, 15, 600, 2_000, 20_000]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("interview_day", [None, date(2026, 12, 5), date(2026, 11, 22), date(2026, 1, 1)])
+def test_the_schedule_is_that_of_fsrs(seed, interview_day):
+    state = State()
+    if interview_day:
+        state.set("interview", interview_day.isoformat())
+    card = Card(card_id=1)
+    for must, good, seconds, now in history(seed):
+        rating = state.record(BANK[0], must, good, seconds, "test", now).rating
+        steps = {"learning_steps": SCHEDULER.learning_steps, "relearning_steps": SCHEDULER.relearning_steps}
+        left = (interview_day - now.date()).days if interview_day else 0
+        if left > 0:
+            steps["maximum_interval"] = max(1, left // 2)
+        card, _ = Scheduler(**steps, enable_fuzzing=False).review_card(card, rating, now)
+    mine = state.cards()["one"]
+    assert (mine.due, mine.stability, mine.difficulty, mine.state, mine.step, mine.last_review) == (
+        card.due,
+        card.stability,
+        card.difficulty,
+        card.state,
+        card.step,
+        card.last_review,
+    )
+
+
+def test_the_log_replayed_gives_the_same_cards(tmp_path):
+    state = State()
+    rows = [(one, *row) for one, seed in zip(BANK, range(3), strict=True) for row in history(seed)]
+    for one, must, good, seconds, now in rows:
+        state.record(one, must, good, seconds, "test", now)
+    again = State(tmp_path / "again.sqlite")
+    by_id = {one.id: one for one in BANK}
+    for review in reversed(state.reviews()):
+        again.record(
+            by_id[review.question], review.must, review.good, review.seconds, review.source, review.reviewed
+        )
+    assert sorted(again.reviews(), key=str) == sorted(state.reviews(), key=str)
+    assert again.cards() == state.cards() == State().cards()
+
+
+def test_an_interview_brings_everything_back_before_it():
+    state = State()
+    for days in range(3):
+        state.record(BANK[0], [True, True], [True], 60, "test", NOON + 9 * days * DAY)
+    free = state.cards()["one"].due
+    state.set("interview", "2026-12-19")
+    assert state.cards()["one"].due == NOON + 18 * DAY + 5 * DAY < free  # half of the ten days left
+    state.set("interview", "")
+    assert state.cards()["one"].due == free
+
+
+def test_due_questions_come_before_new_ones_and_new_ones_take_turns():
+    bank = [*BANK, question("four"), question("five")]
+    now = datetime.now(UTC)
+    cards = {"three": Card(due=now - DAY), "five": Card(due=now - 2 * DAY), "two": Card(due=now + DAY)}
+    due, new = queue(bank, cards, now)
+    assert [one.id for one in due] == ["five", "three"]
+    assert [one.id for one in new] == ["one", "four"]
+    assert [
+        one.id for one in queue([*bank[:2], question("six"), question("seven", lesson="03")], {}, now)[1]
+    ] == [
+        "one",
+        "two",
+        "six",
+        "seven",
+    ]
+
+
+# The file
+
+
+def test_a_log_that_can_not_be_used_is_told_in_one_line(call, home):
+    home.mkdir()
+    (home / "interview.sqlite").write_text("no database at all, but long enough to be looked at" * 20)
+    shown = call("practice", lines=PASSED)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert re.fullmatch(r"Error: .*interview.sqlite can't be read .*: move it away; .*\n", shown.stderr)
+
+
+def test_a_log_of_a_newer_course_is_left_alone(home):
+    State()
+    with sqlite3.connect(home / "interview.sqlite") as db:
+        db.execute("PRAGMA user_version=7")
+    with pytest.raises(StateError, match="of a newer version of the course; update it"):
+        State()
+
+
+def test_a_folder_that_can_not_be_made_is_told_before_the_first_question(call, home, monkeypatch):
+    home.write_text("a file")
+    shown = call("practice", lines=PASSED)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert "set WALKFORWARD_STATE to a folder you may write" in shown.stderr
+
+
+PROGRAM = """
+import pathlib, sys
+from walkforward import cli, interview
+interview.FOLDER = pathlib.Path(sys.argv.pop(1))
+"""
+WRITER = (
+    PROGRAM
+    + """
+from course.reviews import State
+question = interview.load_bank()[int(sys.argv[1])]
+for number in range(25):
+    State().record(question, [True] * len(question.must), [], number, "writer " + sys.argv[1])
+"""
+)
+
+
+def test_two_processes_at_once_lose_nothing(home):
+    running = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(interview.FOLDER), str(place)])
+        for place in (0, 0, 1)
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    found = State().reviews()
+    assert len(found) == 75
+    assert sorted(review.seconds for review in found) == sorted(3 * list(range(25)))
+
+
+# Practice, with scripted input
+
+
+def test_practice_asks_grades_and_explains(call, clock):
+    clock(100, 500, 30)
+    shown = call("practice", lines=[*PASSED, "", *PASSED, "", "", "n", "y"])
+    assert shown.exit_code == 0, shown.output
+    assert ratings() == [("one", "Easy"), ("two", "Hard"), ("three", "Again")]
+    text = " ".join(shown.output.split())
+    assert text.startswith("0 due, 3 new; at most 10 now.")
+    assert "── 2 of 3 · 03 · design · senior · 4 min" in text
+    assert "Easy: must 2 of 2, good 1 of 1, 1:40 of 4:00. It comes back" in text
+    assert "Again: must 1 of 2, good 0 of 0, 0:30 of 4:00. It comes back in 10 minutes." in text
+    assert "✗ Myth of one. It is not so." in text
+    assert "? And then? Then that." in text
+    assert "3 graded: Again 1, Hard 1, Easy 1" in text
+    assert "Next review: in 10 minutes; within a day: 2." in text
+    assert "\x1b" not in shown.output
+
+
+def test_the_link_leads_to_the_cell(call, clock, monkeypatch):
+    clock(1)
+    shown = [{"lesson": "11b", "cell": "year", "text": "with an alarm: 11"}]
+    monkeypatch.setattr(practice, "load_bank", lambda: [question("linked", shows=shown)])
+    text = call("practice", lines=PASSED).output
+    assert "11b_drift.ipynb#cell-id=year" in text
+    assert "An alarm in a quiet month: with an alarm: 11" in text
+
+
+@pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
+def test_stopped_at_any_prompt_keeps_what_was_graded(call, monkeypatch, how, home):
+    lines = [*PASSED, "", "", "y", "n", "y", "", *PASSED[:-1]]
+    complete = [4, 9, 13]  # answers read when a question is graded
+    for stop in range(len(lines)):
+        for file in home.glob("*"):
+            file.unlink()
+        left = iter(lines[:stop])
+
+        def typed(prompt, left=left):
+            for line in left:
+                return line
+            raise how
+
+        monkeypatch.setattr(terminal, "ask", typed)
+        monkeypatch.setattr(practice, "ask", typed)
+        monkeypatch.setattr(terminal.tick, "__defaults__", (typed,))
+        shown = call("practice")
+        kept = sum(done <= stop for done in complete)
+        assert shown.exit_code == 130
+        assert shown.stderr == f"Stopped; graded and kept: {kept}.\n"
+        assert len(ratings()) == kept
+
+
+def test_the_end_of_input_ends_a_sitting(call):
+    shown = call("practice", lines=[*PASSED, "", "", "y"])
+    assert (shown.exit_code, shown.stderr) == (130, "Stopped; graded and kept: 1.\n")
+    assert [name for name, _ in ratings()] == ["one"]
+
+
+def test_a_question_is_skipped_and_a_sitting_ended_by_a_letter(call):
+    shown = call("practice", lines=["s", *PASSED, "q"])
+    assert shown.exit_code == 0
+    assert [name for name, _ in ratings()] == ["two"]
+
+
+def test_a_wrong_key_asks_again_and_b_goes_back(call):
+    shown = call("practice", "--limit", "1", lines=["", "b", "maybe", "n", "b", "YES", "y", "", "no"])
+    assert shown.exit_code == 0
+    (review,) = State().reviews()
+    assert (review.must, review.good) == ([True, True], [False])
+    assert shown.output.count("b goes back one point") == 3
+
+
+def test_filters_and_limit(call):
+    assert call("practice", "--kind", "design", lines=PASSED).exit_code == 0
+    assert call("practice", "--lesson", "1", "--level", "mid", lines=PASSED).exit_code == 0
+    assert [name for name, _ in ratings()] == ["two", "one"]
+    shown = call("practice", "--lesson", "12")
+    assert (shown.exit_code, shown.stderr) == (
+        2,
+        "Error: no question has lesson '12' here; there is 01, 03\n",
+    )
+    assert call("practice", "--limit", "0").exit_code == 2
+
+
+def test_what_is_due_comes_first_and_nothing_due_is_said(call):
+    past = datetime.now(UTC) - 3 * DAY
+    State().record(BANK[2], [True, False], [], 60, "test", past)
+    shown = call("practice", "--limit", "1", lines=["", "y", "y"])
+    assert shown.output.startswith("1 due, 2 new")
+    assert [name for name, _ in ratings()] == ["three", "three"]
+    shown = call("practice", "--kind", "behavioural")
+    assert shown.exit_code == 0
+    assert shown.output.startswith("0 due, 0 new")
+    assert "Next review: " in shown.output
+
+
+def test_an_interview_date_is_remembered_and_forgotten(call):
+    soon = (datetime.now(UTC) + 10 * DAY).date()
+    assert call("practice", "--interview-date", soon.isoformat(), lines=PASSED).exit_code == 130
+    assert State().interview() == soon
+    assert f"Interview on {soon:%d %b %Y}: " in call("practice").output
+    (card,) = State().cards().values()
+    assert card.due <= card.last_review + 5 * DAY
+    call("practice", "--interview-date", "none")
+    assert State().interview() is None
+
+
+@pytest.mark.parametrize(
+    ("day", "message"), [("soon", "'soon' is no day; write 2026-12-05"), ("2020-01-01", "2020-01-01 is over")]
+)
+def test_an_interview_date_that_can_not_be_is_refused(call, day, message):
+    shown = call("practice", "--interview-date", day)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert message in shown.stderr
+    assert State().interview() is None
+
+
+def test_bytes_that_are_no_text_are_asked_again(home):
+    lines = b"\n\xff\xfe\ny\ny\ny\ny\n"
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM + "cli.main()",
+        str(interview.FOLDER),
+        "practice",
+        "--limit",
+        "1",
+    ]
+    done = subprocess.run(
+        command, input=lines, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"b goes back one point" in done.stdout
+
+
+# Mock
+
+
+def many(count=80, seed=0):
+    rng = random.Random(seed)
+    lessons = [None, "00", "01", "03", "05", "07", "11b"]
+    return [
+        question(f"q{number}", kind=rng.choice(KINDS), lesson=rng.choice(lessons), minutes=rng.randint(2, 12))
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_mock_fills_its_minutes_and_is_balanced(seed):
+    chosen = practice.plan(many(), 60, seed)
+    assert chosen == practice.plan(many(), 60, seed)
+    assert 58 <= sum(one.minutes for one in chosen) <= 60
+    assert len({one.id for one in chosen}) == len(chosen)
+    spent = [sum(one.minutes for one in chosen if one.kind == kind) for kind in KINDS]
+    assert max(spent) - min(spent) <= 12
+    asked = [sum(one.topic == topic for one in chosen) for topic in {one.topic for one in chosen}]
+    assert max(asked) <= 4
+
+
+def test_another_seed_is_another_mock():
+    assert len({tuple(one.id for one in practice.plan(many(), 45, seed)) for seed in range(10)}) == 10
+
+
+def test_a_mock_takes_a_long_question_only_when_nothing_shorter_fits():
+    bank = [question("long", kind="design", minutes=30), question("short", minutes=5)]
+    assert [one.id for one in practice.plan(bank, 45, 0)] == ["short", "long"]
+    assert practice.plan(bank, 4, 0) == []
+
+
+def test_a_mock_ends_in_a_score_sheet(call, clock):
+    clock(120, 120, 120)
+    shown = call(
+        "mock",
+        "--minutes",
+        "12",
+        "--seed",
+        "7",
+        lines=["", "y", "y", "y", "", "y", "n", "y", "", "y", "y", "y"],
+    )
+    assert shown.exit_code == 0, shown.output
+    order = [name for name, _ in ratings()]
+    assert sorted(order) == ["one", "three", "two"]
+    text = " ".join(shown.output.split())
+    assert "Questions: 3, 12 of 12 minutes. The same again: walkforward mock --minutes 12 --seed 7" in text
+    assert "Study next" in text or order[1] == "three"
+    assert {review.source for review in State().reviews()} == {"mock"}
+    clock(0, 0, 0)
+    again = call("mock", "--minutes", "12", "--seed", "7", lines=["s", "s", "s"])
+    assert [name for name, _ in ratings()][3:] == order
+    text = " ".join(again.output.split())
+    assert "Score: 0 of 3 passed, in 0:00" in text
+    assert "behavioural 0/1 0/2 - 0:00 of 4:00" in text
+    assert "03: walkforward practice --lesson 03 two: First of two. two: Second of two." in text
+    assert "behavioural: walkforward practice --kind behavioural" in text
+
+
+def test_a_mock_stops_asking_when_the_time_is_up(call, clock):
+    clock(700)
+    shown = call("mock", "--minutes", "12", "--seed", "7", lines=["", "y", "y", "y"])
+    assert shown.exit_code == 0
+    assert "Time is up; not asked: 2." in shown.output
+    assert "Score: " in shown.output
+    assert len(ratings()) == 1
+
+
+def test_an_interrupted_mock_keeps_what_was_graded_and_prints_the_sheet(call):
+    shown = call("mock", "--minutes", "12", "--seed", "7", lines=["", "y", "y", "y", "", "y"])
+    assert (shown.exit_code, shown.stderr) == (130, "Stopped; graded and kept: 1.\n")
+    assert "Score: 1 of 1 passed" in shown.output
+    assert len(ratings()) == 1
+    shown = call("mock", "--minutes", "12")
+    assert (shown.exit_code, "Score" in shown.output) == (130, False)
+
+
+def test_a_mock_that_nothing_fits_is_refused(call):
+    shown = call("mock", "--minutes", "3", "--level", "senior")
+    assert (shown.exit_code, shown.stderr) == (
+        2,
+        "Error: no question fits into --minutes 3; the shortest wants 4\n",
+    )
+
+
+# Statistics
+
+
+def test_stats_show_strength_and_the_reviews_to_come(call, monkeypatch):
+    now = datetime.now(UTC)
+    State().record(BANK[0], [True, True], [True], 60, "test", now)
+    State().record(BANK[1], [True, False], [True], 60, "test", now)
+    State().set("interview", (now + 3 * DAY).date().isoformat())
+    lines = call("stats").output.splitlines()
+    strength = {line.split()[0]: line.split()[2:] for line in lines if "seen" in line}
+    assert strength["01"] == ["100%", "seen", "1", "of", "1"]
+    assert strength["03"] == ["0%", "seen", "1", "of", "1"]  # seen, and failed
+    assert strength["behavioural"] == ["0%", "seen", "0", "of", "1"]
+    days = [line for line in lines if re.match(r"  \w{3} \d\d \w{3} ", line)]
+    assert len(days) == 14
+    assert sum(int(line.split()[-1]) for line in days) == 2
+    assert lines[-1].endswith("in 3 days; new questions a day: 1.")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100, 200])
+def test_stats_fit_the_terminal(call, monkeypatch, columns):
+    State().record(BANK[0], [True, True], [True], 60, "test")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, call("stats").output.splitlines())) <= max(columns, 60)
+
+
+def test_stats_of_an_empty_log(call):
+    shown = call("stats")
+    assert shown.exit_code == 0
+    assert "seen 0 of 1" in shown.output
+
+
+# A real terminal
+
+
+def spawn(*words, **env):
+    pexpect = pytest.importorskip("pexpect")
+    return pexpect.spawn(
+        sys.executable,
+        ["-c", PROGRAM + "cli.main()", str(interview.FOLDER), *words],
+        env=os.environ | {"TERM": "xterm"} | env,
+        encoding="utf-8",
+        timeout=60,
+        dimensions=(40, 90),
+    )
+
+
+def grade(child, points=None):
+    """Answer the question on the screen: Enter, then y to each point, until it is graded."""
+    child.expect(r"0:\d\d of \d")
+    child.sendline("")
+    while child.expect([r"y/n: ", r"It comes back"]) == 0:
+        child.sendline("y")
+
+
+@TERMINAL
+def test_a_sitting_in_a_terminal_has_a_running_clock_and_ends_with_ctrl_c(home):
+    child = spawn("practice", NO_COLOR="1")
+    child.expect("1 of ")
+    child.expect("0:00 of ")
+    child.expect("0:0[1-9] of ")  # it runs
+    child.sendline("")
+    while child.expect([r"y/n: ", r"(Again|Hard|Good|Easy): must"]) == 0:
+        child.sendline("y")
+    child.expect("Enter: next question")
+    child.sendline("")
+    child.expect("0:00 of ")
+    child.sendintr()
+    child.expect(r"Stopped; graded and kept: 1\.")
+    shown = child.before
+    child.wait()
+    assert child.exitstatus == 130
+    assert "\x1b" not in shown
+    assert len(State().reviews()) == 1
+    assert 1 <= State().reviews()[0].seconds < 60
+
+
+@TERMINAL
+def test_ctrl_d_in_a_terminal_keeps_what_was_graded(home):
+    child = spawn("practice")
+    grade(child)
+    child.expect("Enter: next question")
+    child.sendeof()
+    child.expect(r"Stopped; graded and kept: 1\.")
+    child.wait()
+    assert child.exitstatus == 130
+    assert len(State().reviews()) == 1
+
+
+@TERMINAL
+def test_sigkill_loses_at_most_the_question_on_the_screen(home):
+    child = spawn("practice")
+    for _ in range(2):
+        grade(child)
+        child.expect("Enter: next question")
+        child.sendline("")
+    child.expect("0:00 of ")
+    child.sendline("")
+    child.expect("y/n: ")
+    child.sendline("y")
+    child.expect("y/n: ")
+    child.kill(signal.SIGKILL)
+    child.wait()
+    first, second = State().reviews()
+    assert first.question != second.question
+    child = spawn("practice")
+    grade(child)
+    child.sendintr()
+    child.wait()
+    assert len(State().reviews()) == 3
+    assert State().reviews()[2].question not in (first.question, second.question)
+
+
+@TERMINAL
+def test_two_terminals_at_once_lose_nothing_and_ask_nothing_twice(home):
+    here, there = (spawn("practice") for _ in range(2))
+    grade(here)
+    grade(there)  # both had the first question on the screen
+    for child in (here, there):
+        child.expect("Enter: next question")
+        child.sendline("")
+        grade(child)
+        child.sendintr()
+        child.wait()
+    asked = [review.question for review in State().reviews()]
+    assert len(asked) == 4
+    assert len(set(asked)) == 3
+
+
+@TERMINAL
+def test_a_mock_in_a_terminal(home):
+    child = spawn("mock", "--minutes", "9", "--seed", "1")
+    child.expect("The same again: walkforward mock --minutes 9 --seed 1")
+    child.expect("0:00 of ")
+    child.sendline("")
+    child.expect("y/n: ")
+    child.sendintr()
+    child.expect(r"Stopped; graded and kept: 0\.")
+    child.wait()
+    assert child.exitstatus == 130
+
+
+@TERMINAL
+@pytest.mark.parametrize(
+    ("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_appear_in_a_terminal_that_wants_them(env, coloured):
+    child = spawn("stats", **env)
+    child.expect("Reviews of the next 14 days")
+    assert ("\x1b[" in child.before) == coloured
+    child.wait()
+
+
+# Stories
+
+
+def test_a_story_is_written_part_by_part_and_never_over(call, home):
+    lines = [
+        "Two sentences. No more.",
+        "I rolled it back.",
+        "Errors from 4 % to 1 %.",
+        "Ask first.",
+        "A gate.",
+    ]
+    shown = call("story", "new", "The", "Release:", "rolled back", lines=lines)
+    file = home / "stories" / "the-release-rolled-back.md"
+    assert shown.exit_code == 0
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# The Release: rolled back\n")
+    assert all(f"## {part}\n\n{line}\n" in text for part, line in zip(stories.PARTS, lines, strict=True))
+    shown = call("story", "new", "the release rolled back", lines=["Other."])
+    assert shown.exit_code == 2
+    assert "is there already and stays as it is" in shown.stderr
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_a_stopped_story_keeps_its_parts(call, home):
+    shown = call("story", "new", "Half", lines=["The situation."])
+    assert shown.exit_code == 130
+    text = (home / "stories" / "half.md").read_text(encoding="utf-8")
+    assert "The situation." in text
+    assert text.count("<!--") == 4
+    assert re.search(r"half +\d+ words  not told  \(parts to write: 4\)", call("story", "list").output)
+
+
+def test_a_title_without_a_letter_is_refused(call):
+    assert "a story's title wants letters or digits" in call("story", "new", "../..").stderr
+    assert "a story's title" not in call("story", "new", "Übergabe", lines=["x"]).stderr
+
+
+@TERMINAL
+def test_a_story_opens_in_the_editor(home, tmp_path):
+    editor = tmp_path / "editor.sh"
+    editor.write_text('#!/bin/sh\necho "Written in the editor." >> "$1"\n')
+    editor.chmod(0o755)
+    child = spawn("story", "new", "Edited", EDITOR=str(editor))
+    child.expect("Your story is in ")
+    child.wait()
+    assert "Written in the editor." in (home / "stories" / "edited.md").read_text(encoding="utf-8")
+    child = spawn("story", "new", "Broken", EDITOR=str(tmp_path / "nothing"))
+    child.expect(r"The empty story is in")
+    child.wait()
+    assert child.exitstatus == 2
+
+
+def test_a_story_is_rehearsed_against_the_rubric(call, clock):
+    call("story", "new", "First", lines=["a", "b", "c", "d", "e"])
+    call("story", "new", "Second", lines=["a", "b"])
+    clock(200)
+    shown = call("story", "rehearse", lines=["", "y", "y", "n", "y", "n"])
+    assert shown.exit_code == 0
+    assert "3 of 5, 3:20, over 3 minutes" in shown.output
+    (row,) = State().rehearsals()
+    assert (row[0], row[2], row[3]) == ("first", 200.0, [True, True, False, True, False])
+    clock(100)
+    call("story", "rehearse", lines=["", "y", "y", "y", "y", "y"])
+    assert [row[0] for row in State().rehearsals()] == ["first", "second"]  # the one that was told least
+    assert "told 1, last 5 of 5, 1:40" in call("story", "list").output
+    clock(1)
+    shown = call("story", "rehearse", "second.md", lines=["", "y"])
+    assert (shown.exit_code, shown.stderr) == (130, "Stopped; this telling is not logged.\n")
+    assert len(State().rehearsals()) == 2
+
+
+def test_stories_that_are_not_there_are_told(call):
+    assert "No stories yet." in call("story", "list").output
+    assert call("story", "rehearse").exit_code == 2
+    call("story", "new", "First", lines=["a"])
+    assert "there is no story 'third'; there is first" in call("story", "rehearse", "third").stderr
+
+
+# The commands
+
+
+@pytest.mark.parametrize("command", ["practice", "mock", "stats", "export-anki", "story", "story new"])
+def test_help_fits_a_screen(call, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = call(*command.split(), "--help")
+    assert shown.exit_code == 0
+    assert len(shown.output.rstrip().splitlines()) <= 24
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert "..." not in re.sub(r"\]?\.\.\.(?=\n)|[A-Z]\.\.\.|\]\.\.\.", "", shown.output)
+
+
+def test_export_anki_says_what_it_wrote(call, tmp_path):
+    pytest.importorskip("genanki")
+    shown = call("export-anki", str(tmp_path / "bank.apkg"))
+    assert shown.output.startswith("Notes: 3, in ")
+    assert (tmp_path / "bank.apkg").stat().st_size > 1_000
+
+
+# Text on the screen
+
+
+@pytest.mark.parametrize("columns", [40, 80, 300])
+def test_text_is_wrapped_and_code_is_not(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code = "x = " + "1 + " * 40
+    terminal.say("word " * 60 + f"\n\n```python\n{code}\n```\nWhy?")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if "word" in line) <= min(columns, 100)
+    assert f"    {code.rstrip()}" in lines
+    assert lines[-1] == "  Why?"
+    assert not [line for line in lines if "```" in line]
