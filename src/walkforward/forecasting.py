@@ -376,9 +376,10 @@ class _Guard:
             seen = real[np.isfinite(real)]
             noise = (10 * (seen.std() if len(seen) else 1.0) + 1) * draws[i : i + len(frame)]
             self.noise[name] = noise if (seen < 0).any() else np.abs(noise)
-        for name in unknown.drop(floats):  # whole numbers, flags and text: any of their values
-            self.real[name], values = frame[name].array, frame[name].unique()
-            self.noise[name] = values.take(rng.integers(len(values), size=len(frame)))
+        for name in unknown.drop(floats):  # whole numbers, flags and text: another of their values
+            code, values = pd.factorize(frame[name], use_na_sentinel=False)
+            other = (code + rng.integers(1, max(len(values), 2), size=len(frame))) % len(values)
+            self.real[name], self.noise[name] = frame[name].array, values.take(other).array
 
     def scrambled(self, cutoff: int, *, keep_y: bool = False) -> pd.DataFrame:
         """The frame; what is not known in advance is scrambled after the cutoff (not y, with `keep_y`)."""
