@@ -2,18 +2,20 @@
 
     python benchmarks/drift.py                       everything; the peers' environments are made when missing
     python benchmarks/drift.py --short               a few runs of each: does it work?
-    python benchmarks/drift.py --only score speed    parts: score, correlation, months, known, speed
+    python benchmarks/drift.py --only score speed    parts: level, tests, score, correlation, …
     python benchmarks/drift.py --no-peers            ours and the plain tests only
     python benchmarks/drift.py --write               into results/drift.json and benchmarks/README.md
 
 False alarms and power: 15 columns (normal ×3, lognormal ×2, exponential ×2, t(3) ×2, uniform; 3, 5, 8, 8 and
 20 categories with Zipf's shares), two samples of n rows. An alarm is any flagged column, a hit is the changed
 one: the first normal column moved by 0.3 or 0.2 standard deviations, or a tenth of the rows moved from the
-first of 8 categories to the others (TV 0.10). Correlation: two normal columns are correlated in the second
-sample only. Known: the made-up car loans in nannyml's wheel (Apache-2.0; read where it is installed), 50,000
-reference rows against ten chunks of 5,000, of which the last five drift. Every detector runs with its
-defaults, in an environment of its own (requirements-drift-peers-*.txt), on one thread; nannyml learns from
-ten reference chunks of n rows, and of the real months the peers see every third.
+first of 8 categories to the others (TV 0.10). Level: the same false alarms of ours, 4,000 comparisons each.
+Tests: one normal column of 500 rows, at the level that Holm leaves the least of 15 columns, 0.05 / 15.
+Correlation: two normal columns are correlated in the second sample only. Known: the made-up car loans in
+nannyml's wheel (Apache-2.0; read where it is installed), 50,000 reference rows against ten chunks of 5,000,
+of which the last five drift. Every detector runs with its defaults, in an environment of its own
+(requirements-drift-peers-*.txt), on one thread; nannyml learns from ten reference chunks of n rows, and of
+the real months the peers see every third.
 A peer that can't be installed says so in the table.
 """
 
@@ -263,6 +265,43 @@ def score(name: str, rows: dict[str, tuple[int, dict[str, float], int]]) -> dict
     return found
 
 
+def tests(name: str, runs: int) -> dict[str, dict[str, float]]:
+    """Candidates for a numeric column: false alarms at 0.05, and how often each is clear at 0.05 / 15."""
+    from scipy import stats
+
+    from walkforward.drift import _merged
+
+    rng = np.random.default_rng(3)
+
+    def energy(a: np.ndarray, b: np.ndarray) -> float:
+        """Of 1,999 permutations, those with as large an integral of (F - G)²."""
+        both = np.concatenate([a, b])
+        order = both.argsort()
+        side = np.tile(np.repeat([1 / len(a), -1 / len(b)], [len(a), len(b)]), (2_000, 1))
+        side[1:] = rng.permuted(side[1:], axis=1)
+        side[0] = side[0][order]
+        found = np.cumsum(side, axis=1)[:, :-1] ** 2 @ np.diff(both[order])
+        return float(np.mean(found >= found[0] * (1 - 1e-9)))
+
+    rules = {
+        "Kolmogorov-Smirnov": lambda a, b: stats.ks_2samp(a, b, method="asymp").pvalue,
+        "Cramér-von Mises": lambda a, b: stats.cramervonmises_2samp(a, b, method="asymptotic").pvalue,
+        "energy, permuted": energy,
+        "Anderson-Darling": lambda a, b: _merged(np.sort(a), np.sort(b))[-1],
+        "Anderson-Darling, four weeks pooled": lambda a, b: _merged(np.sort(a), np.sort(b))[-1],
+    }
+    changes = {"none": (0, 1), "+0.3 σ": (0.3, 1), "+0.2 σ": (0.2, 1), "1.2 × σ": (0, 1.2)}
+    found = {}
+    for rule, p_value in rules.items():
+        n, p = 500 * (4 if "four" in rule else 1), {}
+        for change, (shift, scale) in changes.items():
+            p[change] = [p_value(rng.normal(size=n), rng.normal(shift, scale, n)) for _ in range(runs)]
+        found[rule] = {
+            c: float(np.mean(np.array(v) < 0.05 / (1 if c == "none" else 15))) for c, v in p.items()
+        }
+    return found
+
+
 def correlation(name: str, runs: int) -> dict[str, dict[str, float]]:
     detector, found = multivariate(name), {}
     for rho in (0, 0.3, 0.5):
@@ -332,6 +371,8 @@ def memory(what: str) -> float:
 
 
 TASKS: dict[str, Callable[..., Any]] = {
+    "level": score,
+    "tests": tests,
     "score": score,
     "correlation": correlation,
     "months": months,
@@ -392,6 +433,11 @@ def measure(parts: list[str], names: list[str], short: bool) -> dict[str, Any]:
             rows = {f"none, n = {n}": (n, {}, runs) for n in (100, 500, 5_000)}
             rows |= {key: (500, change, few) for key, change in CHANGES.items() if change}
             found["score"][name] = run(name, "score", rows=rows)
+        if "level" in parts and name == "walkforward":
+            long = {f"none, n = {n}": (n, {}, 5 if short else 4_000) for n in (100, 500)}
+            found["level"] = run(name, "level", rows=long)
+        if "tests" in parts and name == "walkforward":
+            found["tests"] = run(name, "tests", runs=5 if short else 1_000)
         if "correlation" in parts and name in ("walkforward", "alibi-detect", "nannyml"):
             found["correlation"][name] = run(name, "correlation", runs=few)
         if "months" in parts:
@@ -442,6 +488,14 @@ def tables(found: dict[str, Any]) -> str:
             for name, row in rows.items()
         ]
         texts += ["False alarms (any column) and hits:\n", table(["rule", *head], body)]
+    if rows := found.get("level"):
+        rates = [f"{row['any']:.4f} at {key[6:]} ({row['runs']:,} comparisons)" for key, row in rows.items()]
+        texts += [f"\nOurs without drift, longer: {', '.join(rates)}."]
+    if rows := found.get("tests"):
+        head = list(rows["Anderson-Darling"])
+        body = [[name, *(cell(row, key) for key in head)] for name, row in rows.items()]
+        head = ["test of one column", "none, p < 0.05", *(f"{change}, p < 0.05 / 15" for change in head[1:])]
+        texts += ["\nThe test for numbers, n = 500:\n", table(head, body)]
     if rows := found.get("correlation"):
         head = list(rows["walkforward"])
         body = [line(name, row, head, lambda key: "alarm") for name, row in rows.items()]
