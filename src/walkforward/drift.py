@@ -16,7 +16,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy import special, stats
 
 from walkforward.plots import PALETTE
@@ -54,7 +53,6 @@ def _require(rule: bool, message: str) -> None:
         raise DriftError(message)
 
 
-# ---------------------------------------------------------------- column by column
 def drift_report(
     reference: Frame,
     current: Frame,
@@ -76,13 +74,12 @@ def drift_report(
 
     Numbers and dates: Anderson and Darling's two-sample test (Scholz and Stephens 1987, ties as midranks)
     with the limit distribution that these ties give. Categories: chi-squared, or the category that moved
-    most, whichever is clearer (doubled). A changed share of missing values is a hypothesis of its own;
-    infinite numbers count as missing. All p-values of the report are corrected together (`correction`:
-    holm, bonferroni, none) for the error rate `alpha`. `drift` needs both: significance, and an effect of
-    its threshold (default THRESHOLDS): `ks` for numbers; for categories `tv` less what chance alone brings
-    (the more categories, the more rows differ by chance); the difference of the shares of missing values.
-    `verdict`: drift, no drift, significant but small, too few rows (under MIN_VALUES). Values of another
-    type than the reference's, and a lost column, are drift without a test.
+    most, whichever is clearer (doubled). A changed share of missing (and infinite) values is a hypothesis of
+    its own. All p-values of the report are corrected together (`correction`: holm, bonferroni, none) for the
+    error rate `alpha`. `drift` needs both: significance, and an effect of its threshold (default THRESHOLDS):
+    `ks` for numbers; for categories `tv` less what chance alone brings; the difference of the missing shares,
+    of MIN_MISSING rows at least. `verdict`: drift, no drift, significant but small, too few rows (under
+    MIN_VALUES). Values of another type than the reference's, and a lost column, are drift without a test.
 
     psi, js, kl and tv of numbers count rows between `bins` quantiles of the reference; rare categories
     (under five rows expected on a side) are pooled for every measure; psi and kl take an empty bin as half
@@ -116,22 +113,20 @@ def drift_history(reference: Frame, periods: Mapping[Any, Frame], **as_report: A
     return pd.concat(reports, keys=periods, names=["period"]).reset_index(level=0).reset_index(drop=True)
 
 
-def _frames(reference: Frame, current: Frame) -> None:
+def _columns(
+    reference: Frame, current: Frame, columns: Sequence[Any] | None = None, shared: bool = True
+) -> list[Any]:
+    """The columns to compare, once it is sure that both are frames which can be (and share any)."""
     for frame, side in zip((reference, current), _SIDES, strict=True):
         kind = type(frame).__name__
         _require(isinstance(frame, Frame), f"{side} is a {kind}: pass a pandas DataFrame")
         doubled = list(frame.columns[frame.columns.duplicated()])
         _require(not doubled, f"{side} has two columns {doubled[:1]}: rename or drop one of them")
-
-
-def _columns(reference: Frame, current: Frame, columns: Sequence[Any] | None) -> list[Any]:
-    """The columns to compare, once it is sure that there are any."""
-    _frames(reference, current)
     names = list(reference.columns if columns is None else columns)
     lacking = [name for name in names if name not in reference]
     _require(not lacking, f"the reference has no column {lacking[:1]}: it has {list(reference)[:8]}")
-    shared = any(name in current for name in names)
-    _require(shared, "the frames share no column: schema_report tells which were lost or renamed")
+    words = "the frames share no column: schema_report tells which were lost or renamed"
+    _require(not shared or any(name in current for name in names), words)
     return names
 
 
@@ -387,7 +382,6 @@ def _verdict(row: Row, tests: list[Row], alpha: float, family: int) -> Row:
     return test | {"drift": False, "verdict": "no drift" if said else "too few rows", "reason": words}
 
 
-# ---------------------------------------------------------------- schema
 def schema_report(reference: Frame, current: Frame) -> Frame:
     """What changed upstream, before any statistics: a row per change, none when nothing changed.
 
@@ -396,23 +390,22 @@ def schema_report(reference: Frame, current: Frame) -> Frame:
     more values outside than chance brings (1 in 1,000), or a sign that the reference never has; dates move
     on, so only those before the reference count. Raises DriftError.
     """
-    _frames(reference, current)
+    _columns(reference, current, shared=False)
+    rows, partner = [], {name: name for name in reference if name in current}
     lost = [name for name in reference if name not in current]
     new = [name for name in current if name not in reference]
-    pairs, rows = [(name, name) for name in reference if name in current], []
     guesses = ((_alike(reference[a], current[b]), a, b) for a in lost for b in new)
     for score, a, b in sorted(guesses, key=itemgetter(0)):
-        if score < -0.6 and a in lost and b in new:
+        if score < -0.6 and a not in partner and b not in partner.values():
             rows.append((b, "renamed", a, b, "name and values are alike: a guess"))
-            pairs.append((a, b))
-            lost.remove(a)
-            new.remove(b)
-    rows += [(a, "lost", reference[a].dtype, "", "the current frame has no such column") for a in lost]
-    rows += [(b, "new", "", current[b].dtype, "the reference has no such column") for b in new]
-    before, after = [a for a, _ in pairs], [b for name in current for _, b in pairs if b == name]
-    if [dict(pairs)[a] for a in reference if a in before] != after:
+            partner[a] = b
+    no_such = ("the current frame has no such column", "the reference has no such column")
+    rows += [(a, "lost", reference[a].dtype, "", no_such[0]) for a in lost if a not in partner]
+    rows += [(b, "new", "", current[b].dtype, no_such[1]) for b in new if b not in partner.values()]
+    before, after = [a for a in reference if a in partner], [b for b in current if b in partner.values()]
+    if [partner[a] for a in before] != after:
         rows.append(("", "order", before, after, "whoever takes columns by position reads the wrong one"))
-    rows += [(b, *change) for a, b in pairs for change in _changes(reference[a], current[b])]
+    rows += [(b, *change) for a, b in partner.items() for change in _changes(reference[a], current[b])]
     report = pd.DataFrame(rows, columns=["column", "change", "reference", "current", "reason"])
     return report.assign(**{side: report[side].astype(str) for side in _SIDES})
 
@@ -476,19 +469,14 @@ def _unit(r: Array, c: Array) -> str:
     return ""
 
 
-# ---------------------------------------------------------------- many columns at once
 @dataclass(frozen=True)
 class ClassifierDrift:
-    """Whether a model tells the frames apart: `auc` on rows it was not fitted to, and what it goes by.
-
-    `columns`: `column`, `auc_drop` (when this column is shuffled) and `partner` (the column in combination
-    with which it tells most; empty when it tells most alone), the largest drop first.
-    """
+    """Whether a model tells the frames apart (`auc`: on rows it was not fitted to), and what it goes by."""
 
     auc: float
     p_value: float
     drift: bool
-    columns: Frame
+    columns: Frame  # column, auc_drop when it is shuffled, the partner with which it tells most ("": alone)
 
 
 def classifier_drift(
@@ -584,11 +572,11 @@ def _features(parts: list[pd.Series], coded: bool) -> Array:
     return ((block - block.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
 
 
-# ---------------------------------------------------------------- pictures
-def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, n: int = 6) -> Figure:
+def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, n: int = 6) -> plt.Figure:
     """Reference against current: a small panel for each of the `n` worst columns of `report`."""
     report = drift_report(reference, current) if report is None else report
     shown = report[report["column"].isin(list(current))].head(n)
+    _require(len(shown) > 0, "nothing to show: pass the frames that the report compared, and n of 1 or more")
     across, down = min(3, len(shown)), -(-len(shown) // 3)
     figure = plt.figure(figsize=(2.6 * across, 2.1 * down + 0.4), layout="constrained")
     colors = [PALETTE["blue"], PALETTE["orange"]]
@@ -616,7 +604,7 @@ def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, 
     return figure
 
 
-def plot_history(history: Frame, value: str = "effect") -> Figure:
+def plot_history(history: Frame, value: str = "effect") -> plt.Figure:
     """A heat map of `value`, columns × periods, from `drift_history`; a dot marks drift."""
     periods = list(dict.fromkeys(history["period"]))
     table = history.pivot(index="column", columns="period", values=[value, "drift"]).astype(float)

@@ -71,11 +71,10 @@ class PredictionLog:
             self._sql = sa.create_engine(url, connect_args=patient, pool_pre_ping=True, json_serializer=str)
         if self._lite:
             sa.event.listen(self._sql, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=FULL"))
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.close)  # when it fails
             self._make_table()
-        except MonitoringError:
-            self.close()
-            raise
+            stack.pop_all()
 
     def record(
         self,
@@ -152,10 +151,9 @@ class PredictionLog:
         Columns: request_id, at (UTC), model_version, the features, yhat, y, seconds, labelled_at (UTC).
         """
         query = sa.select(_LOG).order_by(_LOG.c.at, _LOG.c.request_id)
-        if since is not None:
-            query = query.where(_LOG.c.at >= _each("since", since, 1, _utc)[0])
-        if until is not None:
-            query = query.where(_LOG.c.at < _each("until", until, 1, _utc)[0])
+        for name, moment, kept in (("since", since, _LOG.c.at.__ge__), ("until", until, _LOG.c.at.__lt__)):
+            if moment is not None:
+                query = query.where(kept(_each(name, moment, 1, _utc)[0]))
         if model_version is not None:
             query = query.where(_LOG.c.model_version == str(model_version))
         if with_labels is not None:
@@ -312,9 +310,8 @@ class Monitor:
         try:
             server, thread = prometheus.start_http_server(port, "127.0.0.1", self.registry)
         except (OSError, OverflowError) as error:
-            raise MonitoringError(
-                f"port {port} can't be had ({error}): leave it out for a free one"
-            ) from None
+            words = f"port {port} can't be had ({error}): leave it out for a free one"
+            raise MonitoringError(words) from None
         try:
             yield f"http://127.0.0.1:{server.server_port}/metrics"
         finally:
@@ -325,10 +322,8 @@ class Monitor:
 
 def _drift_of(report: pd.DataFrame) -> pd.DataFrame:
     """Columns effect, p_corrected and detected (1 or 0) of a report, a row a column."""
-    if lacking := {"column", "effect", "p_corrected", "drift"} - set(report):
-        raise MonitoringError(
-            f"the report has no {', '.join(sorted(lacking))}: pass what drift_report returns"
-        )
+    if lacking := sorted({"column", "effect", "p_corrected", "drift"} - set(report)):
+        raise MonitoringError(f"the report has no {', '.join(lacking)}: pass what drift_report returns")
     rows = report.rename(columns={"drift": "detected"}).set_index(report["column"].astype(str))
     if not rows.index.is_unique:
         raise MonitoringError("a column stands twice in the report: pass that of one period")
