@@ -361,19 +361,14 @@ def looks_a_week_back_always(forecast, history):
 
 
 @wrong(times_naive, caught_by=errors_are_averaged_before_dividing)
-def takes_root_mean_squares(forecast, history):
-    ahead = (forecast["ds"] - forecast["cutoff"]).dt.days
-    naive = history.set_index("ds")["y"][
-        forecast["ds"] - pd.to_timedelta(7 * np.ceil(ahead / 7), "D")
-    ].to_numpy()
-    constant = (forecast["y"] - forecast["yhat"]).abs()
-    return np.median(constant) / np.abs(forecast["y"] - naive).mean()
+def takes_the_median_of_the_model(forecast, history):
+    mean = (forecast["y"] - forecast["yhat"]).abs().mean()
+    median = (forecast["y"] - forecast["yhat"]).abs().median()
+    return times_naive(forecast, history) * median / mean if mean else 0.0
 
 
 @wrong(times_naive, caught_by=rows_may_stand_in_any_order)
-def sorts_nothing_and_trusts_positions(forecast, history):
-    ahead = np.tile(np.arange(1, 22), len(forecast) // 21 + 1)[: len(forecast)]
-    if len(forecast) % 21:
-        ahead = (forecast["ds"] - forecast["cutoff"]).dt.days.to_numpy()
-    days = forecast["cutoff"] + pd.to_timedelta(ahead - 7 * np.ceil(ahead / 7), "D")
+def counts_the_days_ahead_by_position(forecast, history):
+    ahead = np.arange(len(forecast)) % 7 + 1  # of a frame sorted by cutoff, with whole weeks
+    days = forecast["cutoff"] + pd.to_timedelta(ahead - 7, "D")
     return _of(forecast, history.set_index("ds")["y"][days].to_numpy())
