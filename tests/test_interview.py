@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from authoring.lint import VOICE
-from course import anki, cards
+from course import anki, browser, cards
 from course.reviews import State
 from walkforward.interview import (
     FOLDER,
@@ -321,7 +321,7 @@ def test_the_widget_logs_the_answer_in_the_same_state():
     )
     assert (review.must, review.good, review.seconds) == ([True] * 3, [False] * 2, None)
     assert told.value.startswith("<b>Good</b>, logged.")
-    assert "Mute the alarm" in after.value
+    assert "Mute the alarm" in after.outputs[0]["data"]["text/markdown"]
 
 
 def test_the_widget_measures_only_a_clock_that_was_started(monkeypatch):
@@ -453,3 +453,53 @@ def test_the_command_offers_the_kinds_and_levels_of_the_bank():
     from course.interview_commands import KIND, LEVEL
 
     assert (tuple(KIND.choices), tuple(LEVEL.choices)) == (KINDS, LEVELS)
+
+
+# In JupyterLab
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.skipif(browser.program() is None, reason="no Chromium here")
+def test_a_card_in_jupyterlab_is_answered_and_logged(tmp_path_factory, monkeypatch):
+    pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
+    from test_browser import CELLS, run_all, shoot, wait_until_idle
+    from test_cli import Lab
+
+    lab = Lab(tmp_path_factory.mktemp("a card") / "work")
+    try:
+        code = [nbformat.v4.new_code_cell(CELL, id="card")]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(cells=code, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, lab.work / "card.ipynb")
+        with browser.headless() as chromium:
+            page = chromium.new_page(viewport={"width": 1100, "height": 1300})
+            page.set_default_timeout(60_000)
+            page.goto(lab.jupyter.replace("00_start_here", "card"))
+            page.locator(CELLS).first.wait_for()
+            wait_until_idle(page)
+            run_all(page)
+            page.get_by_role("button", name="Start the clock").click()
+            shoot(page, "card-asked")
+            assert not page.get_by_text("A p-value says how sure").is_visible()
+            page.get_by_role("button", name="Show the points").click()
+            for box in page.locator(".widget-checkbox input").all()[:3]:
+                box.click()
+            shoot(page, "card-points")
+            page.get_by_role("button", name="Log my answer").click()
+            page.get_by_text("logged. It comes back").wait_for()
+            page.get_by_text("Then use a stricter level").wait_for()
+            shoot(page, "card-logged")
+            page.get_by_role("link", name="11b · The number of rows decides").click()
+            page.wait_for_function(
+                "() => [...document.querySelectorAll('.jp-CodeCell .cm-content')].some(cell =>"
+                " cell.textContent.startsWith('SIZES') && cell.getBoundingClientRect().top > 0"
+                " && cell.getBoundingClientRect().top < innerHeight)"
+            )
+            shoot(page, "card-link")
+    finally:
+        lab.end()
+    monkeypatch.setenv("WALKFORWARD_STATE", lab.home["WALKFORWARD_STATE"])
+    (review,) = State().reviews()
+    assert (review.must, review.good, review.source) == ([True] * 3, [False] * 3, "notebook")
+    assert review.seconds is not None

@@ -44,11 +44,11 @@ def title(question: Question) -> str:
     )
 
 
-def answer_html(question: Question, points: bool = True) -> str:
-    """Return the answer's side of a card: the points (if wanted), what people say, what comes next, links."""
+def answer_html(question: Question) -> str:
+    """Return the answer's side of a card: the points, what people say, what comes next, sources."""
     parts = []
     for heading, texts in (("Must", question.must), ("Good", question.good)):
-        if points and texts:
+        if texts:
             parts.append(f"<b>{heading}</b><ul>{''.join(f'<li>{as_html(text)}</li>' for text in texts)}</ul>")
     pairs = {
         "What people say, and why it is wrong": [(wrong.says, wrong.why) for wrong in question.wrong],
@@ -74,25 +74,24 @@ def places(question: Question) -> list[tuple[str, str]]:
 
 def markdown(question: Question) -> str:
     """Return a question as Markdown, its answer folded away; the same on every build."""
-    lines = [
-        f"**Practice** · {title(question)}",
-        "",
-        question.prompt,
-        "",
-        "<details><summary>The points</summary>",
-    ]
-    lines += [
-        "",
-        *[f"- **must** {text}" for text in question.must],
-        *[f"- good: {text}" for text in question.good],
-    ]
-    lines += ["", "What people say, and why it is wrong:", ""]
+    lines = [f"**Practice** · {title(question)}", "", question.prompt, ""]
+    lines += ["<details><summary>The points</summary>", ""]
+    lines += [f"- **must** {text}" for text in question.must] + [f"- good: {text}" for text in question.good]
+    whole = "\n".join([*lines, "", explanation(question), "", "</details>"])
+    return whole.replace("$", r"\$")  # no formula begins there
+
+
+def explanation(question: Question) -> str:
+    """Return what stands below the points, as Markdown: what people say, what comes next, where to see it."""
+    lines = ["**What people say, and why it is wrong**", ""]
     lines += [f"- *{wrong.says}* {wrong.why}" for wrong in question.wrong]
-    lines += ["", "What comes next:", ""]
+    lines += ["", "**What comes next**", ""]
     lines += [f"- *{follow.ask}* {follow.gist}" for follow in question.follow_ups]
     if links := [f"[{name}]({address})" for name, address in places(question)]:
         lines += ["", "See it run: " + ", ".join(links)]
-    return "\n".join([*lines, "", "</details>"]).replace("$", r"\$")
+    for source in question.sources:
+        lines += ["", f"Source: [{source.title}]({source.url}) (checked {source.checked})"]
+    return "\n".join(lines)
 
 
 def somebody_is_there() -> bool:
@@ -127,6 +126,7 @@ class PracticeCard:
     def widget(self) -> Any:
         """Return the card as a widget: clock, points to tick, and a button that logs the answer."""
         import ipywidgets
+        from IPython.display import Markdown
 
         from course.reviews import State, queue, utc_now
         from course.terminal import minutes, when
@@ -139,9 +139,10 @@ class PracticeCard:
         start, show = (ipywidgets.Button(description=text) for text in ("Start the clock", "Show the points"))
         save = ipywidgets.Button(description="Log my answer", button_style="primary")
         told = ipywidgets.HTML(f"Answer aloud; {question.minutes} minutes are fair.")
-        after = ipywidgets.HTML()
+        after = ipywidgets.Output()  # Markdown there has links that stay inside of JupyterLab
         boxes = [
-            ipywidgets.Checkbox(indent=False, layout={"width": "28px"}) for _ in question.must + question.good
+            ipywidgets.Checkbox(indent=False, layout={"flex": "0 0 28px"})
+            for _ in question.must + question.good
         ]
         labels = [f"<b>must</b> {text}" for text in map(as_html, question.must)]
         labels += [f"good {text}" for text in map(as_html, question.good)]
@@ -177,9 +178,7 @@ class PracticeCard:
             for box in boxes:
                 box.disabled = True
             told.value = f"<b>{review.rating.name}</b>, logged. It comes back {when(due, utc_now())}."
-            links = [f'<a href="{address}">{html.escape(name)}</a>' for name, address in places(question)]
-            seen = f"<p>See it run: {', '.join(links)}</p>" if links else ""
-            after.value = answer_html(question, points=False) + seen
+            after.append_display_data(Markdown(explanation(question).replace("$", r"\$")))
 
         start.on_click(begin)
         show.on_click(unfold)
