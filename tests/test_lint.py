@@ -22,6 +22,29 @@ def test_the_tiny_lesson_has_no_fault(tmp_path):
     assert source_faults(tmp_path, "") == []
 
 
+@pytest.mark.parametrize("number", ["I1", "I4", "09b"])
+def test_a_lesson_of_the_interview_half_is_a_lesson(tmp_path, number):
+    text = tiny.source().replace("# 07 · Tiny", f"# {number} · Tiny")
+    course = tiny.course(tmp_path, text, stem=f"{number}_tiny")
+    (path,) = course.sources([number])
+    assert course.sources() == [path]
+    assert lint.source_faults(build.read_lesson(path)) == []
+    assert build.check(course) == [
+        f"{number}_tiny: notebooks/{number}_tiny.ipynb is missing; "
+        f"build it: python src/authoring/build.py {number}_tiny"
+    ]
+    link = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"[see]({number}_tiny.ipynb#Top)")])
+    assert lint.link_faults(course, link) == []
+
+
+def test_a_lesson_of_the_interview_half_needs_its_own_number_and_comes_last(tmp_path):
+    course = tiny.course(tmp_path, tiny.source(), stem="I1_tiny")
+    tiny.course(tmp_path, tiny.source(), stem="17_tiny")
+    assert [path.stem for path in course.sources()] == ["17_tiny", "I1_tiny"]
+    (fault,) = lint.source_faults(build.read_lesson(course.lessons / "I1_tiny.py"))
+    assert "`# I1 · …`" in fault
+
+
 # Old calls -------------------------------------------------------------------------------------------------
 
 OLD = [

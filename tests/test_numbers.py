@@ -151,6 +151,7 @@ def test_needs_a_mark(prose):
         "```mermaid\nflowchart LR\n  A[300 trips] --> B\n```",
         '<img src="x.png" width="300">',
         "# 11 · Monitoring",
+        "# I1 · Coding, then [I3](I3_debugging.ipynb)",
         "XGBoost3.2, H14, utf-8, a1000",
         "<!-- 5.8 -->",
         "at 12:30",

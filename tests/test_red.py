@@ -231,6 +231,18 @@ def test_a_new_record_of_a_benchmark_that_the_code_reads_is_stale(spoilable):
     only(build.check(spoilable), "stale", "benchmarks/results/speed.json changed")
 
 
+def test_a_changed_question_is_stale_where_a_card_shows_it(spoilable):
+    """Only there: a new question must not have every lesson executed again."""
+    questions = spoilable.root / "data" / "questions"
+    questions.mkdir(parents=True)
+    (questions / "coding.yaml").write_text("- id: one\n", encoding="utf-8")
+    assert build.check(spoilable) == []
+    edit(spoilable.lessons / "07_tiny.py", "n = 3", 'n = 3  # practice_card("one")')
+    assert built(spoilable) == []
+    (questions / "coding.yaml").write_text("- id: two\n", encoding="utf-8")
+    only(build.check(spoilable), "stale", "data/questions/coding.yaml changed")
+
+
 @pytest.mark.parametrize(
     "old, new",
     [

@@ -222,6 +222,13 @@ def test_a_lesson_goes_by_number_or_name(course, name):
     assert find_lesson(name) == course
 
 
+@pytest.mark.parametrize("name", ["I1", "i1", "I1_coding"])
+def test_a_lesson_of_the_interview_half_goes_by_its_number(course, name):
+    save(course.with_name("I1_coding.ipynb"), lesson())
+    assert find_lesson(name) == course.with_name("I1_coding.ipynb")
+    assert find_lesson("1") == course
+
+
 @pytest.mark.parametrize("name", ["2", "pipelines", "", "../01", "1.0"])
 def test_an_unknown_lesson_is_named_with_the_known_ones(course, copy, name):
     before = copy.read_bytes()
@@ -344,6 +351,7 @@ def test_progress_is_shown_lesson_by_lesson(course, tmp_path, capsys):
     header = "# ---\n# jupyter:\n#   walkforward:\n#     exercises: pipes\n# ---\n"
     (tmp_path / "lessons" / "01_pipelines.py").write_text(header)
     (tmp_path / "lessons" / "00_start.py").write_text("# %%\n")
+    (tmp_path / "lessons" / "I1_coding.py").write_text("# %%\n")
     for status in ("failed", "passed", "failed"):
         progress.record("grow", "pipes", status)
     with progress.progress_file().open("a") as file:
@@ -357,6 +365,7 @@ def test_progress_is_shown_lesson_by_lesson(course, tmp_path, capsys):
         "grow passed DAY, at attempt 2",
         "shrink 1 failed, last DAY",
         "stay not attempted",
+        "I1_coding no exercises",
     ]
     assert said[-1].endswith("progress.jsonl: left out what can't be read, line 4, 5, 6")
 

@@ -62,7 +62,7 @@ class Course:
 
     def sources(self, chosen: list[str] | tuple[str, ...] = ()) -> list[Path]:
         """Return the lesson sources, all or those whose name starts with one of `chosen`."""
-        found = sorted(self.lessons.glob("[0-9]*_*.py"))
+        found = sorted(self.lessons.glob("[0-9I]*_*.py"))  # 00 to 17, and I1 to I4 of the interview half
         if not chosen:
             return found
         for name in chosen:
@@ -229,6 +229,11 @@ def inputs(course: Course, lesson: Lesson, notebook: Any) -> dict[str, str]:
     for record in sorted((course.root / "benchmarks" / "results").glob("*.json")):
         if any(f'"{record.name}"' in source for source in starts):
             found[_relative(course, record)] = _short(_text(record).encode())
+    # A practice card shows a question of the bank, in the way the card has of showing it.
+    if any("practice_card(" in source for source in starts):
+        questions = sorted((course.root / "data" / "questions").glob("*.yaml"))
+        for path in [*questions, course.root / "src" / "course" / "cards.py"]:
+            found[_relative(course, path)] = _short(_text(path).encode())
     return found
 
 

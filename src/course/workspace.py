@@ -39,11 +39,11 @@ def work_folder() -> Path:
 
 
 def find_lesson(lesson: str) -> Path:
-    """Return the course's notebook of a lesson named "01", "1", "09b" or in full, or raise WorkspaceError."""
+    """Return the notebook of a lesson named "01", "1", "09b", "I1" or in full, or raise WorkspaceError."""
     name, known = lesson.strip().removesuffix(".ipynb"), sorted(NOTEBOOKS.glob("*.ipynb"))
     for path in known:
         number = path.stem.split("_")[0]
-        if name == path.stem or name.lower() in (number, number.removeprefix("0")):
+        if name == path.stem or name.lower() in (number.lower(), number.removeprefix("0")):
             return path
     stems = ", ".join(path.stem for path in known) or "none yet: `make lessons` builds them"
     raise WorkspaceError(f"there is no lesson {lesson!r}; there is {stems}")
@@ -175,7 +175,7 @@ def _carry_over(newest: bytes, mine: list[dict], origin: list[dict] | None) -> t
 def show_progress() -> None:
     """Print, lesson by lesson, which exercises there are, which are passed, and since when."""
     records, bad = progress.read()
-    for lesson in sorted(LESSONS.glob("[0-9]*.py")):
+    for lesson in sorted(LESSONS.glob("[0-9I]*_*.py")):
         named = re.search(r"^#\s+exercises:\s*(\w+)\s*$", lesson.read_text(encoding="utf-8"), re.MULTILINE)
         module = exercise_source.FOLDER / f"{named[1]}.py" if named else None
         names = exercise_source.names(module) if module and module.exists() else []
