@@ -865,7 +865,7 @@ def _identity(thing: Any, seen: dict[int, Any] | None = None) -> Any:
         return thing.__name__
     if inspect.ismethod(thing):
         return [again(thing.__func__), again(thing.__self__)]
-    if inspect.isclass(thing) or inspect.isroutine(thing):
+    if hasattr(thing, "__qualname__") and (inspect.isclass(thing) or inspect.isroutine(thing)):
         out, module = [thing.__module__, thing.__qualname__], str(thing.__module__)
         library = "site-packages" in str(getattr(sys.modules.get(module), "__file__", ""))
         if library or module.partition(".")[0] in sys.stdlib_module_names - {"__main__"} or id(thing) in seen:
