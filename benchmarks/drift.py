@@ -9,7 +9,7 @@
 False alarms and power: 15 columns (normal ×3, lognormal ×2, exponential ×2, t(3) ×2, uniform; 3, 5, 8, 8 and
 20 categories with Zipf's shares), two samples of n rows. An alarm is any flagged column, a hit is the changed
 one: the first normal column moved by 0.3 or 0.2 standard deviations, or a tenth of the rows moved from the
-first of 8 categories to the others (TV 0.10). Level: the same false alarms of ours, 4,000 comparisons each.
+first of 8 categories to the others (TV 0.10). Level: the same false alarms of ours, 2,000 comparisons each.
 Tests: one normal column of 500 rows, at the level that Holm leaves the least of 15 columns, 0.05 / 15.
 Correlation: two normal columns are correlated in the second sample only. Known: the made-up car loans in
 nannyml's wheel (Apache-2.0; read where it is installed), 50,000 reference rows against ten chunks of 5,000,
@@ -274,10 +274,10 @@ def tests(name: str, runs: int) -> dict[str, dict[str, float]]:
     rng = np.random.default_rng(3)
 
     def energy(a: np.ndarray, b: np.ndarray) -> float:
-        """Of 1,999 permutations, those with as large an integral of (F - G)²."""
+        """Of 999 permutations, those with as large an integral of (F - G)²."""
         both = np.concatenate([a, b])
         order = both.argsort()
-        side = np.tile(np.repeat([1 / len(a), -1 / len(b)], [len(a), len(b)]), (2_000, 1))
+        side = np.tile(np.repeat([1 / len(a), -1 / len(b)], [len(a), len(b)]), (1_000, 1))
         side[1:] = rng.permuted(side[1:], axis=1)
         side[0] = side[0][order]
         found = np.cumsum(side, axis=1)[:, :-1] ** 2 @ np.diff(both[order])
@@ -337,6 +337,28 @@ def known(name: str, size: int = 5_000) -> dict[str, list[int]]:
     return {column: [k for k, flagged in enumerate(said, 1) if column in flagged] for column in LOANS}
 
 
+def equal(name: str) -> dict[str, float]:
+    """The statistics that ours and frouros define alike, for every column of two samples."""
+    rng = np.random.default_rng(4)
+    a, b = sample(rng, 700), sample(rng, 500, shift=0.2, moved=0.1)
+    if name == "walkforward":
+        from walkforward.drift import drift_report
+
+        rows = drift_report(a, b).set_index("column")
+        found = {f"ks {c}": rows.loc[c, "ks"] for c in a if c[:3] != "cat"}
+        found |= {f"wasserstein {c}": rows.loc[c, "wasserstein"] * a[c].std() for c in a if c[:3] != "cat"}
+        return found | {f"chi2 {c}": rows.loc[c, "chi2"] for c in a if c[:3] == "cat"}
+    from frouros.detectors.data_drift import EMD, ChiSquareTest, KSTest
+
+    def said(detector: Any, column: str) -> Any:
+        detector.fit(X=a[column].to_numpy())
+        return detector.compare(X=b[column].to_numpy())[0]
+
+    found = {f"ks {c}": float(said(KSTest(), c).statistic) for c in a if c[:3] != "cat"}
+    found |= {f"wasserstein {c}": float(said(EMD(), c).distance) for c in a if c[:3] != "cat"}
+    return found | {f"chi2 {c}": float(said(ChiSquareTest(), c).statistic) for c in a if c[:3] == "cat"}
+
+
 def speed(name: str, n: int) -> dict[str, float]:
     """CPU seconds and extra memory (MB) of one report; the bare sort and factorize in the same process."""
     rng, flags = np.random.default_rng(0), DETECTORS[name]()
@@ -377,6 +399,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "correlation": correlation,
     "months": months,
     "known": known,
+    "equal": equal,
     "speed": speed,
 }
 
@@ -434,10 +457,10 @@ def measure(parts: list[str], names: list[str], short: bool) -> dict[str, Any]:
             rows |= {key: (500, change, few) for key, change in CHANGES.items() if change}
             found["score"][name] = run(name, "score", rows=rows)
         if "level" in parts and name == "walkforward":
-            long = {f"none, n = {n}": (n, {}, 5 if short else 4_000) for n in (100, 500)}
+            long = {f"none, n = {n}": (n, {}, 5 if short else 2_000) for n in (100, 500)}
             found["level"] = run(name, "level", rows=long)
         if "tests" in parts and name == "walkforward":
-            found["tests"] = run(name, "tests", runs=5 if short else 1_000)
+            found["tests"] = run(name, "tests", runs=5 if short else 300)
         if "correlation" in parts and name in ("walkforward", "alibi-detect", "nannyml"):
             found["correlation"][name] = run(name, "correlation", runs=few)
         if "months" in parts:
@@ -446,6 +469,8 @@ def measure(parts: list[str], names: list[str], short: bool) -> dict[str, Any]:
             )
         if "known" in parts and "nannyml" in names:
             found["known"][name] = run(name, "known")
+        if "equal" in parts and name in ("walkforward", "frouros"):
+            found["equal"][name] = run(name, "equal")
         if "speed" in parts and name not in OURS[1:]:
             found["speed"][name] = run(name, "speed", n=50_000 if short else 1_000_000)
     return found
@@ -525,6 +550,12 @@ def tables(found: dict[str, Any]) -> str:
             body.append([name, f"{early} of {5 * len(row)}", ", ".join(seen)])
         head = ["rule", "alarms in the clean half, columns × chunks", "in the drifted half"]
         texts += ["\nnannyml's car loans, whose answer is known:\n", table(head, body)]
+    if len(rows := found.get("equal", {})) == 2:
+        mine, theirs = rows["walkforward"], rows["frouros"]
+        apart = max(abs(mine[key] / value - 1) for key, value in theirs.items())
+        texts += [
+            f"\n{len(theirs)} statistics that frouros defines alike: ours differ by {apart:.0e} at most."
+        ]
     if rows := found.get("speed"):
         body = [
             [name, *(cell(row, key) for key in ("cpu", "bare", "times", "mb")), row.get("failed", "")]
