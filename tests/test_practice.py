@@ -53,6 +53,7 @@ PASSED = ["", "y", "y", "y"]  # Enter when it is said, then the points
 def home(tmp_path, monkeypatch):
     """A state folder and a bank of the test's own; returns the state folder."""
     monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path / "work"))
     monkeypatch.delenv("EDITOR", raising=False)
     monkeypatch.delenv("VISUAL", raising=False)
     bank = tmp_path / "bank"
@@ -268,6 +269,24 @@ def test_the_link_leads_to_the_cell(call, clock, monkeypatch):
     text = call("practice", lines=PASSED).output
     assert "11b_drift.ipynb#cell-id=year" in text
     assert "An alarm in a quiet month: with an alarm: 11" in text
+
+
+def test_the_link_is_an_address_where_the_lab_runs(call, clock, monkeypatch, tmp_path):
+    from course import lab
+
+    shown = [{"lesson": "11b", "cell": "year", "text": "with an alarm: 11"}]
+    monkeypatch.setattr(practice, "load_bank", lambda: [question("linked", shows=shown)])
+    monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path / "work"))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / ".lab.json").write_text("{}")
+    clock(1, 1)
+    assert "\n  11b_drift.ipynb#cell-id=year\n" in call("practice", lines=PASSED).output  # no lab any more
+    address = "http://127.0.0.1:8888/lab/tree/00_start_here.ipynb?token=secret"
+    monkeypatch.setattr(lab, "_running_lab", lambda note: address)
+    State().path.unlink()
+    text = call("practice", lines=PASSED).output
+    assert "\n  http://127.0.0.1:8888/lab/tree/11b_drift.ipynb#cell-id=year\n" in text
+    assert "secret" not in text
 
 
 @pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
@@ -499,7 +518,7 @@ def test_stats_of_an_empty_log(call):
 # A real terminal
 
 
-def spawn(*words, **env):
+def spawn(*words, columns=90, **env):
     pexpect = pytest.importorskip("pexpect")
     return pexpect.spawn(
         sys.executable,
@@ -507,7 +526,7 @@ def spawn(*words, **env):
         env=os.environ | {"TERM": "xterm"} | env,
         encoding="utf-8",
         timeout=60,
-        dimensions=(40, 90),
+        dimensions=(40, columns),
     )
 
 
@@ -539,6 +558,27 @@ def test_a_sitting_in_a_terminal_has_a_running_clock_and_ends_with_ctrl_c(home):
     assert "\x1b" not in shown
     assert len(State().reviews()) == 1
     assert 1 <= State().reviews()[0].seconds < 60
+
+
+@TERMINAL
+def test_a_second_enter_does_not_answer_the_next_question(home):
+    child = spawn("practice")
+    grade(child)
+    child.expect("Enter: next question")
+    child.send("\n\n\n")
+    child.expect("0:01 of ")  # the clock of the second question runs on
+    child.sendintr()
+    child.wait()
+    assert len(State().reviews()) == 1
+
+
+@TERMINAL
+def test_the_clock_keeps_its_line_in_a_narrow_terminal(home):
+    child = spawn("practice", columns=44, NO_COLOR="1")
+    child.expect("Answer aloud, then Enter; s: skip it.\r\n  0:00 of 4:00")
+    child.expect("\r  0:01 of 4:00")
+    child.sendintr()
+    child.wait()
 
 
 @TERMINAL

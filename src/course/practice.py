@@ -14,6 +14,7 @@ from fsrs import Rating
 from course.cards import section
 from course.reviews import SCHEDULER, Review, State, queue, utc_now
 from course.terminal import ask, bar, colour, forgive, minutes, rule, say, tick, timed, when, width
+from course.workspace import work_folder
 from walkforward.interview import Question, choose, load_bank
 
 COLOURS = {Rating.Again: "red", Rating.Hard: "yellow", Rating.Good: "green", Rating.Easy: "cyan"}
@@ -144,15 +145,29 @@ def _explain(question: Question) -> None:
     for follow in question.follow_ups:
         say(f"? {follow.ask}", hang=2)
         say(follow.gist, indent=4)
+    lab = _lab() if question.links else ""
     if question.links:
         click.echo("\n  " + colour("See it run", bold=True))
     for lesson, cell, text in question.links:
         notebook, heading = section(lesson, cell)
-        say(f"{notebook.name}#cell-id={cell}")
+        say(f"{lab}{notebook.name}#cell-id={cell}")
         say(f"{heading}: {text}" if heading else text, indent=4)
     for source in question.sources:
         say(f"Source: {source.title} (checked {source.checked})", hang=8)
         say(source.url, indent=10)
+
+
+def _lab() -> str:
+    """Return what stands before a notebook's name in the address of a lab that runs; empty without one."""
+    note = work_folder() / ".lab.json"
+    if not note.exists():
+        return ""
+    from course import lab
+
+    root, found, _ = (lab._running_lab(note) or "").partition(
+        "/lab/tree/"
+    )  # the token stays out of the screen
+    return root + found
 
 
 def _say_next(bank: list[Question], state: State) -> None:

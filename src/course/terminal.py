@@ -6,6 +6,7 @@ terminal. The end of input and Ctrl-C (EOFError, KeyboardInterrupt) go up to who
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -29,7 +30,7 @@ def colour(text: str, name: str | None = None, bold: bool = False) -> str:
     """Return text in a colour; as it is where stdout is no terminal, or NO_COLOR is set."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
-    return click.style(text, fg=name, bold=bold)
+    return click.style(text, fg=name, bold=bold or None)
 
 
 def say(text: str = "", indent: int = 2, hang: int = 0) -> None:
@@ -123,7 +124,11 @@ def timed(text: str, limit: float) -> tuple[float, str]:
     started, over = monotonic(), threading.Event()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _until_enter(f"  {text} ({minutes(limit)})\n", started)
+    _forget_what_was_typed()
     line = f"  {text}  "
+    if len(line) + 18 > shutil.get_terminal_size().columns:  # a clock that wraps would fill the screen
+        say(text)
+        line = "  "
 
     def run() -> None:
         while not over.wait(1):
@@ -139,6 +144,16 @@ def timed(text: str, limit: float) -> tuple[float, str]:
     finally:
         over.set()
         thread.join()
+
+
+def _forget_what_was_typed() -> None:
+    """Drop keys that were pressed before the question stood there: a second Enter would end its clock."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return
+    with contextlib.suppress(termios.error):
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _until_enter(prompt: str, started: float) -> tuple[float, str]:
