@@ -10,7 +10,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -24,14 +25,15 @@ import pandas as pd
 from pandas.api import types
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils.validation import _num_samples
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = np.ndarray
-Builder = Callable[[pd.DataFrame], pd.DataFrame]
+Array, Frame = np.ndarray, pd.DataFrame
+Builder = Callable[[Frame], pd.DataFrame]
 Rolling = Mapping[int, str | Sequence[str]]
 KEYS = ["unique_id", "ds", "cutoff"]
 
@@ -88,11 +90,11 @@ class WalkForwardSplit(BaseCrossValidator):
             return int(self.n_splits)
         if X is None:
             raise ForecastError("how many windows fit depends on the rows: get_n_splits(X)")
-        return len(self._starts(_rows_of(X)))
+        return len(self._starts(_num_samples(X)))
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Array, Array]]:
         """Row numbers of training and test, fold by fold; rows of X are in order of time."""
-        starts, rows, size = self._starts(_rows_of(X)), np.arange(_rows_of(X)), self.max_train_size
+        starts, rows, size = self._starts(_num_samples(X)), np.arange(_num_samples(X)), self.max_train_size
         if size is None and self.window == "rolling":
             size = starts[0] - self.gap
         for start in starts:
@@ -119,7 +121,7 @@ class WalkForwardSplit(BaseCrossValidator):
 
         from walkforward.plots import PALETTE
 
-        days = X["ds"].unique() if isinstance(X, pd.DataFrame) and "ds" in X else X
+        days = X["ds"].unique() if isinstance(X, Frame) and "ds" in X else X
         dates = pd.DatetimeIndex(days) if types.is_datetime64_any_dtype(days) else np.arange(len(days))
         ax = plt.gca() if ax is None else ax
         for fold, parts in enumerate(self.split(dates)):
@@ -133,10 +135,6 @@ class WalkForwardSplit(BaseCrossValidator):
         return ax
 
 
-def _rows_of(X: Any) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)
-
-
 def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
 
@@ -146,7 +144,7 @@ def _whole(value: Any, least: int) -> bool:
 class _Panel:
     """Checked series as matrices: S series × T days; NaN outside a series' own days."""
 
-    frame: pd.DataFrame  # sorted by unique_id and ds, with a column unique_id
+    frame: Frame  # sorted by unique_id and ds, with a column unique_id
     ids: pd.Index
     dates: pd.DatetimeIndex
     row: Array  # of each row of the frame: which series …
@@ -160,9 +158,9 @@ class _Panel:
         return out
 
 
-def _panel(frame: pd.DataFrame, *, missing_y: bool = False) -> _Panel:
+def _panel(frame: Frame, *, missing_y: bool = False) -> _Panel:
     """The frame, checked. Raises `ForecastError` that names series and date."""
-    lost = [c for c in ("ds", "y") if c not in frame] if isinstance(frame, pd.DataFrame) else None
+    lost = [c for c in ("ds", "y") if c not in frame] if isinstance(frame, Frame) else None
     if lost is None or lost or frame.empty:
         what = f"is a {type(frame).__name__}" if lost is None else "has no rows"
         what = f"lacks {' and '.join(lost)}" if lost else what
@@ -170,9 +168,7 @@ def _panel(frame: pd.DataFrame, *, missing_y: bool = False) -> _Panel:
             f"the frame {what}: it has columns ds (days) and y, and unique_id where there are several"
         )
     if not types.is_datetime64_any_dtype(frame["ds"]):
-        raise ForecastError(
-            f"ds is {frame['ds'].dtype}, not dates: frame.assign(ds=pd.to_datetime(frame['ds']))"
-        )
+        raise ForecastError(f"ds is {frame['ds'].dtype}, not dates: pd.to_datetime(frame['ds']) makes them")
     if not types.is_numeric_dtype(frame["y"]):
         raise ForecastError(
             f"y is {frame['y'].dtype}, not numbers: pd.to_numeric says which rows are at fault"
@@ -199,9 +195,7 @@ def _panel(frame: pd.DataFrame, *, missing_y: bool = False) -> _Panel:
     if freq := _freq(dates):
         dates = pd.date_range(dates[0], dates[-1], freq=freq)
     day = dates.get_indexer(ds)
-    refuse(
-        day < 0, f"is no day of the calendar that the others keep ({freq}); put every series on one calendar"
-    )
+    refuse(day < 0, f"is no day of the calendar that the others keep ({freq}); put all on one calendar")
     lost = np.where(same, np.diff(day, prepend=0) - 1, 0)
     after = dates[np.minimum(np.roll(day, 1) + 1, len(dates) - 1)]
     refuse(lost > 0, f"the day is missing ({lost.sum()} in all); fill in, or cut there", after)
@@ -228,11 +222,8 @@ def _day(when: Any) -> str:
 
 # ---------------------------------------------------------------- features
 def lag_features(
-    y: pd.Series | pd.DataFrame,
-    lags: int | Sequence[int] = (),
-    rolling: Rolling | None = None,
-    horizon: int = 1,
-) -> pd.DataFrame:
+    y: pd.Series | Frame, lags: int | Sequence[int] = (), rolling: Rolling | None = None, horizon: int = 1
+) -> Frame:
     """Lags and rolling statistics of the target that are known `horizon` days ahead, a row for each of `y`.
 
     `y` is a Series indexed by its days, or a tidy frame. `lag_7` is y of seven days before the row's day;
@@ -241,7 +232,7 @@ def lag_features(
 
     A lag shorter than the horizon is refused: on the last day of the forecast it is not known.
     """
-    frame = y if isinstance(y, pd.DataFrame) else pd.DataFrame({"ds": y.index, "y": y.to_numpy()})
+    frame = y if isinstance(y, Frame) else Frame({"ds": y.index, "y": y.to_numpy()})
     panel = _panel(frame, missing_y=True)
     lags = _whole_lags(lags)
     for lag in lags:
@@ -251,8 +242,8 @@ def lag_features(
                 f"before is not yet known. Take lags of {horizon} or more, or forecast recursively"
             )
     names, values = _history(panel.matrix(panel.frame["y"]), lags, rolling, horizon)
-    out = pd.DataFrame(values[panel.row, panel.day], columns=names)
-    if not isinstance(y, pd.DataFrame):
+    out = Frame(values[panel.row, panel.day], columns=names)
+    if not isinstance(y, Frame):
         return out.set_axis(y.index)
     if "unique_id" in y:  # back from the panel's order of rows to that of y
         order = y["unique_id"].reset_index(drop=True).sort_values(kind="stable").index
@@ -308,7 +299,7 @@ def _history(
     return names, np.stack(columns, axis=2) if columns else np.empty((*y.shape, 0))
 
 
-def calendar_features(ds: Any, country: str | None = "US", names: bool = False) -> pd.DataFrame:
+def calendar_features(ds: Any, country: str | None = "US", names: bool = False) -> Frame:
     """What the calendar tells of each day, known years ahead: a row a day.
 
     weekday (0 Monday), month, day_of_year; with a country (ISO 3166, as the `holidays` package has them)
@@ -333,17 +324,12 @@ def calendar_features(ds: Any, country: str | None = "US", names: bool = False) 
             for name in sorted({part for text in of.values() for part in text.split("; ")}):
                 when = pd.DatetimeIndex([d for d, text in of.items() if name in text.split("; ")])
                 out[re.sub(r"\W+", "_", name.lower()).strip("_")] = dates.isin(when).astype(int)
-    return pd.DataFrame(out, index=index)
+    return Frame(out, index=index)
 
 
 # ---------------------------------------------------------------- leaks
 def find_leaks(
-    features: Builder,
-    frame: pd.DataFrame,
-    *,
-    horizon: int = 1,
-    known: Sequence[str] = (),
-    cutoffs: Sequence[Any] | None = None,
+    features: Builder, frame: Frame, *, horizon: int = 1, known: Sequence[str] = (), cutoffs: Any = None
 ) -> dict[str, str]:
     """Features that know what they can't: feature → reason. An honest builder gives {}.
 
@@ -381,16 +367,16 @@ class _Guard:
             other = (code + rng.integers(1, max(len(values), 2), size=len(frame))) % len(values)
             self.real[name], self.noise[name] = frame[name].array, values.take(other).array
 
-    def scrambled(self, cutoff: int, *, keep_y: bool = False) -> pd.DataFrame:
+    def scrambled(self, cutoff: int, *, keep_y: bool = False) -> Frame:
         """The frame; what is not known in advance is scrambled after the cutoff (not y, with `keep_y`)."""
         columns, future = dict(self.panel.frame.items()), self.panel.day > cutoff
         for name in self.real.keys() - ({"y"} if keep_y else set()):
             column = self.real[name].copy()
             column[future] = self.noise[name][future]
             columns[name] = column
-        return pd.DataFrame(columns)
+        return Frame(columns)
 
-    def moved(self, built: pd.DataFrame, cutoff: int, horizon: int) -> dict[str, str]:
+    def moved(self, built: Frame, cutoff: int, horizon: int) -> dict[str, str]:
         """Features built on a scrambled frame that differ too early, and why."""
         if list(built.columns) != list(self.honest.columns):
             changed = sorted(map(str, set(built.columns) ^ set(self.honest.columns)))
@@ -398,15 +384,14 @@ class _Guard:
             return dict.fromkeys(changed, "whether it exists depends on the days to be forecast")
         checked, moved = self.panel.day <= cutoff + horizon, {}
         for i, column in enumerate(built.columns):
-            a, b = self.honest.iloc[:, i][checked], built.iloc[:, i][checked]
-            if types.is_numeric_dtype(a) and types.is_numeric_dtype(b):
-                a, b = (x.to_numpy(dtype=float, na_value=np.nan) for x in (a, b))
-                with np.errstate(invalid="ignore"):
-                    near = np.abs(a - b) <= 1e-12 + 1e-9 * np.abs(b)
-                same = near | (a == b) | (np.isnan(a) & np.isnan(b))
-            else:
-                a, b = a.astype(object), b.astype(object)
-                same = ((a == b) | (a.isna() & b.isna())).to_numpy(dtype=bool)
+            a, b = self.honest.iloc[:, i], built.iloc[:, i]
+            if not (types.is_numeric_dtype(a) and types.is_numeric_dtype(b)):  # text and its like, as numbers
+                codes = pd.factorize(np.concatenate([a.astype(object), b.astype(object)]))[0]
+                a, b = pd.Series(codes[: len(a)]), pd.Series(codes[len(a) :])
+            a, b = (x.to_numpy(dtype=float, na_value=np.nan)[checked] for x in (a, b))
+            if np.array_equal(a, b, equal_nan=True):
+                continue
+            same = np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
             if not same.all():
                 at = self.panel.frame["ds"][checked].iloc[int(np.argmin(same))]
                 when = "from the first day on" if cutoff < 0 else f"after {_day(self.panel.dates[cutoff])}"
@@ -425,10 +410,10 @@ class _Guard:
         return found
 
 
-def _built(features: Builder, frame: pd.DataFrame) -> pd.DataFrame:
+def _built(features: Builder, frame: Frame) -> Frame:
     out = features(frame.copy(deep=False))  # a builder may write into its frame
-    if not isinstance(out, pd.DataFrame) or len(out) != len(frame):
-        what = f"{len(out)} rows" if isinstance(out, pd.DataFrame) else f"a {type(out).__name__}"
+    if not isinstance(out, Frame) or len(out) != len(frame):
+        what = f"{len(out)} rows" if isinstance(out, Frame) else f"a {type(out).__name__}"
         raise ForecastError(
             f"features gave {what} for a frame of {len(frame)}: a DataFrame, a row for every row"
         )
@@ -449,22 +434,21 @@ def _refuse(found: Mapping[str, str]) -> None:
 class _Baseline(BaseEstimator):
     """A forecaster with Prophet's interface: fit(frame with ds, y), then predict(frame with ds)."""
 
-    def fit(self, frame: pd.DataFrame) -> Self:
+    def fit(self, frame: Frame) -> Self:
         """Remember one series: ds (days in order) and y."""
         self.ds_, self.y_ = pd.DatetimeIndex(frame["ds"]), frame["y"].to_numpy(dtype=float)
-        if len(self.y_) < self._least():
-            raise ForecastError(f"{self!r} needs {self._least()} days of training; there are {len(self.y_)}")
+        if len(self.y_) < (least := getattr(self, "season", 2)):
+            raise ForecastError(f"{self!r} needs {least} days of training; there are {len(self.y_)}")
         return self
 
-    def predict(self, future: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, future: Frame) -> Frame:
         """Columns ds and yhat, for days after the training."""
         step = np.diff(self.ds_.to_numpy()[-2:])[0] if len(self.ds_) > 1 else np.timedelta64(1, "D")
         ahead = np.rint((future["ds"].to_numpy() - self.ds_[-1].to_numpy()) / step).astype(int)
         if (ahead < 1).any():
-            raise ForecastError(
-                f"{_day(future['ds'].min())} is no day after the training, which ends {_day(self.ds_[-1])}"
-            )
-        return pd.DataFrame({"ds": future["ds"].to_numpy(), "yhat": self._ahead(ahead)})
+            first, last = _day(future["ds"].min()), _day(self.ds_[-1])
+            raise ForecastError(f"{first} is no day after the training, which ends {last}")
+        return Frame({"ds": future["ds"].to_numpy(), "yhat": self._ahead(ahead)})
 
 
 class SeasonalNaive(_Baseline):
@@ -473,9 +457,6 @@ class SeasonalNaive(_Baseline):
     def __init__(self, season: int = 7) -> None:
         self.season = season
 
-    def _least(self) -> int:
-        return self.season
-
     def _ahead(self, h: Array) -> Array:
         return self.y_[len(self.y_) - self.season + (h - 1) % self.season]
 
@@ -483,16 +464,13 @@ class SeasonalNaive(_Baseline):
 class Drift(_Baseline):
     """The last value plus the mean step so far: the line from the first day through the last."""
 
-    def _least(self) -> int:
-        return 2
-
     def _ahead(self, h: Array) -> Array:
         return self.y_[-1] + h * (self.y_[-1] - self.y_[0]) / (len(self.y_) - 1)
 
 
 # ---------------------------------------------------------------- backtest
 def backtest(
-    frame: pd.DataFrame,
+    frame: Frame,
     model: Any,
     splitter: Any,
     *,
@@ -509,7 +487,7 @@ def backtest(
     store: str | Path | None = None,
     check: bool = True,
     progress: bool = True,
-) -> pd.DataFrame:
+) -> Frame:
     """Forecast every fold as it would have been forecast on its cutoff: a row for each series, fold and day.
 
     Returns `unique_id, ds, cutoff, h, y, yhat` (and `yhat_lower, yhat_upper`), sorted by series, cutoff, day.
@@ -670,7 +648,7 @@ class _Job:
         # A value missing after a column has begun is the model's affair; before that it is warm-up.
         self.begun = np.logical_or.accumulate(np.isfinite(self.evening), axis=1).all(axis=2)
 
-    def matrix(self, values: pd.DataFrame) -> Array:
+    def matrix(self, values: Frame) -> Array:
         """Columns of the frame as S × T × k, 0 after a series' end (dropped later)."""
         return np.where(self.ended[:, :, None], 0.0, self.panel.matrix(values))
 
@@ -688,7 +666,10 @@ class _Job:
         return np.concatenate([evening[:, first : first + n][days], *advance], axis=1)
 
 
-def _block(job: _Job, folds: list[_Fold], folder: Path | None) -> list[pd.DataFrame]:
+_controller = cache(ThreadpoolController)
+
+
+def _block(job: _Job, folds: list[_Fold], folder: Path | None) -> list[Frame]:
     """Folds that share one training; each is written when it is done."""
     out, fitted = [], None
     fit, predict = (_fit_frames, _predict_frames) if job.fits_frames else (_fit, _predict)
@@ -696,7 +677,10 @@ def _block(job: _Job, folds: list[_Fold], folder: Path | None) -> list[pd.DataFr
         for fold in folds:
             cutoff = job.panel.dates[fold.end]
             file = folder and folder / f"{cutoff:%Y-%m-%dT%H%M%S}-{fold.test[-1]}.parquet"
-            if file is None or (part := _stored(file)) is None:
+            part = None
+            with suppress(OSError, ValueError):  # not there, or not whole: it is forecast (again)
+                part = file and pd.read_parquet(file)
+            if part is None:
                 fitted = fit(job, folds[0]) if fitted is None else fitted
                 part = _tidy(job, fold, *predict(job, fitted, fold))
                 if part.empty:
@@ -709,18 +693,6 @@ def _block(job: _Job, folds: list[_Fold], folder: Path | None) -> list[pd.DataFr
                     half.replace(file)
             out.append(part)
     return out
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _stored(file: Path) -> pd.DataFrame | None:
-    try:
-        return pd.read_parquet(file)
-    except (OSError, ValueError):  # not there, or not whole: forecast it again
-        return None
 
 
 def _fit(job: _Job, fold: _Fold) -> list[Any]:
@@ -777,7 +749,7 @@ def _predict(job: _Job, models: list[Any], fold: _Fold) -> tuple[Array, dict[str
 
 
 def _recurse(
-    job: _Job, model: Any, cutoff: int, steps: int, ready: Array, evening: Array, future: pd.DataFrame | None
+    job: _Job, model: Any, cutoff: int, steps: int, ready: Array, evening: Array, future: Frame | None
 ) -> Array:
     """Day by day, each prediction taken for the truth by the days after it."""
     panel, need = job.panel, max([*job.lags, *(job.rolling or {}), 1]) + 1
@@ -800,7 +772,7 @@ def _recurse(
     return out
 
 
-def _tidy(job: _Job, fold: _Fold, ready: Array, columns: Mapping[str, Array]) -> pd.DataFrame:
+def _tidy(job: _Job, fold: _Fold, ready: Array, columns: Mapping[str, Array]) -> Frame:
     y = job.y[:, fold.test]
     series, step = np.nonzero(np.isfinite(y) & ready[:, None])
     days, cutoff = job.panel.dates[fold.test[step]], job.panel.dates[fold.end]
@@ -815,7 +787,7 @@ def _tidy(job: _Job, fold: _Fold, ready: Array, columns: Mapping[str, Array]) ->
         i = int(np.argmax(bad))
         name, when = out["unique_id"][i], _day(days[i])
         raise ForecastError(f"series {name}, {when}: the model forecast {out['yhat'][i]}; see to its input")
-    return pd.DataFrame(out)
+    return Frame(out)
 
 
 def _fit_frames(job: _Job, fold: _Fold) -> dict[int, Any]:
@@ -836,7 +808,7 @@ def _predict_frames(job: _Job, fitted: dict[int, Any], fold: _Fold) -> tuple[Arr
         if rows.any():
             future = job.panel.frame.loc[rows, ["ds", *job.known]].reset_index(drop=True)
             got, ready[series] = model.predict(future), True
-            got = got if isinstance(got, pd.DataFrame) else {"yhat": np.asarray(got)}
+            got = got if isinstance(got, Frame) else {"yhat": np.asarray(got)}
             at = np.searchsorted(fold.test, job.panel.day[rows])
             for name in ("yhat", "yhat_lower", "yhat_upper"):
                 if name in got:
@@ -850,58 +822,57 @@ def _identity(thing: Any, seen: dict[int, Any] | None = None) -> Any:
     Code of the user's own counts with the globals that it reads; a library's counts by its name.
     """
     seen = {} if seen is None else seen
-    again = partial(_identity, seen=seen)
-    if isinstance(thing, CodeType):
-        return [thing.co_code, thing.co_names, again(thing.co_consts)]
     if isinstance(thing, partial):
-        return ["partial", again(thing.func), again(thing.args), again(thing.keywords)]
-    if isinstance(thing, Mapping):
-        return [[again(key), again(value)] for key, value in thing.items()]
-    if isinstance(thing, tuple | list):
-        return [type(thing).__name__, *map(again, thing)]
-    if isinstance(thing, set | frozenset):
+        thing = ["partial", thing.func, thing.args, thing.keywords]
+    elif isinstance(thing, set | frozenset):
         return sorted(map(repr, thing))
-    if isinstance(thing, ModuleType):
+    elif isinstance(thing, CodeType):
+        thing = [thing.co_code, thing.co_names, thing.co_consts]
+    elif isinstance(thing, ModuleType):
         return thing.__name__
-    if inspect.ismethod(thing):
-        return [again(thing.__func__), again(thing.__self__)]
-    if hasattr(thing, "__qualname__") and (inspect.isclass(thing) or inspect.isroutine(thing)):
-        out, module = [thing.__module__, thing.__qualname__], str(thing.__module__)
-        library = "site-packages" in str(getattr(sys.modules.get(module), "__file__", ""))
-        if library or module.partition(".")[0] in sys.stdlib_module_names - {"__main__"} or id(thing) in seen:
-            return out
+    elif inspect.ismethod(thing):
+        thing = [thing.__func__, thing.__self__]
+    elif hasattr(thing, "__qualname__") and (inspect.isclass(thing) or inspect.isroutine(thing)):
+        module, known = str(thing.__module__), id(thing) in seen
+        name, file = [module, thing.__qualname__], str(getattr(sys.modules.get(module), "__file__", ""))
+        standard = module.partition(".")[0] in sys.stdlib_module_names - {"__main__"}
+        if known or standard or "site-packages" in file:
+            return name
         seen[id(thing)] = thing
         if inspect.isclass(thing):
             inside = {n: getattr(v, "__func__", getattr(v, "fget", v)) for n, v in vars(thing).items()}
             own = {n: v for n, v in inside.items() if inspect.isfunction(v) or not n.startswith("__")}
-            return [*out, again(own), again(thing.__bases__)]
-        if code := getattr(thing, "__code__", None):
-            reads = {n: thing.__globals__[n] for n in _names(code) if n in thing.__globals__}
+            thing = [name, own, thing.__bases__]
+        elif code := getattr(thing, "__code__", None):
+            reads = {n: thing.__globals__[n] for n in sorted(_names(code)) if n in thing.__globals__}
             held = inspect.getclosurevars(thing).nonlocals
-            out += map(again, (code, thing.__defaults__, thing.__kwdefaults__, held, reads))
-        return out
-    if hasattr(thing, "get_params"):
-        return [again(type(thing)), again(thing.get_params(deep=False))]
-    if callable(thing) and hasattr(thing, "__dict__"):
-        return [again(type(thing)), again(vars(thing))]
+            thing = [name, code, thing.__defaults__, thing.__kwdefaults__, held, reads]
+        else:
+            return name
+    elif hasattr(thing, "get_params"):
+        thing = [type(thing), thing.get_params(deep=False)]
+    elif callable(thing) and hasattr(thing, "__dict__"):
+        thing = [type(thing), vars(thing)]
+    if isinstance(thing, Mapping):
+        thing = list(thing.items())
+    if isinstance(thing, tuple | list):
+        return [_identity(part, seen) for part in thing]
     try:
         return joblib.hash(thing)
     except Exception:  # what can't be pickled (a lock, a connection) is told by its kind
         return repr(type(thing))
 
 
-def _names(code: CodeType) -> list[str]:
-    inner = [name for const in code.co_consts if isinstance(const, CodeType) for name in _names(const)]
-    return sorted({*code.co_names, *inner})
+def _names(code: CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, CodeType)))
 
 
-# ---------------------------------------------------------------- intervals, scores, comparison
 def _refuse_level(name: str, level: float) -> None:
     if not 0 < level < 1:
         raise ForecastError(f"{name}={level!r}: between 0 and 1, such as 0.8")
 
 
-def conformal(frame: pd.DataFrame, level: float = 0.8, *, window: int | None = None) -> pd.DataFrame:
+def conformal(frame: Frame, level: float = 0.8, *, window: int | None = None) -> Frame:
     """Add `yhat_lower` and `yhat_upper` from earlier errors of the same series and step ahead.
 
     Half the width is the ⌈(n + 1) · level⌉-th smallest of the n absolute errors (split conformal: Vovk et al.
@@ -923,13 +894,8 @@ def conformal(frame: pd.DataFrame, level: float = 0.8, *, window: int | None = N
 
 
 def score(
-    frame: pd.DataFrame,
-    by: Hashable | Sequence[Hashable] | None = None,
-    *,
-    train: pd.DataFrame | None = None,
-    season: int = 7,
-    level: float = 0.8,
-) -> pd.DataFrame:
+    frame: Frame, by: Any = None, *, train: Frame | None = None, season: int = 7, level: float = 0.8
+) -> Frame:
     """Errors of a backtest: a row for each group of `by` ("h", "cutoff", ["unique_id", "h"], …), or one row.
 
     n; mae, rmse, bias (mean of yhat - y), in units of y; wape = Σ|y - yhat| / Σ|y|; smape = mean of
@@ -945,7 +911,10 @@ def score(
     data["_size"] = frame["y"].abs()
     columns = ["mae", "_square", "bias", "_size", "smape"]
     if train is not None:
-        data["mase"] = data["mae"] / data["unique_id"].map(_naive_error(train, frame["cutoff"].min(), season))
+        panel = _panel(train)
+        y = panel.matrix(panel.frame["y"])[:, panel.dates <= frame["cutoff"].min()]
+        naive = np.nanmean(np.abs(y[:, season:] - y[:, :-season]), axis=1)
+        data["mase"] = data["mae"] / data["unique_id"].map(pd.Series(naive, index=panel.ids))
         columns.append("mase")
     if "yhat_lower" in frame:
         low, high, y = (frame[c].to_numpy(dtype=float) for c in ("yhat_lower", "yhat_upper", "y"))
@@ -964,14 +933,7 @@ def score(
     return out.reset_index(drop=by is None)
 
 
-def _naive_error(train: pd.DataFrame, until: pd.Timestamp, season: int) -> pd.Series:
-    panel = _panel(train)
-    y = panel.matrix(panel.frame["y"])[:, panel.dates <= until]
-    return pd.Series(np.nanmean(np.abs(y[:, season:] - y[:, :-season]), axis=1), index=panel.ids)
-
-
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """Mean loss of a minus that of b, with its interval; `better` is "neither" when the interval holds 0."""
 
     difference: float
@@ -981,8 +943,8 @@ class Comparison:
 
 
 def compare(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
+    a: Frame,
+    b: Frame,
     *,
     loss: Literal["absolute", "squared"] = "absolute",
     block: int | None = None,
