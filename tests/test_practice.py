@@ -520,10 +520,11 @@ def test_stats_of_an_empty_log(call):
 
 def spawn(*words, columns=90, **env):
     pexpect = pytest.importorskip("pexpect")
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return pexpect.spawn(
         sys.executable,
         ["-c", PROGRAM + "cli.main()", str(interview.FOLDER), *words],
-        env=os.environ | {"TERM": "xterm"} | env,
+        env=own | {"TERM": "xterm"} | env,
         encoding="utf-8",
         timeout=60,
         dimensions=(40, columns),
