@@ -164,6 +164,8 @@ def test_an_interrupted_run_keeps_the_parts_before(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["forecasting.py", "--only", "accuracy", "cores", "--small", "--write"])
     with pytest.raises(KeyError):
         forecasting.main()
-    assert json.loads(results.read_text(encoding="utf-8")) == {"accuracy": found}
+    record = json.loads(results.read_text(encoding="utf-8"))
+    assert list(record) == ["accuracy"]
+    assert found.items() <= record["accuracy"].items()
     assert "1 folds of 14 days, a to b" in readme.read_text(encoding="utf-8")
     assert Path(FOLDER / "README.md").read_text(encoding="utf-8").count("1 folds of 14 days, a to b") == 0
