@@ -745,7 +745,7 @@ def test_a_handful_of_days_proves_little():
         ),
         (lambda b: b.assign(cutoff=b["ds"]), {}, "in common 0"),
         (lambda b: b, {"loss": "mape"}, 'loss=\'mape\': it is "absolute" or "squared"'),
-        (lambda b: b, {"block": 101}, "block=101: a whole number of days, twice in the 200 days forecast"),
+        (lambda b: b, {"block": 101}, "block=101: a whole number of days, at most half of the 200"),
         (lambda b: b, {"block": 0}, "block=0"),
     ],
 )

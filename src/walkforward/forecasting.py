@@ -80,17 +80,13 @@ class WalkForwardSplit(BaseCrossValidator):
         if window not in ("expanding", "rolling"):
             raise ForecastError(f'window={window!r}: it is "expanding" or "rolling"')
         if n_splits is None and initial is None:
-            raise ForecastError(
-                "give n_splits (the last so many windows) or initial (the first training rows)"
-            )
+            raise ForecastError("give n_splits (the last windows) or initial (the first training rows)")
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """How many folds; without `n_splits` it depends on the rows of X."""
-        if self.n_splits is not None:
-            return int(self.n_splits)
-        if X is None:
+        if self.n_splits is None and X is None:
             raise ForecastError("how many windows fit depends on the rows: get_n_splits(X)")
-        return len(self._starts(_num_samples(X)))
+        return int(self.n_splits or len(self._starts(_num_samples(X))))
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Array, Array]]:
         """Row numbers of training and test, fold by fold; rows of X are in order of time."""
@@ -170,9 +166,7 @@ def _panel(frame: Frame, *, missing_y: bool = False) -> _Panel:
     if not types.is_datetime64_any_dtype(frame["ds"]):
         raise ForecastError(f"ds is {frame['ds'].dtype}, not dates: pd.to_datetime(frame['ds']) makes them")
     if not types.is_numeric_dtype(frame["y"]):
-        raise ForecastError(
-            f"y is {frame['y'].dtype}, not numbers: pd.to_numeric says which rows are at fault"
-        )
+        raise ForecastError(f"y is {frame['y'].dtype}, not numbers: pd.to_numeric names the row at fault")
     if "unique_id" not in frame:
         frame = frame.assign(unique_id="y")
     # Series may stand in any order, the days of each may not.
@@ -261,18 +255,17 @@ def _whole_lags(lags: int | Sequence[int]) -> list[int]:
 
 def _windows(rolling: Rolling | None) -> list[tuple[int, str]]:
     named = {n: [how] if isinstance(how, str) else how for n, how in (rolling or {}).items()}
-    pairs = [(window, how) for window, hows in named.items() for how in hows]
+    pairs, hows = (
+        [(n, how) for n, some in named.items() for how in some],
+        ("mean", "sum", "min", "max", "std"),
+    )
     for window, how in pairs:
-        if how not in ("mean", "sum", "min", "max", "std") or not _whole(window, 2):
-            raise ForecastError(
-                f"rolling {{{window!r}: {how!r}}}: 2 days or more; mean, sum, min, max or std"
-            )
+        if how not in hows or not _whole(window, 2):
+            raise ForecastError(f"rolling {{{window!r}: {how!r}}}: 2 days or more, and {', '.join(hows)}")
     return pairs
 
 
-def _history(
-    y: Array, lags: Sequence[int], rolling: Rolling | None, horizon: int = 1
-) -> tuple[list[str], Array]:
+def _history(y: Array, lags: list[int], rolling: Rolling | None, horizon: int = 1) -> tuple[list[str], Array]:
     """Names and values (S, T, k) of what is known of y (S, T) `horizon` days before each day.
 
     Element by element and in a fixed order, so that one more day gives the very bits that a rebuild gives.
@@ -414,9 +407,7 @@ def _built(features: Builder, frame: Frame) -> Frame:
     out = features(frame.copy(deep=False))  # a builder may write into its frame
     if not isinstance(out, Frame) or len(out) != len(frame):
         what = f"{len(out)} rows" if isinstance(out, Frame) else f"a {type(out).__name__}"
-        raise ForecastError(
-            f"features gave {what} for a frame of {len(frame)}: a DataFrame, a row for every row"
-        )
+        raise ForecastError(f"features gave {what} for a frame of {len(frame)}: give a row for every row")
     return out.drop(columns=["unique_id", "ds", "y"], errors="ignore")
 
 
@@ -570,9 +561,7 @@ def _folds(panel: _Panel, splitter: Any) -> list[_Fold]:
                 f"days only, such as WalkForwardSplit"
             )
         if len(train) != np.ptp(train) + 1:
-            raise ForecastError(
-                f"{splitter!r} leaves days out of the training up to {late}: take all in a row"
-            )
+            raise ForecastError(f"{splitter!r} leaves days out of the training up to {late}: keep all")
     return [_Fold(int(train.min()), int(train.max()), np.sort(test)) for train, test in pairs]
 
 
@@ -634,13 +623,12 @@ class _Job:
         self.at_once = recursive and not self.rolling and min(self.lags, default=steps) >= steps
         if self.features is not None:
             self.guard = _Guard(self.features, panel, self.known)
-            if text := [
-                c for c, kind in self.guard.honest.dtypes.items() if not types.is_numeric_dtype(kind)
-            ]:
-                raise ForecastError(f"feature {text[0]} is {self.guard.honest[text[0]].dtype}, not numbers")
+            for column, kind in self.guard.honest.dtypes.items():
+                if not types.is_numeric_dtype(kind):
+                    raise ForecastError(f"feature {column} is {kind}, not numbers")
             if self.check:
                 _refuse(self.guard.leaks(1))
-                if recursive:  # on the way, only the target is known from the model's own predictions
+                if recursive and len(self.guard.real) > 1:  # on the way, only the target is predicted
                     _refuse(self.guard.leaks(steps, keep_y=True))
             parts.append(self.matrix(self.guard.honest))
         self.own = slice(0, parts[0].shape[2])
@@ -963,17 +951,14 @@ def compare(
         raise ForecastError(f'loss={loss!r}: it is "absolute" or "squared"')
     both = a[[*KEYS, "h", "y", "yhat"]].merge(b[[*KEYS, "yhat"]], on=KEYS, how="inner", suffixes=("_a", "_b"))
     if not len(both) == len(a) == len(b):
-        raise ForecastError(
-            f"a has {len(a)} forecasts, b {len(b)}, in common {len(both)}: take backtests of the same folds"
-        )
+        counts = f"a has {len(a)} forecasts, b {len(b)}, in common {len(both)}"
+        raise ForecastError(f"{counts}: take backtests of the same folds")
     power = 1 if loss == "absolute" else 2
     a_loss, b_loss = ((both["y"] - both[name]).abs() ** power for name in ("yhat_a", "yhat_b"))
     daily = (a_loss - b_loss).groupby(both["ds"]).mean().to_numpy()
     size = min(int(both["h"].max()), max(1, len(daily) // 4)) if block is None else block
     if not _whole(size, 1) or 2 * size > len(daily):
-        raise ForecastError(
-            f"block={size!r}: a whole number of days, twice in the {len(daily)} days forecast"
-        )
+        raise ForecastError(f"block={size!r}: a whole number of days, at most half of the {len(daily)}")
     rng, around = np.random.default_rng(seed), np.concatenate([daily, daily[: size - 1]])
     sums = np.convolve(around, np.ones(size), mode="valid")  # of the block that begins on each day
     drawn = sums[rng.integers(len(daily), size=(n, max(1, round(len(daily) / size))))].mean(axis=1) / size
