@@ -201,7 +201,7 @@ ax.set_title("The same days, the same model: not knowing yesterday costs")
 plt.show()
 
 # %% [markdown]
-# *Figure: mean absolute error by days ahead, for a model fed with the truth and one fed with its own forecasts; both go up and down with the weekday, the second lies above on most days.*
+# *Figure: mean absolute error by days ahead, for a model fed with its own forecasts and one fed with the truth; both go up and down with the weekday, the first lies above on most days.*
 #
 # Both lines jump with the weekday; their distance is the price of the horizon. On day 1 they are one and the same forecast; on day 14 the error is
 # a third larger. **Always say how many days ahead a score is.**
@@ -312,14 +312,22 @@ for name, (_, model, options) in setups.items():
 same = np.allclose(tried["multi-output"]["yhat"].head(13 * HORIZON), many_calendars[:13].ravel())
 print("multi-output by hand and by backtest() agree:", same)
 
+# %% [markdown]
+# `compare` gives the mean difference of two backtests and its interval, drawn from blocks of days (lesson 13). A verdict needs an interval without zero.
+
+
 # %% name="strategy_table"
+def verdict(a, b, loss="absolute"):
+    """The error of a minus that of b, with its 95 % interval, in words."""
+    found = compare(a, b, loss=loss)
+    word = {"a": "better", "b": "worse", "neither": "no verdict"}[found.better]
+    return f"{found.difference:+.2f} ({found.low:+.2f} to {found.high:+.2f}) {word}"
+
+
 strategies = pd.concat([score(found) for found in tried.values()], keys=tried).droplevel(1)
 strategies.insert(0, "models", [models for models, *_ in setups.values()])
-verdicts = [compare(found, tried["recursive"]) for found in tried.values()]
-strategies["against recursive"] = [
-    {"a": "better", "b": "worse"}.get(v.better, "no verdict") for v in verdicts
-]
-strategies[["models", "mae", "rmse", "bias", "against recursive"]].round(2)
+strategies["MAE against recursive"] = [verdict(found, tried["recursive"]) for found in tried.values()]
+strategies[["models", "mae", "rmse", "bias", "MAE against recursive"]].round(2)
 
 # %% name="strategy_seconds"
 if show_seconds:
@@ -340,7 +348,7 @@ print(
 # %% [markdown]
 # ## What XGBoost can't do
 #
-# Look at the column *bias* again: every strategy forecasts too few rides, by down to -0.64<!-- =strategy_table[multi-output, bias] --> thousand. That is no accident. Give the trees nine years of a growing
+# Look at the column *bias* again: every strategy forecasts too few rides, down to -0.64<!-- =strategy_table[multi-output, bias] --> thousand a day. That is no accident. Give the trees nine years of a growing
 # station with the date as a feature, and five years to forecast:
 
 # %% name="flat"
@@ -388,6 +396,8 @@ def relative_to_level(frame, days, model=None):
 
 
 earlier = frame[: -folds * HORIZON]
+without = backtest(earlier, boosted(), FOLDS, lags=[14, 21, 28], calendar="US", progress=False)
+print(f"no level:          RMSE {score(without)['rmse'].item():.3f}")
 for days in (28, 182, 364):
     print(f"level of {days:3} days: RMSE {score(relative_to_level(earlier, days))['rmse'].item():.3f}")
 
@@ -396,7 +406,7 @@ LEVEL_DAYS = 182
 plain = backtest(frame, boosted(), FOLDS, lags=[14, 21, 28], calendar="US", progress=False)
 levelled = relative_to_level(frame, LEVEL_DAYS)
 both = pd.concat([score(plain), score(levelled)], keys=["rides", "share of the level"]).droplevel(1)
-print(compare(levelled, plain))
+print("MAE of the share against the rides:", verdict(levelled, plain))
 both[["mae", "rmse", "bias"]].round(2)
 
 # %% [markdown]
@@ -459,7 +469,7 @@ exercise.check(judge_intervals)
 # ## Prophet or XGBoost?
 #
 # Now the question that interviewers like, with the rules that make an answer worth something: the same folds, the same four years, and the **same information**: past rides, and the calendar with US holidays and the days around
-# them. No weather: nobody knows it 14 days ahead. Prophet's settings (multiplicative) were chosen like the level's days, before the folds.
+# them. No weather: nobody knows it 14 days ahead. Prophet's seasonality is multiplicative because that was better on the two years before the folds, and every model gets conformal intervals, for which it need not know how. `h14` is the MAE of the last day.
 
 # %% name="contest"
 years = range(rides.index[0].year, rides.index[-1].year + 2)
@@ -486,9 +496,11 @@ answer[["mae", "rmse", "mase", "bias", "h14", "coverage", "width"]].round(2)
 
 # %% name="verdicts"
 ours, theirs = contest["XGBoost, share of level"], contest["Prophet"]
-for loss in ("absolute", "squared"):
-    print(f"{loss:9} XGBoost - Prophet {compare(ours, theirs, loss=loss)}")
-print(f"absolute  mean - Prophet    {compare(contest['mean of the two'], theirs)}")
+both = contest["mean of the two"]
+print("MAE, XGBoost against Prophet: ", verdict(ours, theirs))
+print("MSE, XGBoost against Prophet: ", verdict(ours, theirs, loss="squared"))
+print("MAE, the mean against Prophet:", verdict(both, theirs))
+print("MAE, the mean against XGBoost:", verdict(both, ours))
 print("Prophet took more than twice as long:", seconds["Prophet"] > 2 * seconds["XGBoost"])
 if show_seconds:
     print(pd.Series(seconds).round(1).to_string())
@@ -500,7 +512,7 @@ if show_seconds:
 #   0.59<!-- =table[Prophet, mase] --> and 0.55<!-- =table[XGBoost, share of level, mase] -->.
 # - XGBoost as first built was behind Prophet in MAE. With the level it is ahead, 0.67<!-- =table[XGBoost, share of level, mae] --> to 0.72<!-- =table[Prophet, mae] -->, and the interval of the difference holds zero:
 #   on two years of one station, **neither** has won.
-# - The mean of the two is better than Prophet, beyond luck. Two good models that err differently are worth more than the choice between them.
+# - The mean of the two is better than Prophet, beyond luck, and no worse than XGBoost. Two good models that err differently are worth more than the choice between them.
 # - In RMSE they are far apart, 0.96<!-- =table[XGBoost, share of level, rmse] --> to 1.25<!-- =table[Prophet, rmse] -->. RMSE counts large misses. Which days?
 
 # %% name="kinds"
@@ -544,6 +556,7 @@ plt.show()
 # | many series | one model each | one model for all |
 # | explains itself | components you can show | needs SHAP |
 # | interval | of trend and noise, measure it | bring your own: conformal |
+# | seconds here | more than twice XGBoost's | least of all, with all days at once |
 #
 # **Decision.** One series, a strong season, an audience that wants to see why: Prophet, today. Many series, regressors that interact, someone who will maintain features: XGBoost. Both at hand: their mean.
 # **Neither**, when the naive forecast is as good for the decision, when there are less than two or three seasons of data, when most days are zero, or when the level was broken yesterday (a closed station): then fix the data, take the naive forecast, or ask somebody who knows.
@@ -734,10 +747,14 @@ for name, found in {"honest": of_lags, "with that day": leaked}.items():
 # Now your model, honest, on their folds and by their score:
 
 # %% name="ladder"
+with_holidays = backtest(
+    frame, boosted(), everything_before, lags=range(14, 22), calendar="US", progress=False
+)
 ladder = {
     "seasonal naive": naive,
-    "dates and 14-day-old rides": of_lags,
-    "+ holidays, weekly lags (XGBoost, at once)": plain,
+    "dates, rides of 14 to 21 days ago": of_lags,
+    "+ US holidays": with_holidays,
+    "weekly lags, four years": plain,
     "+ share of the level": levelled,
     "+ mean with Prophet": contest["mean of the two"],
 }
@@ -747,11 +764,12 @@ result["against 1.508"] = (result["mean RMSE of folds"] / 1.508 - 1).map("{:+.0%
 result.round(3)
 
 # %% [markdown]
-# 0.881<!-- =ladder[+ share of the level, mean RMSE of folds] --> against 1.508<!-- given -->: 42<!-- =ladder: share of the level.*?-(\d+)% --> % less, leak-checked, with fewer features and four years instead of fifteen. What does it know that theirs did not?
+# 0.881<!-- =ladder[+ share of the level, mean RMSE of folds] --> against 1.508<!-- given -->: 42<!-- =ladder: share of the level.*?-(\d+)% --> % less, leak-checked, on four years instead of fifteen. What does it know that theirs did not?
 #
-# 1. **Holidays**, and the days beside them: the largest step. Their best figure for trees is without; the elastic net's own step, 2.382<!-- given --> to 1.613<!-- given -->, says what they were worth there too.
-# 2. **Where the level is**: the division took another step that no tuning would find.
-# 3. **Not more stations, not more trees.** The book says the same: the features mattered more than the model.
+# 1. **Holidays**, and the days beside them: nearly the whole way. The book found the same when its authors added holiday flags: the elastic net fell from 2.382<!-- given --> to 1.613<!-- given -->. Their figure for trees with
+#    holidays is not among the resamples they kept, so 1.508<!-- given --> is the one to beat, not their last word.
+# 2. **Where the level is**: a step that more trees would not take.
+# 3. **Not more stations**: with 20 of them the trees did worse. Features mattered more than the model, which is what the book says too.
 
 # %% [markdown]
 # ## What changed
