@@ -134,6 +134,8 @@ def test_eighty_per_cent_is_nowhere_eighty_per_cent():
     assert near.loc["other working days", "inside"] > near.loc["weekends", "inside"] + 0.05
     assert far["inside"].is_monotonic_decreasing and 0.7 < far["inside"].iloc[0] < 0.87
     assert 0.38 <= far["inside"].iloc[-1] <= 0.56
+    assert far["inside 0.5"].iloc[-1] > far["inside"].iloc[-1] + 0.15, "freer bends, an honester future"
+    assert (far["miss 0.5"] <= far["miss"] + 0.02).all()
     assert far["miss"].iloc[-1] / far["miss"].iloc[0] > 2 * far["width"].iloc[-1] / far["width"].iloc[0] - 1
 
 
