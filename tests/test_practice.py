@@ -420,6 +420,13 @@ def test_a_mock_fills_its_minutes_and_is_balanced(seed):
     assert max(asked) <= 4
 
 
+def test_a_mock_of_one_kind_takes_turns_by_lesson():
+    bank = [question(f"q{number}", lesson=f"0{number // 10}", minutes=5) for number in range(30)]
+    for seed in range(5):
+        chosen = practice.plan(bank, 30, seed)
+        assert sorted(one.lesson for one in chosen) == ["00", "00", "01", "01", "02", "02"]
+
+
 def test_another_seed_is_another_mock():
     assert len({tuple(one.id for one in practice.plan(many(), 45, seed)) for seed in range(10)}) == 10
 
@@ -757,6 +764,20 @@ def test_export_anki_says_what_it_wrote(call, tmp_path):
 
 
 # Text on the screen
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (-5, "now"),
+        (20, "in 1 minute"),
+        (600, "in 10 minutes"),
+        (5_000, "in 83 minutes"),
+        (86_401, "22 Nov 2026"),
+    ],
+)
+def test_when_something_is_due(left, said):
+    assert terminal.when(NOON + timedelta(seconds=left), NOON) == said
 
 
 @pytest.mark.parametrize("columns", [40, 80, 300])

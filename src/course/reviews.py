@@ -101,7 +101,8 @@ class State:
         self.path = path or progress.progress_file().with_name("interview.sqlite")
         with self._open() as db:
             if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                db.execute("PRAGMA journal_mode=WAL")  # readers don't wait for a writer
+                with contextlib.suppress(sqlite3.OperationalError):  # another process is at it: the next call
+                    db.execute("PRAGMA journal_mode=WAL")  # readers don't wait for a writer
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise StateError(f"{self.path} is of a newer version of the course; update it (git pull)")

@@ -94,7 +94,8 @@ def when(due: datetime, now: datetime) -> str:
     """Return when something is due, as one says it."""
     left = (due - now).total_seconds()
     if left < 90 * 60:
-        return f"in {max(1, round(left / 60))} minutes" if left > 0 else "now"
+        count = max(1, round(left / 60))
+        return "now" if left <= 0 else f"in {count} minute{'s' * (count > 1)}"
     day = due.astimezone()
     return f"{day:%d %b %Y}" if left > 86_400 else f"{day:%d %b, %H:%M}"
 
