@@ -815,7 +815,7 @@ def main() -> None:
     parser.add_argument("--tools", nargs="+", choices=list(TOOLS), default=usual, help="in speed")
     parser.add_argument("--runs", type=int, default=5, help="of everything that is timed")
     parser.add_argument("--curve-runs", type=int, default=5, help="of a point of the curve (3 if long)")
-    parser.add_argument("--h1", type=int, default=40, help="refits of H1 (365: a year)")
+    parser.add_argument("--h1", type=int, default=52, help="refits of H1 (365: a year)")
     parser.add_argument("--small", action="store_true", help="two folds of everything: does it work?")
     parser.add_argument("--write", action="store_true", help="results/forecasting.json and README.md")
     options = parser.parse_args()
