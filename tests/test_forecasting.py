@@ -38,7 +38,7 @@ from walkforward.forecasting import (
 )
 
 matplotlib.use("agg")
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=60, deadline=None)
 quiet = {"n_jobs": 1, "progress": False}
 XGB = XGBRegressor(n_estimators=8, max_depth=3, random_state=0)
 

@@ -141,6 +141,8 @@ def test_undeclared_columns_of_every_kind(values):
     def features(frame):
         return pd.DataFrame({"kind": (frame["kind"] == values[0]).astype(float)})
 
+    scrambled = forecasting._Guard(features, forecasting._panel(frame), []).scrambled(20)["kind"]
+    assert (scrambled == frame["kind"]).tolist() == [True] * 21 + [False] * 99  # never by chance the same
     assert list(find_leaks(features, frame)) == ["kind"]
     assert find_leaks(features, frame, known=["kind"]) == {}
     assert find_leaks(lambda f: features(f).shift(1), frame) == {}

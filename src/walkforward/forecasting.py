@@ -628,8 +628,6 @@ class _Job:
                     raise ForecastError(f"feature {column} is {kind}, not numbers")
             if self.check:
                 _refuse(self.guard.leaks(1))
-                if recursive and len(self.guard.real) > 1:  # on the way, only the target is predicted
-                    _refuse(self.guard.leaks(steps, keep_y=True))
             parts.append(self.matrix(self.guard.honest))
         self.own = slice(0, parts[0].shape[2])
         self.evening = np.concatenate(parts, axis=2)
@@ -714,7 +712,7 @@ def _predict(job: _Job, models: list[Any], fold: _Fold) -> tuple[Array, dict[str
         far = guard.moved(built, cutoff, int(steps[-1])) if job.strategy == "recursive" else {}
         if job.check:
             _refuse(guard.moved(built, cutoff, 1))
-            if far:
+            if far:  # on the way only the target is known, from the model's own predictions
                 kept = _built(job.features, guard.scrambled(cutoff, keep_y=True))
                 _refuse(guard.moved(kept, cutoff, int(steps[-1])))
         at_once = at_once and not far  # they look back past the horizon: no prediction is fed to them
