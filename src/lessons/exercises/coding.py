@@ -1314,9 +1314,9 @@ def as_of_join(events, snapshots):
     Strictly before: a snapshot of the same instant may contain the event. Both lists come in any order; the answers
     are in the order of the events. Some `log n` comparisons of times per row.
     """
-    known = defaultdict(list)
+    known = {}
     for key, time, value in sorted(snapshots, key=lambda row: row[1]):
-        known[key].append((time, value))
+        known.setdefault(key, []).append((time, value))
     joined = []
     for key, time in events:
         rows = known.get(key, [])
