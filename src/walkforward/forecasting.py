@@ -610,6 +610,8 @@ class _Job:
             )
         if self.fits_frames:
             return
+        unset = [n for n, value in model.get_params().items() if n.endswith("n_jobs") and value is None]
+        self.model = clone(model).set_params(**dict.fromkeys(unset, 1))
         if not (self.lags or self.rolling or self.past or self.features or self.in_advance.shape[2]):
             raise ForecastError("nothing to learn from: give lags=, rolling=, calendar=, known= or features=")
         parts = [_history(self.y, self.lags, self.rolling)[1]]
@@ -693,11 +695,8 @@ def _fit(job: _Job, fold: _Fold) -> list[Any]:
                 f"series {job.panel.ids[0]}, cutoff {_day(job.panel.dates[fold.end])}: no training row has "
                 f"all its lags; shorten lags and windows, or begin later (initial=)"
             )
-        model, target = clone(job.model), targets[days]
-        unset = [n for n, value in model.get_params().items() if n.endswith("n_jobs") and value is None]
-        model.set_params(**dict.fromkeys(unset, 1))
-        target = target if job.strategy == "multi_output" else target[:, 0]
-        models.append(model.fit(job.rows(days, first, ahead, job.evening), target))
+        target = targets[days] if job.strategy == "multi_output" else targets[days][:, 0]
+        models.append(clone(job.model).fit(job.rows(days, first, ahead, job.evening), target))
     return models
 
 
