@@ -115,7 +115,9 @@ print(f"n log n foretells {2 * math.log2(2 * values) / math.log2(values):.2f}")
 #
 # *"Give me the middle element."*
 #
-# **You ask.** Middle by position or by value, which would be the median? *By position.* Of an even number? *The first of the two.* An empty one? *Tell me.* **Cases**: `[a, b, c]` → b, `[a, b]` → a, `[]` → an error that says so.
+# **You ask.** Middle by position or by value, which would be the median? *By position.* Of an even number? *The first of the two.* An empty one? *Tell me.*
+#
+# **Cases**: `[a, b, c]` → b, `[a, b]` → a, `[]` → an error that says so.
 #
 # The obvious answer divides the length by two and rounds:
 
@@ -126,7 +128,9 @@ for n in (3, 5, 7, 9):
 # %% [markdown]
 # Right for 5 and 9, wrong for 3 and 7: Python rounds a half to the even neighbour. Whoever tried one example tried 5. Integer division has no such moods: `(n - 1) // 2`.
 #
-# **Listened for**: that you ask before you sort; the off-by-one worked out on two elements, not guessed; one read, since an index costs the same at any place. **Next question**: *and in a DataFrame?* `iloc`, by position; `loc` would take a label.
+# **Listened for**: that you ask before you sort; the off-by-one worked out on two elements, not guessed; one read, since an index costs the same at any place.
+#
+# **Next question**: *and in a DataFrame?* `iloc`, by position; `loc` would take a label.
 
 # %% exercise="middle_element"
 # %%
@@ -135,7 +139,13 @@ exercise.check(middle_element)
 # %% [markdown]
 # ## The middle of a linked list, in one pass
 #
-# *"Now it is a linked list, and I want one pass."* **You ask.** Do I know the length? *No.* May I keep a copy? *No.* **Cases**: no node, one, two, three. Count first, then walk half the way:
+# *"Now it is a linked list, and I want one pass."*
+#
+# **You ask.** Do I know the length? *No.* May I keep a copy? *No.*
+#
+# **Cases**: no node, one, two, three.
+#
+# Count first, then walk half the way:
 
 
 # %% name="two_passes"
@@ -168,7 +178,9 @@ print(f"value {node.value}: {first_pass:,} moves to count, {Node.moves - first_p
 # The answer they want is two pointers, one going a node at a time, the other two. Now say what few candidates say: **it makes as many moves**, n by the fast pointer and n/2 by the slow one. What it buys is that the middle is known the moment the end is seen. That matters when the list grows under
 # your feet or the first half must be cut off right there. It does not make a stream of it: the slow pointer reads nodes that the fast one has passed.
 #
-# **Listened for**: the loop's condition, said aloud for two nodes; `fast.next.next` is safe only after `fast.next`. **Next question**: *the third from the end?* The same pair, three nodes apart.
+# **Listened for**: the loop's condition, said aloud for two nodes; `fast.next.next` is safe only after `fast.next`.
+#
+# **Next question**: *the third from the end?* The same pair, three nodes apart.
 
 # %% exercise="middle_node"
 # %%
@@ -177,7 +189,13 @@ exercise.check(middle_node)
 # %% [markdown]
 # ## The running median
 #
-# *"Latencies come in. After each, the median so far."* **You ask.** How many? *Millions a day.* Exact? *Yes, for now.* Of an even number? *The mean of the two.* **Cases**: 5, 1, 4, 2 → 5, 3, 4, 3. The obvious answer sorts again after each value; a better one keeps the list sorted and inserts.
+# *"Latencies come in. After each, the median so far."*
+#
+# **You ask.** How many? *Millions a day.* Exact? *Yes, for now.* Of an even number? *The mean of the two.*
+#
+# **Cases**: 5, 1, 4, 2 → 5, 3, 4, 3.
+#
+# The obvious answer sorts again after each value; a better one keeps the list sorted and inserts.
 
 
 # %% name="medians"
@@ -215,12 +233,14 @@ plt.show()
 # %% [markdown]
 # *Figure: steps against the length of the stream, both axes logarithmic. Sorting again and the moved entries of inserting climb steeply and side by side; the comparisons of inserting stay far below and climb gently.*
 #
-# Sorting again costs n² in all: twice the values, four times the comparisons. `bisect` brings them down from 2,034,000<!-- ~medians[2000, sort again] --> to 19,200<!-- ~medians[2000, insert: compared] -->, and hides the rest: a list makes room by moving entries, 1,014,000<!-- ~medians[2000, insert: moved] --> of them. Count only what your idea
+# Sorting again costs n² in all: twice the values, four times the comparisons, although Python's sort notices that all but the last value are in order. `bisect` brings them down from 2,034,000<!-- ~medians[2000, sort again] --> to 19,200<!-- ~medians[2000, insert: compared] -->, and hides the rest: a list makes room by moving entries, 1,014,000<!-- ~medians[2000, insert: moved] --> of them. Count only what your idea
 # saves, and your idea always wins. (Those moves are one block copy in C; to a hundred thousand values `insort` is the right tool. Say so.)
 #
 # Two heaps do without moving: the smaller half with its largest on top, the larger half with its smallest on top, never more than one apart. The median lies on the tops. log n steps per value.
 #
-# **Listened for**: invariant first, code second. **Next question**: *memory is small, the stream endless.* Then the exact median is out; a histogram with fixed bins, a sketch such as t-digest, or the median of a reservoir. *Only the last hour?* Values must leave: a sorted list of the window.
+# **Listened for**: invariant first, code second.
+#
+# **Next question**: *memory is small, the stream endless.* Then the exact median is out; a histogram with fixed bins, a sketch such as t-digest, or the median of a reservoir. *Only the last hour?* Values must leave: a sorted list of the window.
 
 # %% exercise="running_median"
 # %%
@@ -229,7 +249,11 @@ exercise.check(running_median)
 # %% [markdown]
 # ## The k largest
 #
-# *"The ten largest of a billion numbers."* **You ask.** Do they fit into memory? *No.* Largest first? *Yes.* Duplicates? *Count each.* **Cases**: fewer than k, k = 0, the same value twice.
+# *"The ten largest of a billion numbers."*
+#
+# **You ask.** Do they fit into memory? *No.* Largest first? *Yes.* Duplicates? *Count each.*
+#
+# **Cases**: fewer than k, k = 0, the same value twice.
 
 # %% name="sorts_everything"
 for name, function in {
@@ -242,7 +266,11 @@ for name, function in {
 # %% [markdown]
 # Sorting keeps everything, and that is what fails: at a billion there is no memory left to wait in. A heap of ten has the **smallest** of the best on top, the one to beat. Most values lose against it and cost one comparison.
 #
-# Many reach for a max-heap, because they want the largest; then the value to throw out is the one they can't find. **Listened for**: which end lies on top, and why; that `heapq.nlargest` exists, and that you can write it. **Next question**: *a hundred machines?* Each sends its ten; merge a thousand. *The ten most frequent?* Counting
+# Many reach for a max-heap, because they want the largest; then the value to throw out is the one they can't find.
+#
+# **Listened for**: which end lies on top, and why; that `heapq.nlargest` exists, and that you can write it.
+#
+# **Next question**: *a hundred machines?* Each sends its ten; merge a thousand. *The ten most frequent?* Counting
 # comes first, and the keys may not fit: count-min sketch, or partition by key.
 
 # %% exercise="top_k"
@@ -252,7 +280,13 @@ exercise.check(top_k)
 # %% [markdown]
 # ## A moving average over a stream
 #
-# *"A sensor sends a value a second. The mean of the last ten, as it goes."* **You ask.** Before ten have come? *Nothing.* Does the stream end? *No.* Can values be broken? *It is a sensor.* Summing the window costs ten additions a value; the answer everybody knows keeps a running total, adds the new value and subtracts the
+# *"A sensor sends a value a second. The mean of the last ten, as it goes."*
+#
+# **You ask.** Before ten have come? *Nothing.* Does the stream end? *No.* Can values be broken? *It is a sensor.*
+#
+# **Cases**: fewer values than ten, a width of 1, one broken value.
+#
+# Summing the window costs ten additions a value; the answer everybody knows keeps a running total, adds the new value and subtracts the
 # old one: two. One broken value:
 
 
@@ -276,7 +310,9 @@ print(f"the last 1,000 values are all 20.7, their running mean is {last:.1f}")
 # The broken value left the window 990<!-- given --> values ago, and the mean is still 25.6<!-- =running_total: mean is ([\d.]+) -->. It stays so for good: beside 1e18 a float has no room for 20.7<!-- given -->, so what was added and subtracted meanwhile was rounded away or up. Infinity would be worse, since `inf - inf` is not a number. Sum the window afresh once per `width` values: one addition more for each
 # value, and no error outlives two windows.
 #
-# **Listened for**: `yield`, not a list that waits for the end; what happens before the window is full; that an incremental formula carries its errors along. **Next question**: *by time, not by count?* The deque holds (time, value) and drops from the left while too old; a window may be empty.
+# **Listened for**: `yield`, not a list that waits for the end; what happens before the window is full; that an incremental formula carries its errors along.
+#
+# **Next question**: *by time, not by count?* The deque holds (time, value) and drops from the left while too old; a window may be empty.
 
 # %% exercise="moving_average"
 # %%
@@ -285,7 +321,13 @@ exercise.check(moving_average)
 # %% [markdown]
 # ## Merge intervals
 #
-# *"Outages as pairs (start, end). How many hours were we down?"* **You ask.** Sorted? *No.* Overlapping, one inside the other? *Both.* Do 1–2 and 2–3 touch? *They are one.* May I sort your list? *No, it is mine.* **Cases**: none, one inside another, touching. Sort by start, and when the next one overlaps, take its end:
+# *"Outages as pairs (start, end). How many hours were we down?"*
+#
+# **You ask.** Sorted? *No.* Overlapping, one inside the other? *Both.* Do 1–2 and 2–3 touch? *They are one.* May I sort your list? *No, it is mine.*
+#
+# **Cases**: none, one inside another, touching.
+#
+# Sort by start, and when the next one overlaps, take its end:
 
 
 # %% name="last_end"
@@ -305,7 +347,9 @@ print(f"0-24 and 2-3: {hours_down([(0, 24), (2, 3)])} hours")
 # %% [markdown]
 # A short outage inside a long one has made the long one shorter: 3 hours in place of 24. Every example on a whiteboard overlaps in a chain, so nobody sees it. The end is the larger of both.
 #
-# **Listened for**: why sorting by start makes one comparison enough; n log n by the sort, n after it. **Next question**: *as a stream, sorted by start?* Keep one open interval, yield it when the next begins later. *The most at the same time?* Sort starts (+1) and ends (−1) and run a sum.
+# **Listened for**: why sorting by start makes one comparison enough; n log n by the sort, n after it.
+#
+# **Next question**: *as a stream, sorted by start?* Keep one open interval, yield it when the next begins later. *The most at the same time?* Sort starts (+1) and ends (−1) and run a sum.
 
 # %% exercise="merge_intervals"
 # %%
@@ -314,7 +358,13 @@ exercise.check(merge_intervals)
 # %% [markdown]
 # ## A fair sample of a stream
 #
-# *"Keep 3 requests for inspection, each with the same chance. Nobody knows how many will come."* **You ask.** Without replacement? *Yes.* Fewer than three? *All of them.* Repeatable? *Take my generator.* Fill three places; from then on let the new value draw a place among all so far, and if it is one of the three, it sits down there.
+# *"Keep 3 requests for inspection, each with the same chance. Nobody knows how many will come."*
+#
+# **You ask.** Without replacement? *Yes.* Fewer than three? *All of them.* Repeatable? *Take my generator.*
+#
+# **Cases**: fewer than three, ten thousand draws from ten values, the same seed twice.
+#
+# Fill three places; from then on let the new value draw a place among all so far, and if it is one of the three, it sits down there.
 
 
 # %% name="unfair"
@@ -338,7 +388,9 @@ print(" ".join(f"{share:.2f}" for share in shares))
 # Each should be 0.30<!-- given -->. The fourth value has 0.33<!-- =unfair: ^0\.\d+ 0\.\d+ 0\.\d+ ([\d.]+) -->, the first three 0.23<!-- =unfair: ^([\d.]+) -->: counted from 0, it draws among three places and always gets one. Off by one, no error, no warning; a sample of three looks like any other. Only **drawing it thousands of times** shows the fault, and that is the test to offer. Value
 # number i must enter with chance k/i; those inside then survive with (1 − 1/i), and by induction all are equal.
 #
-# **Listened for**: the proof in two sentences, and the test. **Next question**: *weighted?* Give each a key `random() ** (1 / weight)`, keep the k largest: your heap again. *Two machines?* Keep the counts, draw from both reservoirs in proportion to them.
+# **Listened for**: the proof in two sentences, and the test.
+#
+# **Next question**: *weighted?* Give each a key `random() ** (1 / weight)`, keep the k largest: your heap again. *Two machines?* Keep the counts, draw from both reservoirs in proportion to them.
 
 # %% exercise="reservoir_sample"
 # %%
@@ -347,7 +399,13 @@ exercise.check(reservoir_sample)
 # %% [markdown]
 # ## The first bad model version
 #
-# *"Version 1 was good, somewhere before 1,000<!-- given --> it went bad. Evaluating one costs an hour."* **You ask.** Once bad, always bad? *Yes.* Is the last one bad for sure? *No.* Is the evaluation exact? *Why do you ask?* **Cases**: the first, the last, none. Trying one after the other takes weeks; Python's `bisect` halves:
+# *"Version 1 was good, somewhere before 1,000<!-- given --> it went bad. Evaluating one costs an hour."*
+#
+# **You ask.** Once bad, always bad? *Yes.* Is the last one bad for sure? *No.* Is the evaluation exact? *Why do you ask?*
+#
+# **Cases**: the first, the last, none.
+#
+# Trying one after the other takes weeks; Python's `bisect` halves:
 
 
 # %% name="flapping"
@@ -376,7 +434,9 @@ print(f"log2 of 1,000 is {math.log2(1_000):.2f}")
 # Ten hours in place of 700<!-- =flapping: from 700 on: (\d+) -->. The second line is the catch: the first bad version is 200<!-- =flapping: bad (\d+)-400 -->. With a fault that was mended in between, bisection finds *a* change from good to bad, not the first, and does not say so. And it answers 1,001<!-- =flapping: bad: (\d+) --> where none is bad. A noisy metric breaks "once bad, always bad" as well: repeat the evaluation near
 # the threshold, or compare with a margin.
 #
-# **Listened for**: an invariant ("good at `low`, bad at `high`"), from which the loop's end and both updates follow. `low = middle` with the wrong rounding never ends. **Next question**: *three machines?* Ask three versions at once and cut into four: five rounds in place of ten.
+# **Listened for**: an invariant ("good at `low`, bad at `high`"), from which the loop's end and both updates follow. `low = middle` with the wrong rounding never ends.
+#
+# **Next question**: *three machines?* Ask three versions at once and cut into four: five rounds in place of ten.
 
 # %% exercise="first_bad"
 # %%
@@ -385,7 +445,13 @@ exercise.check(first_bad)
 # %% [markdown]
 # ## Group-by without pandas
 #
-# *"The mean fare per zone. No pandas."* **You ask.** Do rows of a zone stand together? *No.* Missing fares? *Yes, None.* More zones than memory? *No, but more rows.* **Cases**: scattered rows, a zone with nothing but None. The standard library has a `groupby`:
+# *"The mean fare per zone. No pandas."*
+#
+# **You ask.** Do rows of a zone stand together? *No.* Missing fares? *Yes, None.* More zones than memory? *No, but more rows.*
+#
+# **Cases**: scattered rows, a zone with nothing but None.
+#
+# The standard library has a `groupby`:
 
 # %% name="neighbours_only"
 fares = [("JFK", 52.0), ("Harlem", 8.0), ("JFK", 60.0), ("Harlem", 12.0), ("JFK", 56.0)]
@@ -398,7 +464,9 @@ print(means)
 # %% [markdown]
 # JFK's mean is 56<!-- =neighbours_only: JFK.: ([\d.]+) -->, and that is luck: it is the last fare alone. Harlem's should be 10 and is 12. `itertools.groupby` joins **neighbours**; a group that comes again overwrites the first. It needs sorted rows, n log n and all of them in memory. A dict with a sum and a count per zone needs neither.
 #
-# **Listened for**: None is not zero; the mean of batch means is not the mean; that you name SQL's rule, `avg` leaves out NULL. **Next question**: *the median per zone?* No two numbers hold it; keep the values or a sketch. *More zones than memory?* Partition by a hash of the zone, one part at a time: that is what Spark's shuffle does.
+# **Listened for**: None is not zero; the mean of batch means is not the mean; that you name SQL's rule, `avg` leaves out NULL.
+#
+# **Next question**: *the median per zone?* No two numbers hold it; keep the values or a sketch. *More zones than memory?* Partition by a hash of the zone, one part at a time: that is what Spark's shuffle does.
 
 # %% exercise="mean_by"
 # %%
@@ -407,7 +475,13 @@ exercise.check(mean_by)
 # %% [markdown]
 # ## A point-in-time join
 #
-# *"Join each customer's status to the day on which we ask our model, and train."* **You ask.** Which status, the one we have today or the one we had then? *Hm.* When is it written, and may it contain the event itself? **Cases**: no snapshot yet, one at the same instant, snapshots out of order. The obvious join goes by the key:
+# *"Join each customer's status to the day on which we ask our model, and train."*
+#
+# **You ask.** Which status, the one we have today or the one we had then? *Hm.* When is it written, and may it contain the event itself?
+#
+# **Cases**: no snapshot yet, one at the same instant, snapshots out of order.
+#
+# The obvious join goes by the key:
 
 # %% name="from_the_future"
 rng, questions, snapshots, left = random.Random(3), [], [], []
@@ -435,7 +509,9 @@ print(f"nobody leaves: right for {100 - sum(left) / 10:.0f} % of the customers")
 # %% [markdown]
 # The join needs the latest snapshot **before** the question: sort the snapshots of each customer once, halve for each question. And look at the step to the left: when nothing lies before, `rows[place - 1]` is `rows[-1]`, the newest value of all. The index that steps over the start takes you to the future.
 #
-# **Listened for**: event time against the time at which a row was *written*; `<` against `<=`, decided and said. **Next question**: *in pandas?* `merge_asof(..., by="customer", allow_exact_matches=False)`, both sides sorted. *As a stream?* Both in order of time: keep the last value per key. *And old values?* A tolerance: a status from two years ago is none.
+# **Listened for**: event time against the time at which a row was *written*; `<` against `<=`, decided and said.
+#
+# **Next question**: *in pandas?* `merge_asof(..., by="customer", allow_exact_matches=False)`, both sides sorted. *As a stream?* Both in order of time: keep the last value per key. *And old values?* A tolerance: a status from two years ago is none.
 
 # %% exercise="as_of_join"
 # %%
@@ -444,7 +520,13 @@ exercise.check(as_of_join)
 # %% [markdown]
 # ## A time-aware split
 #
-# *"Hold out the last fifth."* **You ask.** Sorted? *Look.* Several rows a day? *Hundreds.* When is a label known? *After a week.* **Cases**: many rows on the day of the cut, a gap. Real taxi trips of January 2019:
+# *"Hold out the last fifth."*
+#
+# **You ask.** Sorted? *Look.* Several rows a day? *Hundreds.* When is a label known? *After a week.*
+#
+# **Cases**: many rows on the day of the cut, a gap.
+#
+# Real taxi trips of January 2019:
 
 # %% name="cut_by_count"
 trips = load_trips(["2019-01"])
@@ -459,7 +541,9 @@ print(f"sorted: day {shared} has {before} rows in training and {after} in the te
 # %% [markdown]
 # The file is in no order, so a cut by row number is a random split that looks like a split in time. Sorted, it still goes through a day: with its weather, its traffic jam and its marathon in training, the rest of that day is no test. Cut by **day**, and leave out the days whose labels were not there yet.
 #
-# **Listened for**: time comes from a column, never from the row number; the gap belongs to the label's delay, in days and not in rows. **Next question**: *one cut or many?* Many, [walking forward](13_time_series_and_walk_forward.ipynb). *The same customer on both sides?* Fine if you forecast known customers; if not, split by customer too.
+# **Listened for**: time comes from a column, never from the row number; the gap belongs to the label's delay, in days and not in rows.
+#
+# **Next question**: *one cut or many?* Many, [walking forward](13_time_series_and_walk_forward.ipynb). *The same customer on both sides?* Fine if you forecast known customers; if not, split by customer too.
 
 # %% exercise="split_by_time"
 # %%
@@ -468,7 +552,13 @@ exercise.check(split_by_time)
 # %% [markdown]
 # ## Kolmogorov-Smirnov by hand
 #
-# *"Did this feature drift? Write the two-sample KS distance, without SciPy."* **You ask.** Equal sizes? *No.* Ties? *Passenger counts.* The p-value too? *The distance.* **Cases**: a sample against itself → 0, two that don't overlap → 1. Sort both and walk: the smaller value steps on, and the distance is the largest gap between the shares passed.
+# *"Did this feature drift? Write the two-sample KS distance, without SciPy."*
+#
+# **You ask.** Equal sizes? *No.* Ties? *Passenger counts.* The p-value too? *The distance.*
+#
+# **Cases**: a sample against itself → 0, two that don't overlap → 1.
+#
+# Sort both and walk: the smaller value steps on, and the distance is the largest gap between the shares passed.
 
 
 # %% name="ties"
@@ -493,7 +583,9 @@ for column in ("trip_distance", "passenger_count"):
 # %% [markdown]
 # A month against itself has drifted by 0.73<!-- =ties: passenger_count .* one (0\.\d+) -->: while the walk passes all the rides with one passenger in the first sample, it has not moved in the second. Floats with many digits hide it, counts show it. A step function jumps at x by **all** values equal to x, so pass them all, in both samples, before you look at the gap.
 #
-# **Listened for**: the case "against itself" offered by you; n log n for sorting, n for the walk, against n² for counting at each value. **Next question**: *a stream?* Histograms with fixed edges give a lower bound. *Is 0.05<!-- given --> much?* That is [another lesson](11b_drift.ipynb): an effect, not a p-value.
+# **Listened for**: the case "against itself" offered by you; n log n for sorting, n for the walk, against n² for counting at each value.
+#
+# **Next question**: *a stream?* Histograms with fixed edges give a lower bound. *Is 0.05<!-- given --> much?* That is [another lesson](11b_drift.ipynb): an effect, not a p-value.
 
 # %% exercise="ks_distance"
 # %%
@@ -502,7 +594,13 @@ exercise.check(ks_distance)
 # %% [markdown]
 # ## MASE
 #
-# *"One error for ten thousand series of all sizes."* **You ask.** Which naive rule is to beat? *Last week.* Is a series ever constant? *Some shops are closed.* **Cases**: an error equal to the naive rule's → 1, a constant history. MASE divides the mean absolute error by that of the naive rule. Over which days? The test days are at hand:
+# *"One error for ten thousand series of all sizes."*
+#
+# **You ask.** Which naive rule is to beat? *Last week.* Is a series ever constant? *Some shops are closed.*
+#
+# **Cases**: an error equal to the naive rule's → 1, a constant history.
+#
+# MASE divides the mean absolute error by that of the naive rule. Over which days? The test days are at hand:
 
 # %% name="scaled_by_the_test"
 rides = load_ridership().set_index("ds")["y"]
@@ -517,7 +615,9 @@ for name, first, last in (("July", "2014-07-21", "2014-08-03"), ("Christmas", "2
 # At Christmas the forecast misses by 3.93<!-- =scaled_by_the_test: Christmas: misses by ([\d.]+) --> thousand rides a day, in July by 0.44<!-- =scaled_by_the_test: July: misses by ([\d.]+) -->. Scaled by the test the order is **reversed**: Christmas 0.54<!-- =scaled_by_the_test: Christmas.* test ([\d.]+) -->, July 2.99<!-- =scaled_by_the_test: July.* test ([\d.]+) -->. In a fortnight with a holiday
 # the naive rule fails too, so its error forgives everything; in two weeks that happen to be alike it forgives nothing. The history is the same for both: 3.29<!-- =scaled_by_the_test: Christmas.* history ([\d.]+) --> and 0.36<!-- =scaled_by_the_test: July.* history ([\d.]+) --> times the usual miss.
 #
-# **Listened for**: the history alone, the season's lag, and ValueError for a constant one rather than 1e12 in a mean over shops. **Next question**: *many series?* The mean of MASE counts each alike; weight it if money decides. *Slow sellers?* Zero differences abound; MASE explodes, pinball loss does not.
+# **Listened for**: the history alone, the season's lag, and ValueError for a constant one rather than 1e12 in a mean over shops.
+#
+# **Next question**: *many series?* The mean of MASE counts each alike; weight it if money decides. *Slow sellers?* Zero differences abound; MASE explodes, pinball loss does not.
 
 # %% exercise="mase_by_hand"
 # %%
@@ -526,7 +626,13 @@ exercise.check(mase_by_hand)
 # %% [markdown]
 # ## A cache of models
 #
-# *"2,000<!-- given --> customers, a model each; five fit into memory. Loading takes seconds."* **You ask.** What may leave? *What was not used for the longest.* Can a load give None? *For new customers.* Threads? *Later.* **Cases**: a hit, a full cache, a None. The shortest code throws out what came first:
+# *"2,000<!-- given --> customers, a model each; five fit into memory. Loading takes seconds."*
+#
+# **You ask.** What may leave? *What was not used for the longest.* Can a load give None? *For new customers.* Threads? *Later.*
+#
+# **Cases**: a hit, a full cache, a None.
+#
+# The shortest code throws out what came first:
 
 
 # %% name="first_in_first_out"
@@ -554,9 +660,11 @@ for name, asked in {"a few are popular": popular, "six in turn": round_trip}.ite
         print(f"{name}, {rule}: {len(loads):,} loads for {len(asked):,} requests")
 
 # %% [markdown]
-# First in, first out evicts the most popular customer as soon as four others have come after, however often he was asked for meanwhile. Least recently used saves one load in seven. But look at the last line: six customers in turn, room for five, and **every** request loads. The one that leaves is the one that comes next. A cache is a bet on the traffic; measure yours before you name a rule.
+# First in, first out evicts the most popular customer as soon as five others have come after, however often they were asked for meanwhile. Least recently used saves one load in seven. But look at the last line: six customers in turn, room for five, and **every** request loads. The one that leaves is the one that comes next. A cache is a bet on the traffic; measure yours before you name a rule.
 #
-# **Listened for**: `OrderedDict.move_to_end` on a hit, or a dict and a doubly linked list when they forbid it; `in`, because a None is a value. **Next question**: *when does a promoted model reach the cache?* The key must hold the version, or entries an age. *Two threads?* A lock for the table and one per key, or the same model is loaded twice.
+# **Listened for**: `OrderedDict.move_to_end` on a hit, or a dict and a doubly linked list when they forbid it; `in`, because a None is a value.
+#
+# **Next question**: *when does a promoted model reach the cache?* The key must hold the version, or entries an age. *Two threads?* A lock for the table and one per key, or the same model is loaded twice.
 
 # %% exercise="keep_recent"
 # %%
