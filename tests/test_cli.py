@@ -215,7 +215,7 @@ def test_the_lab_is_stopped_by_ctrl_c_and_by_kill_and_keeps_the_runs(labs):
     assert not is_open(running_lab.jupyter)
     assert not is_open(running_lab.mlflow)
     assert (work / ".lab.json").exists()
-    assert lab._running_lab(work / ".lab.json") is None
+    assert lab.running_lab(work / ".lab.json") is None
 
 
 @POSIX
@@ -257,4 +257,4 @@ def test_a_fault_that_the_doctor_finds_keeps_the_lab_shut(tmp_path, monkeypatch,
 )
 def test_a_damaged_note_counts_as_no_lab(tmp_path, note):
     (tmp_path / ".lab.json").write_text(note)
-    assert lab._running_lab(tmp_path / ".lab.json") is None
+    assert lab.running_lab(tmp_path / ".lab.json") is None

@@ -282,7 +282,7 @@ def test_the_link_is_an_address_where_the_lab_runs(call, clock, monkeypatch, tmp
     clock(1, 1)
     assert "\n  11b_drift.ipynb#cell-id=year\n" in call("practice", lines=PASSED).output  # no lab any more
     address = "http://127.0.0.1:8888/lab/tree/00_start_here.ipynb?token=secret"
-    monkeypatch.setattr(lab, "_running_lab", lambda note: address)
+    monkeypatch.setattr(lab, "running_lab", lambda note: address)
     State().path.unlink()
     text = call("practice", lines=PASSED).output
     assert "\n  http://127.0.0.1:8888/lab/tree/11b_drift.ipynb#cell-id=year\n" in text

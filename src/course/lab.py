@@ -31,7 +31,7 @@ def run_lab(browser: bool = True) -> int:
 
     work = workspace.work_folder()
     state = work / ".lab.json"
-    if running := _running_lab(state):
+    if running := running_lab(state):
         print(
             f"The lab is running already (stop it with Ctrl-C where you started it):\n{running}", flush=True
         )
@@ -151,7 +151,7 @@ def _remember(state: Path, address: str) -> None:
     state.write_text(json.dumps(about), encoding="utf-8")
 
 
-def _running_lab(state: Path) -> str | None:
+def running_lab(state: Path) -> str | None:
     """The address of the lab that runs in this folder; None without one, or when the note is stale."""
     try:
         about = json.loads(state.read_text(encoding="utf-8"))

@@ -164,7 +164,7 @@ def _lab() -> str:
         return ""
     from course import lab
 
-    root, found, _ = (lab._running_lab(note) or "").partition(
+    root, found, _ = (lab.running_lab(note) or "").partition(
         "/lab/tree/"
     )  # the token stays out of the screen
     return root + found
