@@ -236,7 +236,7 @@ plt.show()
 # Sorting again costs n² in all: twice the values, four times the comparisons, although Python's sort notices that all but the last value are in order. `bisect` brings them down from 2,034,000<!-- ~medians[2000, sort again] --> to 19,200<!-- ~medians[2000, insert: compared] -->, and hides the rest: a list makes room by moving entries, 1,014,000<!-- ~medians[2000, insert: moved] --> of them. Count only what your idea
 # saves, and your idea always wins. (Those moves are one block copy in C; to a hundred thousand values `insort` is the right tool. Say so.)
 #
-# Two heaps do without moving: the smaller half with its largest on top, the larger half with its smallest on top, never more than one apart. The median lies on the tops. log n steps per value.
+# Two heaps do without moving: the smaller half with its largest on top, the larger half with its smallest on top, never more than one apart. The median lies on the tops; each value costs some log n steps. Python's heap has the smallest on top, so negate the smaller half; since Python `3.14` `heapq` has max-heaps too.
 #
 # **Listened for**: invariant first, code second.
 #
@@ -399,7 +399,7 @@ exercise.check(reservoir_sample)
 # %% [markdown]
 # ## The first bad model version
 #
-# *"Version 1 was good, somewhere before 1,000<!-- given --> it went bad. Evaluating one costs an hour."*
+# *"Somewhere in 1,000<!-- given --> versions the model went bad. Evaluating one costs an hour."*
 #
 # **You ask.** Once bad, always bad? *Yes.* Is the last one bad for sure? *No.* Is the evaluation exact? *Why do you ask?*
 #
