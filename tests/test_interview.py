@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+from collections import Counter
 from datetime import date
 
 import nbformat
@@ -75,6 +76,19 @@ def texts(question):
 
 def test_the_bank_is_shown_by_the_executed_lessons():
     assert broken(load_bank()) == []
+
+
+def test_the_bank_covers_every_kind_and_every_lesson():
+    """The least that a candidate needs; a question taken out is replaced by one as good."""
+    bank = load_bank()
+    kinds = Counter(question.kind for question in bank)
+    assert len(bank) >= 140
+    assert kinds["behavioural"] >= 15
+    assert min(kinds["design"], kinds["coding"], kinds["debugging"]) >= 20
+    assert {question.level for question in bank} == set(LEVELS)
+    tied = Counter(question.lesson for question in bank)
+    lessons = {path.stem.split("_")[0] for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
+    assert all(tied[lesson] >= 6 for lesson in lessons), tied
 
 
 def test_the_bank_has_the_voice_of_the_course():
