@@ -89,12 +89,23 @@ print(f"the machines work {30 / (24 * 60):.1%} of the day")
 # ## Step 1: Frame
 #
 # **Candidate.** *Before I draw: who uses the forecast, and for what?*
-# **Interviewer.** *The shop's order for the day after tomorrow leaves at five in the morning. A planner may overrule it.*
 #
-# **Candidate.** *So the last day we know is yesterday, and we need the demand of tomorrow: two days ahead, not one. Which articles?* **Interviewer.** *3,000<!-- given --> a shop; 200<!-- given --> of them fresh, ordered daily.* **Candidate.** *The others keep. They need a rule by the week, with a stock level. I'd leave them
+# **Interviewer.** *Each shop's order for tomorrow leaves at five this morning. A planner may overrule it.*
+#
+# **Candidate.** *So the last day we know is yesterday, and we need tomorrow: two days ahead, not one. Which articles?*
+#
+# **Interviewer.** *3,000<!-- given --> a shop; 200<!-- given --> of them fresh, ordered daily.*
+#
+# **Candidate.** *The others keep. They need a rule by the week, with a stock level. I'd leave them
 # out today and start with the fresh ones.*
 #
-# **Candidate.** *What does one sandwich too many cost, and one too few?* **Interviewer.** *Bought for 1.00<!-- given -->, sold for 2.50<!-- given -->, thrown away at night. An empty shelf loses the sale.* **Candidate.** *Only the sale, 1.50<!-- given -->? Or does the customer leave the basket there?* **Interviewer.** *Some do. Say
+# **Candidate.** *What does one sandwich too many cost, and one too few?*
+#
+# **Interviewer.** *Bought for 1.00<!-- given -->, sold for 2.50<!-- given -->, thrown away at night. An empty shelf loses the sale.*
+#
+# **Candidate.** *Only the sale, 1.50<!-- given -->? Or does the customer leave the basket there?*
+#
+# **Interviewer.** *Some do. Say
 # another 2.50<!-- given --> on average.*
 #
 # That question was worth money. One too many costs 1, one too few 4. Order one piece more as long as the chance to sell it, times 4, exceeds the chance to be left with it, times 1. It stops where the chance that demand stays within the order is
@@ -152,7 +163,11 @@ exercise.check(order_quantity)
 # %% [markdown]
 # ## Step 2: Data and baseline
 #
-# **Interviewer.** *You have three years of sales by shop, article and day.* **Candidate.** *And the stock? Sales stop at the order. On a day that sold out, demand was **at least** the sales: the day is **censored**.* **Interviewer.** *Some days. Drop them.*
+# **Interviewer.** *You have three years of sales by shop, article and day.*
+#
+# **Candidate.** *And the stock? Sales stop at the order. On a day that sold out, demand was **at least** the sales: the day is **censored**.*
+#
+# **Interviewer.** *Some days. Drop them.*
 #
 # Try that. Some shops with a mean demand of 20, no season, nothing else that moves. Each week a shop orders the 0.8<!-- given --> quantile of what it has learned from the last eight weeks, starting from eight weeks with full shelves. Four ways to learn:
 
@@ -224,7 +239,9 @@ plt.show()
 exercise.check(true_demand)
 
 # %% [markdown]
-# **Interviewer.** *Fine, you have demand. Which model?* **Candidate.** *First what a rule of one line costs, in money, on the same days.*
+# **Interviewer.** *Fine, you have demand. Which model?*
+#
+# **Candidate.** *First what a rule of one line costs, in money, on the same days.*
 #
 # A panel of shops of different size, with a week and a level that wanders. The last eight weeks are the backtest; each order uses days up to two before its own, because step 1 said so.
 
@@ -295,6 +312,8 @@ pd.DataFrame(rows, index=["cost a day", "days with too few", "thrown away"]).T.r
 # 13.00<!-- =backtest[boosted trees, cost a day] -->. Whether that small step is worth a training pipeline is decided by a comparison in blocks, as in [13](13_time_series_and_walk_forward.ipynb), on your data: promotions, prices and holidays are what trees know and the rule does not, and this panel has none. Say so: *"I ship the
 # pooled rule in week two. The trees replace it when they beat it on the same days by more than chance."*
 #
+# Look at the last column, too: nearly a third is thrown away. That is what 4 against 1 asks for. If the chain can't stand it, the costs in step 1 were not the real ones; go back there instead of bending the model.
+#
 # ## Step 3: System
 #
 # **Candidate.** *The questions are known at night, the answers change once a day. So a batch job writes a table, and the order system reads it. How large is it?*
@@ -319,7 +338,7 @@ print(f"{bytes_a_row} bytes a row in Parquet: {rows_a_night * bytes_a_row / 1e6:
 print(f"{rows_a_night * bytes_a_row * 365 / 1e9:.0f} GB a year, if every night is kept")
 
 # %% [markdown]
-# Three shops written to Parquet gave the bytes; the rest is multiplication. Keep every night: it is what you need to judge a forecast as it was made. With all 3,000<!-- given --> articles it would be 15 times as much; step 1 saved that, not step 3. A wider type or a better file format would save a half.
+# Three shops written to Parquet gave the bytes; the rest is multiplication. Keep every night: it is what you need to judge a forecast as it was made. With all 3,000<!-- given --> articles it would be 15 times as much; step 1 saved that, not step 3.
 #
 # And the time? Assume a rate you have measured with room to spare, and check it:
 
@@ -356,7 +375,9 @@ print(f"features at a tenth of that rate: {rows_a_night / RATE * 10 / 60 / 8:.0f
 #   S --> M
 # ```
 #
-# **Interviewer.** *The job fails at three.* **Candidate.** *Last night's table reaches 14 days ahead, so today's orders are in it. What does it cost to use it?*
+# **Interviewer.** *The job fails at three.*
+#
+# **Candidate.** *Last night's table reaches 14 days ahead, so the day we order for is in it. What does it cost to use it?*
 
 # %% name="stale"
 aged = {"tonight's table": 0, "one night old": 1, "a week old": 7}
@@ -368,11 +389,11 @@ rows["no order"] = cost(0, truth).mean()
 pd.Series(rows, name="cost a day").round(2).to_frame()
 
 # %% [markdown]
-# A table that is a week old costs hardly more than tonight's; no order costs six times as much. So the horizon of 14 days is the fallback, and it was free. It also answers "how fast must the job be repaired": not at three in the night. The service behind the endpoint would have needed somebody awake.
+# A table that is a week old costs hardly more than tonight's; no order costs six times as much. So the horizon of 14 days is the fallback, and it was free. (The levels of this panel wander slowly. Where promotions begin and end, the price of an old table is higher: compute it on your data.) It also answers "how fast must the job be repaired": not at three in the night. The service behind the endpoint would have needed somebody awake.
 #
 # ## Step 4: Operate
 #
-# **Candidate.** *What will I know, and when?* Order and sales of a day are in by midnight. Demand of a sold-out day is never known. But the design has a number that must hold on its own: with q = 0.8<!-- given -->, about one shop-day in five has too few, a little less because orders are rounded up. How small a change is visible?
+# **Candidate.** *What will I know, and when?* Order and sales of a day are in by midnight. Demand of a sold-out day is never known. But the design has a number that must hold on its own: with q = 0.8<!-- given -->, about one shop-day in five sells out. Far fewer, and you throw away too much; far more, and the forecast is too low. How small a change is visible?
 
 # %% name="visible"
 share, z = 1 - QUANTILE, NormalDist().inv_cdf(0.975)  # 95 % of days lie within z standard errors
@@ -392,7 +413,9 @@ for level_name, n in {"one article, all shops": shops, "one shop, all its articl
 # | orders overruled by planners, and who was right | weekly | 10<!-- given --> % overruled | talk to them: they know something the features don't | product owner |
 # | cost a day against the pooled rule | weekly | the rule wins four weeks running | the rule goes back into service | data scientist |
 #
-# **Interviewer.** *How do you roll it out?* **Candidate.** *First in the shadow: the table is written, nobody orders by it, two weeks. Then in shops drawn by lot against shops that go on as before, in pairs of the same size and region. All at once after that, with the old rule still computed.* How many shops? You work it out, without the help of the
+# **Interviewer.** *How do you roll it out?*
+#
+# **Candidate.** *First in the shadow: the table is written, nobody orders by it, two weeks. Then in shops drawn by lot against shops that go on as before, in pairs of the same size and region. All at once after that, with the old rule still computed. Going back is moving an alias to the version before, or reading the rule's table; we try both once before we need them.* How many shops? You work it out, without the help of the
 # pairs.
 #
 # ### Your turn
