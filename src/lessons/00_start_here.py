@@ -447,6 +447,8 @@ print(f"RMSE of the line without this trip: {error(line, live[last].drop(longest
 # - *What does MLOps add to DevOps?* Shown in [DevOps, DataOps, MLOps](#DevOps,-DataOps,-MLOps).
 # - *You have a month: better data or a better model?* Shown in [Is data worth more than modelling?](#Is-data-worth-more-than-modelling?).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 00` in a terminal.
+#
 # ## Up next
 #
 # [01 · Pipelines and baselines](01_pipelines_and_baselines.ipynb) takes the stages 3 to 5 apart and shows a score that is too good to be true.

@@ -651,6 +651,8 @@ plt.show()
 # - *You may have ten times the data or one more month of modelling. Which?* Shown in
 #   [More data, or a better model?](#More-data,-or-a-better-model?).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 01` in a terminal.
+#
 # ## Up next
 #
 # You fitted some fifty models and kept none of them. In [03 · Tracking](03_tracking.ipynb) every one leaves a record that you can search.

@@ -985,6 +985,8 @@ mlflow.set_tracking_uri(LOCAL_STORE)
 # - *Your tracking server is up. Who can delete or alter a run?* Shown in
 #   [Several data scientists](#Several-data-scientists:-PostgreSQL,-S3-and-passwords).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 03` in a terminal.
+#
 # ## Up next
 #
 # You compared nine settings that somebody chose by hand. In 04 · Tuning and AutoML a search chooses them, every trial becomes a run below its

@@ -866,6 +866,8 @@ print(f"RMSE {root_mean_squared_error(actual, twins.predict(with_twin['test'])):
 #   [A signature that lasts](#A-signature-that-lasts).
 # - *A colleague sends you a pickle that scored well. What do you ask for before you put it into production?* Shown in [A model that stayed behind](#A-model-that-stayed-behind).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 05` in a terminal.
+#
 # ## Up next
 #
 # You know now what a model consists of. In 06 · Reproducibility you find out whether training gives it to you twice, and

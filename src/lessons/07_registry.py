@@ -834,6 +834,8 @@ print("Ben:", promote_if(seen_by_ben, again.version))
 # - *An auditor points to the model in production. What can you tell, and from where?* Shown in [The auditor's question](#The-auditor's-question).
 # - *You moved the alias an hour ago and production gives the old answers. Why, and what do you change?* Shown in [Serve by alias](#Serve-by-alias).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 07` in a terminal.
+#
 # ## Up next
 #
 # One interval on one month is a thin gate. In 08 · Tests that gate a release a challenger has to answer a row of yes/no questions, by slice and by direction, and is shown being

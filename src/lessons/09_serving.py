@@ -894,6 +894,8 @@ exercise.check(dangling_ports)
 #   [Dates and parameters](#Dates-and-parameters).
 # - *Batch or online: how do you decide?* Shown in [Batch against online](#Batch-against-online).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 09` in a terminal.
+#
 # ## Up next
 #
 # The service answers, one request after the other. [09b · Serving under load](09b_serving_under_load.ipynb) sends it thousands a second, finds what it spends its time on, and makes it fail

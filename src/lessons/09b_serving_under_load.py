@@ -965,6 +965,8 @@ exercise.check(failing_canary)
 # - *You release a new model version, and it is bad. What happens?* Shown in
 #   [Five users of a hundred](#Five-users-of-a-hundred:-a-canary-that-rolls-itself-back).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 09b` in a terminal.
+#
 # ## Up next
 #
 # You have built by hand what platforms sell: an endpoint that scales, splits its traffic and rolls back. In 10 · Managed platforms the same model goes to

@@ -645,6 +645,8 @@ exercise.check(alarm_limits)
 #   [The labels that come first are not the labels](#The-labels-that-come-first-are-not-the-labels).
 # - *How do you choose the threshold of an alarm?* Shown in [An alarm that people still answer](#An-alarm-that-people-still-answer).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 11a` in a terminal.
+#
 # ## Up next
 #
 # You used drift measures as instruments. [11b · Drift](11b_drift.ipynb) opens them: what each one measures, when it alarms for nothing, and how detectors are scored.

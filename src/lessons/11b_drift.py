@@ -689,6 +689,8 @@ exercise.check(decide)
 #   and [Sure, and large enough](#Sure,-and-large-enough).
 # - *How do you know that your drift detector is any good?* Shown in [Detectors on trial](#Detectors-on-trial).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 11b` in a terminal.
+#
 # ## Up next
 #
 # You know when to act. 12 · When to retrain says how: which window, which trigger, which gate, and what each policy would have cost in 2020.

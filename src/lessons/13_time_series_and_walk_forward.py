@@ -36,6 +36,7 @@ trees = 50  # in each boosted model
 show_seconds = False  # True prints what each backtest costs on your machine
 
 # %%
+import json
 from functools import partial
 from time import perf_counter
 
@@ -53,7 +54,7 @@ from sklearn.model_selection import (
 from xgboost import XGBRegressor
 
 # %%
-from walkforward import exercise
+from walkforward import ROOT, exercise
 from walkforward.data import load_births, load_ridership
 from walkforward.exercise import TODO
 from walkforward.forecasting import (
@@ -458,6 +459,34 @@ cost
 # One year is too little: it holds each holiday once. From four years on the MAE hardly moves, and refitting at every roster buys a few hundredths over never refitting, for 26 times the fits. A gain or chance?
 # You have the forecasts of the same days; [Better, or lucky?](#Better,-or-lucky?) answers it. With a thousand stations, or a slow model, these rows are hours.
 #
+# Seconds depend on the machine, so they come from a record: the same station one day ahead over a year, 364<!-- =seconds: the last (\d+) days --> folds, with a model four times as large ([the benchmark](../benchmarks/README.md#what-refits-warm-starts-bins-and-windows-buy)).
+
+# %% name="seconds"
+record = json.loads((ROOT / "benchmarks" / "results" / "forecasting.json").read_text(encoding="utf-8"))[
+    "curve"
+]
+points = pd.DataFrame(record["points"]).T.rename(
+    index={"refit every 7th day, all years, 256 bins": "refit every 7th day"}
+)
+WAYS = [
+    "refit every day",
+    "refit every 7th day",
+    "refit every 28th day",
+    "never refit",
+    "window of 8 years",
+    "64 bins",
+]
+WAYS += ["warm start, 20 trees every 7th day", "window of 1 year", "16 bins", "seasonal naive"]
+print(f"the last {record['days']} days, CPU seconds as medians of up to {record['runs']} runs")
+points.loc[WAYS, ["cpu", "mae", "rmse"]].set_axis(["CPU seconds", "MAE", "RMSE"], axis=1).astype(float).round(
+    2
+)
+
+# %% [markdown]
+# Read it as a price list. Refitting every day costs 64.02<!-- =seconds[refit every day, CPU seconds] --> seconds and brings the MAE to 0.68<!-- =seconds[refit every day, MAE] -->; every week costs 9.77<!-- =seconds[refit every 7th day, CPU seconds] --> seconds and brings 0.71<!-- =seconds[refit every 7th day, MAE] -->. The rows on windows, bins and the warm start refit every week too. Two of them are
+# free lunches: a window of eight years and fewer bins are cheaper than all years with 256<!-- given --> bins, and no worse. A warm start, adding trees to last week's model, is cheaper and worse: old trees keep what they learnt of years that are gone. And 16 bins, or a
+# year of data, save seconds where they buy errors.
+#
 # ## Metrics, each in a line or two
 
 # %% name="by_hand"
@@ -557,6 +586,7 @@ exercise.check(mase)
 # ## A guard against leaks
 #
 # Could a program have found the colleague's leaks? The idea is a **perturbation test**: scramble the target after some cutoff, build the features again, and compare. What is known at the cutoff can't have moved.
+
 
 # %% name="guard"
 def no_fill(frame: pd.DataFrame) -> pd.DataFrame:
@@ -685,6 +715,8 @@ pd.DataFrame(rows, index=["difference", "low", "high", "better"]).T.infer_object
 # - *Your split is in order of time. Name a leak that is still possible.* Shown in [Three leaks, one at a time](#Three-leaks,-one-at-a-time) and [A guard against leaks](#A-guard-against-leaks).
 # - *Model A has the lower MAE, model B the lower RMSE. Which do you ship?* Shown in [Metrics, each in a line or two](#Metrics,-each-in-a-line-or-two) and [Better, or lucky?](#Better,-or-lucky?).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 13` in a terminal.
+#
 # ## Up next
 #
-# A forecast that a manager can read: 14 · Prophet takes the same days apart into trend, seasons and holidays, by hand first, and is judged on the same folds.
+# A forecast that a manager can read: [14 · Prophet](14_prophet.ipynb) takes the same days apart into trend, seasons and holidays, by hand first, and is judged on the same folds.

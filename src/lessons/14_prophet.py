@@ -22,7 +22,7 @@
 # > **You will learn to** write trend, seasonality and holidays as columns of one regression · read and trust a decomposition · repair a Prophet that loses to last week ·
 # > choose flexibility, growth and regressors by their score · check what an interval covers
 # >
-# > **Before you start** [01 · Pipelines and baselines](01_pipelines_and_baselines.ipynb): ridge regression and why a baseline comes first · lesson 13: cutoffs and seasonal naive
+# > **Before you start** [01 · Pipelines and baselines](01_pipelines_and_baselines.ipynb): ridge regression and why a baseline comes first · [13 · Time series and walk-forward validation](13_time_series_and_walk_forward.ipynb): cutoffs and seasonal naive
 # >
 # > **Time** 60 minutes of study; it runs in about a minute
 # >
@@ -713,6 +713,8 @@ print("chains agree (R-hat below 1.05):", bool(r_hat[r_hat.index.str.startswith(
 # - *You add the weather as a regressor, and the cross-validation improves. Do you ship it?* Shown in [What will the weather be?](#What-will-the-weather-be?).
 # - *What does Prophet's interval contain, and what does it leave out?* Shown in [What do the intervals cover?](#What-do-the-intervals-cover?).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 14` in a terminal.
+#
 # ## Up next
 #
-# Prophet knows the calendar and forgets yesterday. 15 · XGBoost walk-forward is the other way round: lags, trees and a refit. There `walkforward.forecasting.backtest` runs both on the same cutoffs.
+# Prophet knows the calendar and forgets yesterday. [15 · XGBoost walk-forward](15_xgboost_walk_forward.ipynb) is the other way round: lags, trees and a refit. There `walkforward.forecasting.backtest` runs both on the same cutoffs.

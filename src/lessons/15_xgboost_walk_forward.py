@@ -792,6 +792,8 @@ result.round(3)
 # - *Your boosted model forecasts too low every month. Why, and what do you do?* Shown in [What XGBoost can't do](#What-XGBoost-can't-do).
 # - *Prophet or XGBoost?* Shown in [Prophet or XGBoost?](#Prophet-or-XGBoost?).
 #
+# With the points of a good answer, and more of them: `walkforward practice --lesson 15` in a terminal.
+#
 # ## Up next
 #
 # One station took seconds. In 16 · Outgrowing one machine the same call runs for twenty stations, then for thousands of series, on a cluster.
