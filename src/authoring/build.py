@@ -533,9 +533,16 @@ def orphans(course: Course) -> list[str]:
 
 
 def record(course: Course, built: list[Built]) -> Path:
-    """Write benchmarks/lessons.md: seconds per lesson, executed one at a time, on this machine."""
+    """Write benchmarks/lessons.md: seconds per lesson, executed one at a time, on this machine.
+
+    Lessons that were not built keep their row; a row without a lesson goes.
+    """
     import platform
 
+    path = course.root / "benchmarks" / "lessons.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    seconds = dict(re.findall(r"^\| (\w+) \| (\d+) \|$", text, re.MULTILINE))
+    seconds |= {one.stem: f"{one.seconds:.0f}" for one in built if one.seconds is not None}
     lines = [
         "# Seconds per lesson",
         "",
@@ -546,8 +553,8 @@ def record(course: Course, built: list[Built]) -> Path:
         "| lesson | seconds |",
         "|---|---:|",
     ]
-    lines += [f"| {one.stem} | {one.seconds:.0f} |" for one in built if one.seconds is not None]
-    path = course.root / "benchmarks" / "lessons.md"
+    stems = [source.stem for source in course.sources()]
+    lines += [f"| {stem} | {seconds[stem]} |" for stem in stems if stem in seconds]
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
