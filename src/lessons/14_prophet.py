@@ -49,6 +49,7 @@ import logging
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
@@ -70,6 +71,7 @@ from prophet.make_holidays import make_holidays_df
 
 logging.getLogger("prophet").setLevel(logging.WARNING)  # after it: the import sets INFO
 threads = threadpool_limits(limits=1, user_api="blas")  # small matrices lose time on more
+side_by_side = Parallel(n_jobs=2, prefer="threads")  # for fits: Prophet fits in a process of its own
 use_style()
 
 # %% name="rides"
@@ -560,13 +562,16 @@ print(f"the forecast made on {cutoff:%d %b %Y} moves by {moved:.1f} thousand rid
 # %% [markdown]
 # A cross-validation with regressors is a score **in hindsight**: a forecast with perfect knowledge of the weather. So score by hand, each fit with three futures: the weather as it came (hindsight), the weather of the season as the years before had it (*climatology*, known any time ahead), and the plain mean. Against them the model without weather.
 
-# %% name="weather"
+# %%
 past = rides[rides["ds"] <= cutoffs[0]]
 smoothed = (
     past.groupby(past["ds"].dt.dayofyear)[WEATHER].mean().rolling(15, center=True, min_periods=1).mean()
 )
-frames = []
-for cutoff in cutoffs:
+
+
+# %% name="weather"
+def with_three_futures(cutoff: pd.Timestamp) -> pd.DataFrame:
+    """One fit at the cutoff, and its forecasts."""
     days = recent[recent["ds"] <= cutoff]
     ahead = recent[recent["ds"].between(cutoff + day, cutoff + horizon * day)]
     model = with_weather().fit(days)
@@ -576,7 +581,10 @@ for cutoff in cutoffs:
         "training mean": ahead[["ds"]].assign(**days[WEATHER].mean()),
     }
     answers = {name: model.predict(future)["yhat"].to_numpy() for name, future in futures.items()}
-    frames.append(ahead[["ds", "y"]].assign(cutoff=cutoff, **answers))
+    return ahead[["ds", "y"]].assign(cutoff=cutoff, **answers)
+
+
+frames = side_by_side(delayed(with_three_futures)(cutoff) for cutoff in cutoffs)
 by_weather = pd.concat(frames, ignore_index=True).merge(final[["ds", "cutoff", "yhat"]], on=["ds", "cutoff"])
 by_weather = by_weather.rename(columns={"yhat": "absent"})
 
@@ -631,12 +639,13 @@ QUARTERS = ["1-91", "92-182", "183-273", "274-365"]
 
 def years_by_prophet(prior: float) -> pd.DataFrame:
     """Forecasts of the 365 days after each of `years_ahead` cutoffs, from the four years before."""
+    ends = [last_day - back * 365 * day for back in range(years_ahead, 0, -1)]
+    spans = [[rides[rides["ds"].between(end + a * day, end + b * day)] for a, b in SPANS] for end in ends]
+    fit = delayed(lambda days: tuned(changepoint_prior_scale=prior).fit(days[["ds", "y"]]))
+    models, frames = side_by_side(fit(days) for days, _ in spans), []
     np.random.seed(14)
-    frames = []
-    for back in range(years_ahead, 0, -1):
-        cutoff = last_day - back * 365 * day
-        days, ahead = (rides[rides["ds"].between(cutoff + a * day, cutoff + b * day)] for a, b in SPANS)
-        answer = tuned(changepoint_prior_scale=prior).fit(days[["ds", "y"]]).predict(ahead[["ds"]])
+    for cutoff, (_, ahead), model in zip(ends, spans, models, strict=True):
+        answer = model.predict(ahead[["ds"]])
         answer["y"], answer["days ahead"] = ahead["y"].to_numpy(), (answer["ds"] - cutoff).dt.days
         frames.append(answer)
     far = pd.concat(frames, ignore_index=True)
