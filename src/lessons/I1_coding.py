@@ -709,4 +709,4 @@ exercise.check(keep_recent)
 #
 # ## Up next
 #
-# The same manner on a whole system: I2 · ML system design, a dialogue about demand forecasts for ten thousand shops.
+# The same manner on a whole system: [I2 · Design](I2_design.ipynb), a dialogue about demand forecasts for ten thousand shops.

@@ -474,4 +474,4 @@ practice_card("design-batch-or-online")
 #
 # ## Up next
 #
-# The numbers of a design are half of an interview. The other half is what you did the last time it went wrong: stories of a failure, an initiative and a standard, told so that somebody else could check them.
+# The numbers of a design are half of an interview. The other half is what you do when it goes wrong: [I3 · Debugging clinic](I3_debugging.ipynb) hands you eight broken runs.

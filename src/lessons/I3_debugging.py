@@ -690,4 +690,4 @@ exercise.check(features_as_trained)
 #
 # ## Up next
 #
-# You can find the fault and mend it. I4 · Behavioural is about telling it: what went wrong, what *you* did, and what changed since.
+# You can find the fault and mend it. [I4 · Behavioural](I4_behavioural.ipynb) is about telling it: what went wrong, what *you* did, and what changed since.
