@@ -10,7 +10,7 @@ Standard library only: it runs before anything is installed. Nothing is written 
 uv's own cache. A stamp, written last, says what the environment was made from: without it, or with one
 that does not fit, the environment is half built or stale.
 
-Modules are not compiled at install: that costs a minute of processor time for 18,000 files, of which a
+Modules are not compiled at install: that costs a minute of processor time for 20,000 files, of which a
 start needs a sixth. The first import compiles and keeps what it needs (see benchmarks/README.md).
 """
 
