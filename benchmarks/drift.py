@@ -37,6 +37,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from shared import environment, marked, table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "benchmarks" / "README.md"
@@ -419,17 +420,8 @@ def interpreter(name: str) -> str:
     """The python of a detector's environment, which is made when it is missing."""
     if name not in PEERS:
         return sys.executable
-    folder = ROOT / "build" / "drift-peers" / name
-    python = folder / "bin" / "python"
-    ready = folder / "ready"
     requirements = ROOT / "benchmarks" / f"requirements-drift-peers-{name}.txt"
-    if not ready.exists() or ready.read_text() != requirements.read_text():
-        uv = [str(Path(sys.executable).with_name("uv")), "--no-config"]
-        subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], check=True)
-        command = [*uv, "pip", "install", "-q", "--python", str(python), "-r", str(requirements)]
-        subprocess.run(command, check=True)
-        ready.write_text(requirements.read_text())
-    return str(python)
+    return environment(ROOT / "build" / "drift-peers" / name, requirements)
 
 
 def run(name: str, task: str, **arguments: Any) -> Any:
@@ -488,11 +480,6 @@ def write_months() -> None:
 
 
 # ---------------------------------------------------------------- tables
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def cell(found: Any, key: str) -> str:
     return f"{found[key]:.3f}" if isinstance(found, dict) and key in found else "–"
 
@@ -594,9 +581,7 @@ def main() -> None:
         before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
         RESULTS.write_text(json.dumps(before | found, indent=1) + "\n", encoding="utf-8", newline="\n")
         text = tables(before | found)
-        head, _, rest = README.read_text(encoding="utf-8").partition("<!-- drift -->")
-        tail = rest.partition("<!-- /drift -->")[2]
-        whole = f"{head}<!-- drift -->\n{text}\n<!-- /drift -->{tail}"
+        whole = marked("drift", text, README.read_text(encoding="utf-8"))
         README.write_text(whole, encoding="utf-8", newline="\n")
 
 

@@ -29,7 +29,6 @@ import contextlib
 import io
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -40,6 +39,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import shared
+from shared import table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "benchmarks" / "README.md"
@@ -339,16 +340,8 @@ def interpreter(name: str) -> str:
     """The python of a tool's environment, which is made when it is missing."""
     if name not in PEERS:
         return sys.executable
-    folder = BUILD / name
-    python, ready = folder / "bin" / "python", folder / "ready"
     requirements = ROOT / "benchmarks" / f"requirements-forecasting-peers-{name}.txt"
-    if not ready.exists() or ready.read_text() != requirements.read_text():
-        uv = [str(Path(sys.executable).with_name("uv")), "--no-config"]
-        subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], check=True)
-        command = [*uv, "pip", "install", "-q", "--python", str(python), "-r", str(requirements)]
-        subprocess.run(command, check=True)
-        ready.write_text(requirements.read_text())
-    return str(python)
+    return shared.environment(BUILD / name, requirements)
 
 
 # ---------------------------------------------------------------- speed
@@ -669,11 +662,6 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- tables
-def table(head: list[str], rows: list[list[str]]) -> str:
-    align = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, align, *rows])
-
-
 def figure(row: dict[str, Any], key: str, digits: int = 2) -> str:
     value = row.get(key)
     return "" if value is None or value != value else f"{value:.{digits}f}"
@@ -778,27 +766,12 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def marked(part: str, text: str, whole: str) -> str:
     """The README with the part between its marks replaced."""
-    mark, end = f"<!-- forecasting {part} -->", f"<!-- /forecasting {part} -->"
-    head, found, rest = whole.partition(mark)
-    _, ended, tail = rest.partition(end)
-    if not found or not ended:
-        raise SystemExit(f"benchmarks/README.md has no marks for {part}: {mark} … {end}")
-    return f"{head}{mark}\n\n{text}\n\n{end}{tail}"
+    return shared.marked(f"forecasting {part}", f"\n{text}\n", whole)
 
 
 def machine() -> dict[str, Any]:
     """What the seconds depend on."""
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return {
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "date": time.strftime("%Y-%m-%d"),
-    }
+    return shared.machine() | {"date": time.strftime("%Y-%m-%d")}
 
 
 def say(text: str) -> None:

@@ -21,7 +21,6 @@ import http.client
 import json
 import logging
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -41,6 +40,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
+from shared import machine, marked
 
 from walkforward.loadtest import closed_loop, open_loop
 from walkforward.servers import HOST, QUIET, Server, ServerError, answers, base_environment, free_port
@@ -394,24 +394,6 @@ def spread(values: Sequence[float], digits: int) -> dict[str, float]:
     return {name: round(value, digits) for name, value in found.items()}
 
 
-def machine() -> dict[str, Any]:
-    return {
-        "system": platform.system(),
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-    }
-
-
-def processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def record(
     ladder: Ladder, bare: dict[str, list[float]], where: dict[str, Any], options: argparse.Namespace
 ) -> dict[str, Any]:
@@ -511,13 +493,8 @@ def soak_line(kept: dict[str, Any]) -> str:
 
 def put(marker: str, text: str) -> None:
     """Put text between the markers of benchmarks/README.md."""
-    before, after = f"<!-- {marker} -->", f"<!-- /{marker} -->"
-    head, found, rest = README.read_text(encoding="utf-8").partition(before)
-    if not found or after not in rest:
-        raise SystemExit(f"benchmarks/README.md has no {before} … {after}: put the two markers back")
-    README.write_text(
-        f"{head}{before}\n{text}\n{after}{rest.partition(after)[2]}", encoding="utf-8", newline="\n"
-    )
+    whole = marked(marker, text, README.read_text(encoding="utf-8"))
+    README.write_text(whole, encoding="utf-8", newline="\n")
 
 
 def keep(kept: dict[str, Any], name: str, folder: Path) -> None:

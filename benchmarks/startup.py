@@ -30,6 +30,8 @@ from pathlib import Path
 from statistics import median
 from types import ModuleType
 
+from shared import marked
+
 from course.browser import headless, program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,10 +207,8 @@ def main() -> int:
     text = f"Median of {options.runs}, {where}; {how}.\n\n{table(medians)}"
     print(text)
     if options.write:
-        before, after = "<!-- startup -->", "<!-- /startup -->"
-        head, _, rest = README.read_text(encoding="utf-8").partition(before)
-        tail = rest.partition(after)[2]
-        README.write_text(f"{head}{before}\n{text}\n{after}{tail}", encoding="utf-8", newline="\n")
+        whole = marked("startup", text, README.read_text(encoding="utf-8"))
+        README.write_text(whole, encoding="utf-8", newline="\n")
     return 0
 
 

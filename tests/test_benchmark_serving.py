@@ -18,6 +18,7 @@ RECORD, SOAK = FOLDER / "results" / "serving.json", FOLDER / "results" / "servin
 
 
 def benchmark():
+    sys.path.append(str(FOLDER))  # as when it is run: it imports its neighbour
     spec = importlib.util.spec_from_file_location("benchmark_serving", FOLDER / "serving.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look it up
