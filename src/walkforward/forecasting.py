@@ -391,14 +391,14 @@ class _Guard:
                 moved[str(column)] = f"its value of {_day(at)} changes with what happens {when}"
         return moved
 
-    def leaks(self, horizon: int, cutoffs: Sequence[int] | None = None, **scramble: bool) -> dict[str, str]:
+    def leaks(self, horizon: int, cutoffs: Sequence[int] | None = None) -> dict[str, str]:
         """The features that move at one of the cutoffs, or before the first day."""
         n = len(self.panel.dates)
         if cutoffs is None:
             cutoffs = [n // 2, n // 2 + n // 4 + (n // 4 % 7 == 0)]
         found: dict[str, str] = {}
         for cutoff in dict.fromkeys([-1, *cutoffs]):
-            built = _built(self.features, self.scrambled(cutoff, **scramble))
+            built = _built(self.features, self.scrambled(cutoff))
             found = {**self.moved(built, cutoff, horizon), **found}
         return found
 
