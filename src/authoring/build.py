@@ -34,6 +34,8 @@ BUILD_VERSION = "1"
 
 COMPUTES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost", "xgboost-cpu", "prophet", "matplotlib")
 COMPUTES += ("mlflow", "pyarrow", "holidays", "ipykernel", "matplotlib-inline")
+# These compute too, but only where they are imported: a new one must not have every lesson executed again.
+COMPUTES_WHERE_IMPORTED = ("hyperopt", "optuna", "flaml")
 LESSONS_AT_A_TIME = 2
 
 
@@ -218,17 +220,22 @@ def inputs(course: Course, lesson: Lesson, notebook: Any) -> dict[str, str]:
         starts.append(text)
     for path in _modules(course, starts):
         found[_relative(course, path)] = _short(_text(path).encode())
-    pins = [
-        line
-        for line in _text(course.root / "requirements.txt").splitlines()
-        if line.split("==")[0] in COMPUTES
-    ]
-    found["pins"] = _short("\n".join(pins).encode())
+    lock = _text(course.root / "requirements.txt").splitlines()
+    found["pins"] = _pins(lock, COMPUTES)
+    imported = {name.split(".")[0] for source in starts for name in _imported(source)}
+    for name in sorted(imported.intersection(COMPUTES_WHERE_IMPORTED)):
+        found[f"the pin of {name}"] = _pins(lock, (name,))
     found["data"] = _data(course.root / "data")
     # What a lesson shows of them was measured elsewhere.
-    for record in sorted((course.root / "benchmarks" / "results").glob("*.json")):
+    for record in sorted((course.root / "benchmarks" / "results").glob("*")):
         if any(f'"{record.name}"' in source for source in starts):
-            found[_relative(course, record)] = _short(_text(record).encode())
+            found[_relative(course, record)] = _file(record)
+    # A project is run as it lies there.
+    for project in sorted((course.root / "src" / "projects").glob("*/")):
+        if any(f'"{project.name}"' in source for source in starts):
+            for path in sorted(path for path in project.rglob("*") if path.is_file()):
+                if "__pycache__" not in path.parts:
+                    found[_relative(course, path)] = _file(path)
     # A practice card shows a question of the bank, in the way the card has of showing it.
     if any("practice_card(" in source for source in starts):
         questions = sorted((course.root / "data" / "questions").glob("*.yaml"))
@@ -237,20 +244,27 @@ def inputs(course: Course, lesson: Lesson, notebook: Any) -> dict[str, str]:
     return found
 
 
+def _pins(lock: list[str], names: tuple[str, ...]) -> str:
+    return _short("\n".join(line for line in lock if line.split("==")[0] in names).encode())
+
+
 def _modules(course: Course, sources: list[str]) -> list[Path]:
-    """Return the files of the helper package that `sources` import, with all that these import in turn."""
-    package = course.root / "src" / "walkforward"
+    """Return the files of our packages that `sources` import, with all that these import in turn.
+
+    Of `course` only what `sources` name: what the helper package takes from there shows no output.
+    """
     found: set[Path] = set()
-    waiting = list(sources)
+    waiting = [(source, ("walkforward", "course")) for source in sources]
     while waiting:
-        for name in _imported(waiting.pop()):
+        source, packages = waiting.pop()
+        for name in _imported(source):
             parts = name.split(".")
-            for length in range(1, len(parts) + 1):
-                stem = package.joinpath(*parts[1:length])
+            for length in range(1, len(parts) + 1) if parts[0] in packages else ():
+                stem = (course.root / "src").joinpath(*parts[:length])
                 for path in (stem / "__init__.py", stem.with_suffix(".py")):
                     if path.is_file() and path not in found:
                         found.add(path)
-                        waiting.append(_text(path))
+                        waiting.append((_text(path), ("walkforward",)))
     return sorted(found)
 
 
@@ -267,7 +281,7 @@ def _imported(source: str) -> set[str]:
             base = ("walkforward." if node.level else "") + (node.module or "")
             base = base.rstrip(".")
             names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] == "walkforward"}
+    return names
 
 
 def without_magics(source: str) -> str:
@@ -282,6 +296,14 @@ def _data(folder: Path) -> str:
             digest.update(path.relative_to(folder).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _file(path: Path) -> str:
+    # Text by its lines: git may hand out other line ends on another system.
+    try:
+        return _short(path.read_text(encoding="utf-8").encode())
+    except UnicodeDecodeError:
+        return _short(path.read_bytes())
 
 
 def _text(path: Path) -> str:
