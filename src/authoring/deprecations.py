@@ -251,6 +251,27 @@ TABLE: tuple[Deprecation, ...] = (
         text=r"\buse_label_encoder\b",
     ),
     Deprecation(
+        "tuning",
+        "`fmin(…, rstate=np.random.RandomState(0))`",
+        "`fmin(…, rstate=np.random.default_rng(0))`",
+        "hyperopt `0.2.6`",
+        text=r"\brstate\s*=\s*(?:np\.random\.|numpy\.random\.)?RandomState\b",
+    ),
+    Deprecation(
+        "tuning",
+        "`trial.suggest_uniform()`, `trial.suggest_loguniform()`",
+        "`trial.suggest_float(…)`, `trial.suggest_float(…, log=True)`",
+        "Optuna `3.0`, to go in `6.0`",
+        finder=call("suggest_uniform", "suggest_loguniform", "suggest_discrete_uniform"),
+    ),
+    Deprecation(
+        "tuning",
+        "`UniformDistribution`, `LogUniformDistribution`",
+        "`FloatDistribution(…)`, `FloatDistribution(…, log=True)`",
+        "Optuna `3.0`, to go in `6.0`",
+        text=r"\b(?:Discrete|Log)?UniformDistribution\b|\bIntUniformDistribution\b|\bIntLogUniformDistribution\b",
+    ),
+    Deprecation(
         "pandas",
         "`frame.append(row)`",
         "`pd.concat([frame, row])`",
