@@ -31,12 +31,13 @@ import numpy as np
 import pandas as pd
 import xgboost
 from joblib import Parallel, delayed
-from shared import machine
+from shared import machine, marked, table
 from sklearn.metrics import root_mean_squared_error
 
 from walkforward.data import load_trips, months, prepare_trips
 
 ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "tuning.parquet"
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 SPACE: dict[str, list[float]] = {
@@ -132,21 +133,60 @@ def measure(limit: int | None = None) -> pd.DataFrame:
     return frame.astype(whole | rough)
 
 
+def summary(record: pd.DataFrame) -> str:
+    """Markdown: what the settings earn and cost, from the default to the whole grid."""
+    default = record.query(
+        "learning_rate == 0.3 and max_depth == 6 and min_child_weight == 1 and subsample == 1"
+        " and colsample_bytree == 1 and n_estimators == 100"
+    )
+    best = record.loc[[record["rmse_valid"].idxmin()]]
+    within = record[record["rmse_valid"] <= 1.01 * best["rmse_valid"].item()]
+    rows = [
+        ("XGBoost's defaults", default),
+        ("lowest error in validation", best),
+        ("cheapest to train within 1 % of it", within.loc[[within["seconds"].idxmin()]]),
+        ("smallest within 1 % of it", within.loc[[within["bytes"].idxmin()]]),
+        ("median of all", record.median(numeric_only=True).to_frame().T),
+        ("worst", record.loc[[record["rmse_valid"].idxmax()]]),
+    ]
+    head = ["setting", "validation", "test", "fresh", "training s", "kB", "latency µs"]
+    formats = {"rmse_valid": ".3f", "rmse_test": ".3f", "rmse_fresh": ".3f", "seconds": ".3f"}
+    lines = []
+    for name, frame in rows:
+        row = frame.iloc[0]
+        errors = [format(row[column], form) for column, form in formats.items()]
+        lines.append([name, *errors, f"{row['bytes'] / 1000:,.0f}", f"{row['latency_us']:.0f}"])
+    found = json.loads(RESULTS.with_suffix(".json").read_text(encoding="utf-8"))["machine"]
+    better = (record["rmse_valid"] < default["rmse_valid"].item()).mean()
+    above = (
+        f"{len(record):,} settings, RMSE in minutes; {found['cores']} cores ({found['processor']}, "
+        f"{found['system']}, Python {found['python']}, load average {found['load_before']} before). "
+        f"{better:.0%} of the settings beat the defaults in validation, "
+        f"{len(within) / len(record):.0%} are within 1 % of the best."
+    )
+    return f"{above}\n\n{table(head, lines)}"
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--measure", action="store_true")
     arguments.add_argument("--limit", type=int)
+    arguments.add_argument("--write", action="store_true")
     args = arguments.parse_args()
     if args.measure:
         before = machine()
-        frame = measure(args.limit)
-        frame.attrs["machine"] = before
+        record = measure(args.limit)
         if args.limit is None:
-            frame.to_parquet(RESULTS, compression="zstd", index=False)
-            RESULTS.with_suffix(".json").write_text(json.dumps({"machine": before}, indent=1) + "\n")
-    else:
-        frame = pd.read_parquet(RESULTS)
-    print(frame.sort_values("rmse_valid").head(10).to_string())
+            record.to_parquet(RESULTS, compression="zstd", index=False)
+            text = json.dumps({"machine": before}, indent=1) + "\n"
+            RESULTS.with_suffix(".json").write_text(text, encoding="utf-8")
+        else:
+            print(record.sort_values("rmse_valid").head(10).to_string())
+            return
+    text = summary(pd.read_parquet(RESULTS))
+    print(text)
+    if args.write:
+        README.write_text(marked("tuning", text, README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
