@@ -75,3 +75,7 @@ def test_the_parts_make_up_the_validation_month(record, trips):
 def test_costs_grow_with_the_trees(record):
     for cost in ("seconds", "bytes"):
         assert (record.groupby(list(tuning.SPACE))[cost].diff().dropna() > 0).all(), cost
+
+
+def test_the_table_in_the_readme_is_the_records(record):
+    assert tuning.summary(record) in tuning.README.read_text(encoding="utf-8")
