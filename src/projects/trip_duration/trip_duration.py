@@ -1,8 +1,8 @@
 """How long will a taxi trip take? Train a model, or evaluate one: `python trip_duration.py train --help`.
 
 The script stands on its own: it needs what requirements.txt names, and no other module. Under `mlflow run` it
-joins the run that MLflow has made; started by hand it makes one. Each run records its data by content (SHA-256
-of the file), its code, its settings and the environment that it really had.
+joins the run that MLflow has made; started by hand it makes one. Each run records its data by content, the
+SHA-256 of the file, its code, its settings and the environment that it really had.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ from xgboost import XGBRegressor
 HERE = Path(__file__).resolve().parent
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 MIN_MINUTES, MAX_MINUTES = 1, 60  # the trips that the model is for
-XGBOOST = (
-    "xgboost" if sys.platform == "darwin" else "xgboost-cpu"
-)  # without GPU libraries where there is a choice
+XGBOOST = "xgboost" if sys.platform == "darwin" else "xgboost-cpu"  # without GPU libraries
 OBJECTIVES = ["reg:squarederror", "reg:absoluteerror"]
 
 
@@ -239,7 +237,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def refuse_relative_store() -> None:
-    """Stop when the store's address would name another file in this folder, where `mlflow run` starts the script.
+    """Stop when the store's address would name another file here, where `mlflow run` starts the script.
 
     MLflow would make an empty store there, and then say that the run is not found.
     """
