@@ -17,7 +17,7 @@ processor.
   get, and NPY_DISABLE_CPU_FEATURES takes away the instruction sets that it lacks. Other clocks, caches and
   compilers are not simulated, and neither is ARM.
 - versions: environments of their own under build/, from requirements-reproducibility-*.txt.
-- cost: seconds by the clock with 1 and with 2 threads, the best of three in turn, on all 36 months.
+- cost: seconds by the clock with 1 and with 2 threads, the best of five in turn, on all 36 months.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def causes(data: Path) -> dict[str, Any]:
 
 def costs(data: Path) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for _ in range(3):
+    for _ in range(5):
         for threads in (1, 2):
             for name, seconds in call(sys.executable, "cost", str(data), threads=threads).items():
                 row = found.setdefault(name, {})
