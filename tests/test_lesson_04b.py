@@ -187,7 +187,9 @@ def test_nothing_that_was_tuned_survives_april_2020():
 def test_the_cost_is_not_found_by_a_search_over_squares():
     costs = table(NOTEBOOK, "cost")
     told, quantile = costs.loc["FLAML told the cost"], costs.loc["default, 80 % quantile"]
-    assert quantile["cost per trip"] < 0.8 * min(told["cost per trip"], costs.loc["FLAML for RMSE", "cost per trip"])
+    assert quantile["cost per trip"] < 0.8 * min(
+        told["cost per trip"], costs.loc["FLAML for RMSE", "cost per trip"]
+    )
     assert quantile["RMSE"] > told["RMSE"]
 
 

@@ -116,7 +116,7 @@ scores.astype(float).round(3)
 
 # %% [markdown]
 # The search promised 4.13<!-- =night[winner, March] --> minutes, and in May the same model misses by 4.77<!-- =night[winner, May] -->. Was it a fraud? Look one line up. The default, which nobody chose, is worse in May by as
-# much: May is harder **for every model**. That is the **level** of a month, and no fault of the choice. So never compare the errors of two months. Compare two models in one month, and carry their difference, the **gain**, from month to month.
+# much: May is harder **for every model**. That is the **level** of a month, and no fault of the choice. So never compare the errors of two months. Compare two models in one month; what you carry from month to month is their difference, the **gain**.
 #
 # The gain was 0.05<!-- =night[gain, March] --> minutes where the winner was chosen, and in May it is 0.03<!-- =night[gain, May] -->. Is that bad luck, or the rule?
 #
@@ -188,10 +188,9 @@ rows = pd.DataFrame(rows, columns=["March", "April", "May"])
 pd.DataFrame({"mean gain": rows.mean(), "± of it": 2 * rows.std() / seeds**0.5}).T.round(3)
 
 # %% [markdown]
-# With the whole month, 9,800<!-- given --> trips, nothing of March is left to judge, so other months do. Fifty trials promise 0.04<!-- =full_month[mean gain, March] --> minutes on average; April delivers **more** than that, May less than half. Now the months differ by more than the curse takes: how much tuning helps is itself different from month to month.
-# One fresh month is one draw.
+# With the whole month, 9,800<!-- given --> trips, nothing of March is left to judge, so other months do. Fifty trials promise 0.045<!-- =full_month[mean gain, March] --> minutes on average; April delivers **more** than that, May less than half. How much tuning helps differs from month to month, by more than the curse takes. One fresh month is one draw.
 #
-# So the honest answer about fifty trials: on 500<!-- given --> trips the winner is luck, on 10,000<!-- given --> trips the curse is a second or less. It can't explain the way from 4.13<!-- =night[winner, March] --> to 4.77<!-- =night[winner, May] -->. It can eat a gain of a few hundredths. The cures: judge the winner on months that did not choose; more trips; fewer settings.
+# So the honest answer about fifty trials: on 500<!-- given --> trips the winner is luck, on 10,000<!-- given --> trips the curse is a second or less. It can't explain the way from 4.13<!-- =night[winner, March] --> to 4.77<!-- =night[winner, May] -->, but it can eat a gain of a few hundredths. The cures: judge the winner on months that did not choose; more trips; fewer settings.
 
 # %% [markdown]
 # ### Your turn
@@ -348,7 +347,7 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# *Figure: above, the winner's mean error on each day of May: most days lie outside the grey band that independent trips would give. Below, the difference of the two models' squared errors by day: nearly all within the band.*
+# *Figure: above, the winner's mean error on each day of May: many days lie outside the grey band that independent trips would give, Memorial Day far below it. Below, the difference of the two models' squared errors by day: all within the band.*
 #
 # For one model's bias the days make the standard error 3.6<!-- =level[bias of the winner, ratio] --> times as large, for its RMSE 1.8<!-- =level[RMSE of the winner, ratio] --> times: on some days the whole city is slow. The difference of two similar models forgets the day, since both miss it; the more the models differ, the less it forgets (the row *small − default*).
 # Draw days. Where it was not needed it costs nothing.
@@ -406,8 +405,8 @@ for name, rows in {"May": may, "April to December": later}.items():
 pd.DataFrame(verdicts).set_index(["months", "B"]).round(3)
 
 # %% [markdown]
-# After nine months that nobody chose by, the gain of the winner is beyond doubt, and the interval runs from −0.054<!-- =judged[April to December / winner, low] --> to −0.029<!-- =judged[April to December / winner, high] --> minutes: two to three seconds. Sure, and too small. *No difference* is no failure of the test, it is a finding: these models are interchangeable, and you may
-# choose by cost. Note what it takes to say it: an interval that fits **inside** ±worth. A wide interval around zero says only that you don't know.
+# After nine months that nobody chose by, the gain of the winner is beyond doubt, and the interval runs from −0.054<!-- =judged[April to December / winner, low] --> to −0.029<!-- =judged[April to December / winner, high] --> minutes: two to three seconds. Sure, and too small. *No difference* is a finding: these models are interchangeable, and you may
+# choose by cost. It takes an interval that fits **inside** ±worth. A wide interval around zero says only that you don't know.
 
 # %% [markdown]
 # ### Your turn
@@ -422,7 +421,7 @@ exercise.check(is_better)
 # %% [markdown]
 # ## Fifty tests at five per cent
 #
-# A colleague tests each of the fifty trials against the default and reports those with p < `0.05`. What would that find if there was nothing to find? Make fifty rivals that are equal by construction: on each day of May a coin decides which of the two rivals answers with the winner and which with the default.
+# A colleague tests each of the fifty trials against the default and reports those with p < `0.05`. What would that find if there was nothing to find? Make fifty pairs of rivals that are equal by construction: on each day of May a coin decides which of the two answers with the winner and which with the default.
 
 # %% name="coins"
 rng = np.random.default_rng(0)
@@ -433,14 +432,14 @@ p_values = np.array(
     ]
 )
 below = p_values < 0.05
-print(f"of {trials} rivals that are equal, significant on average: {below.sum(axis=1).mean():.1f}")
+print(f"of {trials} equal pairs, significant on average: {below.sum(axis=1).mean():.1f}")
 print(f"at least one is: {below.any(axis=1).mean():.0%}")
 print(
     f"at least one after Bonferroni, p < 0.05 / {trials}: {(p_values < 0.05 / trials).any(axis=1).mean():.0%}"
 )
 
 # %% [markdown]
-# Among fifty equal rivals two or three are significant, and in 93<!-- =coins: at least one is: (\d+) -->% of such months at least one is. **Bonferroni** divides the level by the number of tests, **Holm** does it step by step and finds a little more (lesson 11b has it as an exercise). Either holds the error of the whole family at about 5<!-- given --> %.
+# Of fifty equal pairs two or three are significant, and in 93<!-- =coins: at least one is: (\d+) -->% of such months at least one is. **Bonferroni** divides the level by the number of tests, **Holm** does it step by step and finds a little more (lesson 11b has it as an exercise). Either holds the error of the whole family at about 5<!-- given --> %.
 #
 # Now the real night: fifty settings against the default, a t-test on the differences in the twenty parts of March.
 
@@ -594,8 +593,8 @@ exercise.check(pareto_front)
 #
 # **AutoML** tools choose the learner and its settings for you. FLAML starts with tiny, cheap models and lets them grow where that pays. You give it what the night had: the training months, March as `X_val`, some fifty evaluations, at most 400<!-- given --> trees.
 #
-# Three settings matter for anybody who wants the same answer twice. `max_iter` in place of `time_budget`: a budget of seconds ends wherever the machine happens to be. `learner_selector="roundrobin"`: by default the next learner is chosen by **measured** training time, so even with `max_iter` a busy machine searches differently. And `n_jobs=1`. (LightGBM and CatBoost
-# join when they are installed; the random forest is left out here because it is slow.)
+# To get the same answer twice, set three things. `max_iter` in place of `time_budget`, which ends wherever the machine happens to be. `learner_selector="roundrobin"`: by default the next learner is drawn by **measured** training times, so even with `max_iter` a busy machine searches differently. And `n_jobs=1`. (LightGBM and CatBoost
+# join where they are installed; the random forest is left out here because it is slow.)
 
 
 # %% name="fixed"
@@ -634,8 +633,8 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# On the same number of evaluations FLAML is at 4.27<!-- =contest[FLAML, March] --> where the default is at 4.19<!-- =contest[default, March] -->. That is not stupidity, it is its bet: its evaluations are far cheaper than the night's, for they begin with four trees. It is made for a budget of seconds. Without the limit on trees and with fifty evaluations of `xgb_limitdepth`, measured once,
-# it took minutes and arrived at 7,513<!-- given --> trees, 4.11<!-- given --> in March and 4.76<!-- given --> in May: as good as the best setting of the record, with 38<!-- given --> times the winner's trees. You know now what to ask about that.
+# On the same number of evaluations FLAML is at 4.27<!-- =contest[FLAML, March] --> where the default is at 4.19<!-- =contest[default, March] -->. Its evaluations are far cheaper than the night's, for they begin with four trees: it is made for a budget of seconds. Without the limit on trees and with fifty evaluations of `xgb_limitdepth`, measured once,
+# it took minutes and arrived at 7,513<!-- given --> trees, 4.11<!-- given --> in March and 4.76<!-- given --> in May: as good as the best setting of the record, with 38<!-- given --> times the winner's trees. You know what to ask about that.
 #
 # The last column is the **drift** that no search on 2019 can see. April 2020 lifts every model by two minutes, and turns the order round: the model with the most error in May has the least. Tuning polishes the answer to last month's question.
 #
@@ -648,7 +647,7 @@ for when, rows in judges.items():
     print(f"{when:11}{rmse(rows, alone.predict(rows[FEATURES])):.2f}")
 
 # %% [markdown]
-# It promises 4.25<!-- =by_itself: score: ([\d.]+) --> and misses by 4.91<!-- =by_itself: May +([\d.]+) --> in May. By default FLAML shuffles the rows into folds (`split_type="uniform"`), so January predicts January. How much of that is the level of May, and how much the shuffling? Shuffle May too.
+# It promises 4.25<!-- =by_itself: score: ([\d.]+) --> and misses by 4.91<!-- =by_itself: May +([\d.]+) --> in May. By default FLAML shuffles the rows into folds (`split_type="uniform"`), so January predicts January. How much of the step is May's level, and how much the shuffling? Shuffle May too.
 
 # %% name="shuffled"
 folds = KFold(5, shuffle=True, random_state=0)
@@ -758,7 +757,6 @@ print(
 # | "AutoML runs are reproducible when you set `seed`" | in FLAML 2.7<!-- given --> not under a `time_budget`, and not with the default choice of learners, which goes by measured seconds |
 # | `pip install "flaml[automl]"` or nothing works | plain `flaml` works with the learners that are installed; the extra would bring others, and pin XGBoost |
 # | FLAML keeps to itself | inside an active MLflow run, or with autologging on, it logs its trials there; `mlflow_logging=False` stops that |
-# | "shuffle and cross-validate" as the default for tables | for what is asked about the future: a later month (`X_val`), or `split_type="time"` on sorted rows |
 #
 # ## Take-aways
 #
