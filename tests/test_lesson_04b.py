@@ -1,4 +1,4 @@
-"""Lesson 04b: the winner's curse in the record of trials, days against trips, what FLAML found and what it can't."""
+"""Lesson 04b: the winner's curse in the record of trials, days against trips, what FLAML can't find."""
 
 import re
 from html import unescape
