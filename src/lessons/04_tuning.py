@@ -537,7 +537,10 @@ scaled = (scaled - scaled.min()) / (scaled.max() - scaled.min())
 # %% name="parallel_figure"
 by_error = plt.cm.cividis((error - error.min()) / (error.max() - error.min()))
 by_rank = np.where(error.rank().to_numpy()[:, None] <= 5, [0, 0.45, 0.7, 1], [0.8, 0.8, 0.8, 1])
-panels = {"By error: two bad trials use up the colours": by_error, "By rank: the best five in blue": by_rank}
+panels = {
+    "By error: a few bad trials use up the colours": by_error,
+    "By rank: the best five in blue": by_rank,
+}
 fig, axes = plt.subplots(2, 1, figsize=(6, 4.4), sharex=True)
 for ax, (title, colours) in zip(axes, panels.items(), strict=True):
     for i in reversed(scaled.index):  # the best last, on top
@@ -550,15 +553,14 @@ plt.show()
 # %% [markdown]
 # *Figure: two panels with the same lines, one per trial, across six parameter axes. Above most lines have the same dark colour, below the colours are spread evenly.*
 #
-# Above, two bad trials take the bright end of the scale, and all the others share its dark end: you see that *something* was bad. Give the colours to ranks, or clip them at a quantile. Below, the five best leave the low end of the rate
-# and of the trees alone; on `min_child_weight` they are everywhere.
+# Above, a few bad trials take the bright end of the scale, and all others share the dark end: you see that *something* was bad. Give the colours to ranks, or clip them at a quantile. Below, the five best avoid the low
+# end of the rate. They also agree on `subsample` and `colsample_bytree`, of which you know from the record that they hardly matter. They agree because TPE drew many of its trials there: a bundle of good lines shows where the search went, and only sometimes why.
 #
-# Three habits for these plots. Put a rate on a logarithmic axis. Change the order of the axes, because you see only neighbours together. And read where the good lines *separate* from the others,
-# not where lines are dense: a search of the TPE kind draws many lines where it likes to be.
+# Two more habits. Put a rate on a logarithmic axis. And change the order of the axes, because you see relations between neighbours only.
 #
-# The same in MLflow: mark runs in the list, then *Compare*. The page starts with three parameters and a linear scale from blue to red, and the two bad trials eat it.
+# The same in MLflow: mark runs in the list, then *Compare*. The page starts with three parameters, linear axes and a scale from blue to red, which the bad trials eat.
 #
-# ![MLflow's parallel coordinates of the trials of one search: most lines are dark blue, two are red, the axis of the learning rate is linear and crowded at its lower end](../images/04_parallel.png)
+# ![MLflow's parallel coordinates of the trials of one search: most lines are dark blue, few are red, the axis of the learning rate is linear and crowded at its lower end](../images/04_parallel.png)
 
 # %% name="scatter"
 drew = from_space["tags.mlflow.parentRunId"]
@@ -577,7 +579,7 @@ plt.show()
 # %% [markdown]
 # *Figure: error against learning rate, on a linear and on a logarithmic axis. TPE's crosses crowd where the error is low.*
 #
-# On the linear axis a third of the trials stick together at its left end. MLflow's *Scatter Plot* has only this axis for a parameter, so log the logarithm as a parameter of its own when you want to read it there.
+# On the linear axis the slow rates stick together at its left end, with errors from the best to the worst. MLflow's *Scatter Plot* has only this axis for a parameter, so record the logarithm as a parameter of its own when you want to read it there.
 #
 # ![MLflow's scatter plot of error against learning rate on a linear axis: half of the points lie in the left fifth](../images/04_scatter.png)
 
@@ -597,10 +599,10 @@ fig.colorbar(filled, label="RMSE in March (min)")
 plt.show()
 
 # %% [markdown]
-# *Figure: two contour maps of error over learning rate and depth. The left one, from the trials, has ridges and islands between white points; the right one, from the record, falls smoothly to high rates.*
+# *Figure: two contour maps of error over learning rate and depth. The left one, from the trials, has wedges and tongues between white points; the right one, from the record, is a smooth valley towards high rates.*
 #
-# Left, every colour between the white points is interpolated: one bad trial paints a whole wedge, and what looks like an island at depth 7 is the place where TPE trained most. Right is the truth, a smooth slope towards high rates and middle depths. A contour of
-# a search shows where the search has been; check it by a few trials in the gap.
+# Left, every colour between the white points is interpolated: one bad trial paints a whole wedge, and the dark tongues are where trials happened to lie. Right is the truth, a smooth valley. A contour shows where the search has
+# been; before you believe a basin, train two or three settings in the gap.
 #
 # ![MLflow's contour plot of error over learning rate and depth with the colours reversed: dark blue is a low error, and most of the plane between the points is interpolated](../images/04_contour.png)
 #

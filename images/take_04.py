@@ -1,0 +1,70 @@
+"""Takes the screenshots of lesson 04 from the lesson's own trials, with headless Chromium.
+
+python images/take_04.py            executes the lesson in a temporary folder, then takes the pictures
+python images/take_04.py FOLDER     takes them from FOLDER/04_tuning_files, where the lesson has run already
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from chromium import save, shoot, ui
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from playwright.sync_api import Page
+
+
+def newest(client: MlflowClient) -> str:
+    """Return the id of the lesson's latest experiment."""
+    found = client.search_experiments(
+        filter_string="name LIKE 'trip duration, tuned · %'", order_by=["creation_time DESC"]
+    )
+    if not found:
+        raise SystemExit("the store has no experiment of lesson 04: run the lesson in that folder first")
+    return found[0].experiment_id
+
+
+def take(folder: Path) -> None:
+    """Write the pictures from the store in `folder`/04_tuning_files."""
+    with ui(folder / "04_tuning_files" / "mlflow.db") as (page, uri, client):
+        experiment = newest(client)
+        searches = client.search_runs([experiment], "tags.`mlflow.parentRunId` IS NULL")
+        (tpe,) = [run for run in searches if run.info.run_name == "TPE, short start"]
+        trials = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{tpe.info.run_id}'")
+        open_comparison(page, uri, experiment, trials)
+        save(page, "04_parallel", 210, 130, 1256, 590)
+        page.get_by_text("Scatter Plot", exact=True).click()
+        choose(page, "X-axis:", "learning_rate")
+        save(page, "04_scatter", 210, 130, 1256, 640)
+        page.get_by_text("Contour Plot", exact=True).click()
+        choose(page, "X-axis:", "learning_rate")
+        choose(page, "Y-axis:", "max_depth")
+        label = page.get_by_text("Reverse color").bounding_box()
+        page.mouse.click(label["x"] + 8, label["y"] + 28)  # the switch below it
+        page.wait_for_timeout(2500)  # the chart is drawn again
+        save(page, "04_contour", 210, 130, 1256, 640)
+
+
+def choose(page: Page, axis: str, name: str) -> None:
+    """Put the parameter `name` on an axis of the tab that is open."""
+    shown = page.locator(f"text={axis}").locator("visible=true").first
+    shown.locator("xpath=following::button[@role='combobox'][1]").click()
+    page.get_by_role("option", name=name, exact=True).locator("visible=true").first.click()
+    page.wait_for_timeout(2500)  # the chart is drawn again
+
+
+def open_comparison(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
+    state = {
+        "runs": json.dumps([run.info.run_id for run in runs]),
+        "experiments": json.dumps([experiment]),
+    }
+    page.goto(f"{uri}/#/compare-runs?{urlencode(state, quote_via=quote)}")
+    page.reload()
+    page.get_by_text("Parallel Coordinates Plot").wait_for()
+    page.wait_for_timeout(4000)  # the chart draws itself after its data
+
+
+if __name__ == "__main__":
+    shoot("04_tuning", take)
