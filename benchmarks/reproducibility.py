@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "reproducibility.json"
 FOLDER = ROOT / "build" / "reproducibility"
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
@@ -205,6 +206,36 @@ def costs(data: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def summary(record: dict[str, Any]) -> str:
+    """Markdown: each variant's largest difference of one prediction; and what threads cost."""
+    from shared import table
+
+    shown = {name: row["models"] for name, row in record["causes"].items() if name != REFERENCE}
+    names = list(record["causes"][REFERENCE]["models"])
+    lines = [
+        [
+            f"{variant} (against the row above)" if variant in AGAINST else variant,
+            *(
+                "equal"
+                if models[name]["bit-equal"]
+                else format(models[name]["largest difference"], ".0e")
+                if models[name]["largest difference"] < 1e-3
+                else f"{models[name]['largest difference']:.2f}"
+                for name in names
+            ),
+        ]
+        for variant, models in shown.items()
+    ]
+    found = record["machine"]
+    above = (
+        "*Equal* is every bit; a number is the largest difference of one prediction, in minutes "
+        f"({found['processor']}, {found['cores']} cores, {found['system']}, Python {found['python']})."
+    )
+    spent = ", ".join(f"{name} {row['1']} and {row['2']} s" for name, row in record["cost"].items())
+    below = f"Training on all 36 months with one and with two threads, by the clock, best of five: {spent}."
+    return f"{above}\n\n{table(['', *names], lines)}\n\n{below}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=["causes", "cost"], default=["causes", "cost"])
@@ -216,7 +247,7 @@ def main() -> None:
         print(json.dumps({"work": work, "cost": cost}[task](*arguments, int(threads))))
         return
 
-    from shared import machine
+    from shared import machine, marked
 
     small, large = save_data()
     record = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -228,6 +259,8 @@ def main() -> None:
         record["cost"] = costs(large)
     if asked.write:
         RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        text = marked("reproducibility", summary(record), README.read_text(encoding="utf-8"))
+        README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

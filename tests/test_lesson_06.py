@@ -343,3 +343,10 @@ def test_the_tolerance_lies_between_the_noise_and_a_change(train, trips):
     assert not EXERCISES.same_predictions(before, boosted(late, new))
     digests = {hashlib.sha256(part.tobytes()).hexdigest() for part in (before, before + noise)}
     assert noise > 0 and len(digests) == 2
+
+
+def test_the_table_in_the_benchmarks_readme_is_the_records():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import reproducibility
+
+    assert reproducibility.summary(RECORD) in reproducibility.README.read_text(encoding="utf-8")
