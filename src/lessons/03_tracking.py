@@ -989,5 +989,5 @@ mlflow.set_tracking_uri(LOCAL_STORE)
 #
 # ## Up next
 #
-# You compared nine settings that somebody chose by hand. In 04 · Tuning and AutoML a search chooses them, every trial becomes a run below its
-# search, and you learn to say when the winner is no better than the runner-up.
+# You compared nine settings that somebody chose by hand. In [04 · Tuning](04_tuning.ipynb) a search chooses them, every trial becomes a run below its
+# search, and in [04b](04b_is_it_better.ipynb) you learn to say when the winner is no better than the runner-up.

@@ -877,7 +877,7 @@ table.round(3)
 # %% [markdown]
 # ## What changed
 #
-# {{ what_changed: xgboost }}
+# {{ what_changed: tuning, xgboost }}
 #
 # ## Take-aways
 #

@@ -870,6 +870,6 @@ print(f"RMSE {root_mean_squared_error(actual, twins.predict(with_twin['test'])):
 #
 # ## Up next
 #
-# You know now what a model consists of. In 06 · Reproducibility you find out whether training gives it to you twice, and
+# You know now what a model consists of. In [06 · Reproducibility](06_reproducibility.ipynb) you find out whether training gives it to you twice, and
 # [07 · Registry](07_registry.ipynb) puts it into a registry, where it gets versions, a champion, and a
 # way back.
