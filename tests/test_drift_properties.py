@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from scipy.stats._morestats import _anderson_ksamp_midrank
@@ -199,6 +199,8 @@ dtypes = st.sampled_from([None, "as it is", "float64", "Int64", "Float64", "bool
 
 @settings(max_examples=150, deadline=None)
 @given(column, column, dtypes, dtypes)
+@example([pd.Timestamp("2020-02-29")], [], None, "boolean")
+@example([pd.Timestamp("2020-02-29")] * 30, [None] * 30, None, "boolean")
 @pytest.mark.filterwarnings("error")
 def test_awkward_columns_get_a_row_and_a_word(old, new, old_type, new_type):
     a, b = frame(old, old_type), frame(new, new_type)

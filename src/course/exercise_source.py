@@ -8,6 +8,7 @@ import difflib
 import importlib.util
 import sys
 import textwrap
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,6 +56,13 @@ TODO = _Todo()
 
 def _solutions(path: Path) -> dict[str, ast.FunctionDef]:
     """Return the functions under `@right` by name, in the order of the file."""
+    state = path.stat()
+    return _parsed(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, _changed: int, _size: int) -> dict[str, ast.FunctionDef]:
+    # Each check looks through the whole course: a file is parsed again only when it has changed.
     found: dict[str, ast.FunctionDef] = {}
     for node in ast.parse(path.read_text(encoding="utf-8"), filename=path.name).body:
         if isinstance(node, ast.FunctionDef) and any(

@@ -209,6 +209,8 @@ def _numbers(row: Row, old: pd.Series, new: pd.Series, limit: float, bins: int) 
 def _floats(values: pd.Series, kind: str) -> Array:
     """The values as numbers, NaN where missing; dates as days since 1970, durations as days."""
     if kind == "date":
+        if not values.notna().any():  # of any type: an empty one says nothing
+            return np.full(len(values), np.nan)
         values = (pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
     elif values.dtype.kind == "m":
         values = values / pd.Timedelta(days=1)
