@@ -182,6 +182,7 @@ def machines(debian: Path, root: Path, folder: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, write the record."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # it would compile the libraries at each start
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--debian", type=Path, help="folder with the unpacked Debian packages")
     debian = parser.parse_args().debian
@@ -197,7 +198,6 @@ def main() -> None:
     record = {
         "date": date.today().isoformat(),
         "machine": machine(),
-        "kernel": os.uname().release,
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
