@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -59,12 +60,16 @@ def part_of(nodeid: str) -> str:
 def group_of(nodeid: str) -> str:
     """Return what a test must share a worker with: the cells of a notebook, the tests of a file.
 
-    A notebook and its second copy (`-again`) share a folder and run one after the other.
+    A notebook and its second copy (`-again`) share a folder and run one after the other. A lesson that is
+    executed solved shares that with the tests of the lesson, which read what came out.
     """
     file, _, test = nodeid.partition("::")
     if file.endswith(".ipynb"):
         return Path(file).stem.removesuffix("-again")
-    return nodeid if test.startswith("test_solved") else file
+    if lesson := re.match(r"test_solved\[([^_]+)_", test):
+        own = Path(file).with_name(f"test_lesson_{lesson[1]}.py")
+        return own.as_posix() if (ROOT / own).exists() else nodeid
+    return file
 
 
 class Parts:

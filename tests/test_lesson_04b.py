@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from solved import solved
 
-from authoring import build
-from authoring.execute import Runner
 from course import exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / "04b_is_it_better.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "04b_is_it_better.ipynb", as_version=4)
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "is_it_better.py")
 RECORD = pd.read_parquet(ROOT / "benchmarks" / "results" / "tuning.parquet")
@@ -201,7 +199,7 @@ def test_more_data_beats_the_search():
 
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
-    outcome = Runner().run(build.generate(LESSON), parameters=LESSON.ci)
+    outcome = solved("04b_is_it_better")
     assert outcome.faults == []
     for name in ("copies", "one_out", "intervals", "level", "contest", "cost"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)

@@ -8,12 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-
-from authoring import build
-from authoring.execute import Runner
+from solved import solved
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / "11a_monitoring.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "11a_monitoring.ipynb", as_version=4)
 WATCHERS = ["operational", "raw inputs", "features", "features together", "predictions", "accuracy"]
 
@@ -57,7 +54,7 @@ def test_each_incident_is_seen_by_the_watchers_that_the_text_names():
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: another model, fewer months, fewer simulations."""
-    outcome = Runner().run(build.generate(LESSON), parameters=LESSON.ci)
+    outcome = solved("11a_monitoring")
     assert outcome.faults == []
     small = sees(outcome.notebook)
     assert {name: small[name] for name in EXPECTED if "April" not in name} == {

@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from solved import solved
 
-from authoring import build
-from authoring.execute import Runner
 from course import exercise_source
 from walkforward.drift import drift_report
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / "11b_drift.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "11b_drift.ipynb", as_version=4)
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "drift.py")
 OURS = "p and effect (drift_report)"
@@ -144,7 +142,7 @@ def test_the_table_of_decisions_tells_what_the_months_show():
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: half of the training data, fewer simulations."""
-    outcome = Runner().run(build.generate(LESSON), parameters=LESSON.ci)
+    outcome = solved("11b_drift")
     assert outcome.faults == []
     for name in ("parts", "same", "bins", "sizes", "family", "power", "pairs", "trial", "rows", "examples"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, TimeSeriesSplit, cross_val_predict, train_test_split
+from solved import solved
 from xgboost import XGBRegressor
 
-from authoring import build
-from authoring.execute import Runner
 from course import exercise_source
 from walkforward.data import load_births, load_ridership
 from walkforward.forecasting import (
@@ -28,7 +27,6 @@ from walkforward.forecasting import (
 
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "13_time_series_and_walk_forward"
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / f"{STEM}.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "walk_forward.py")
 HORIZON, FOLDS = 14, 26
@@ -253,7 +251,7 @@ def test_the_exercises_agree_with_the_library():
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: six rosters and smaller models."""
-    outcome = Runner().run(build.generate(LESSON), parameters=LESSON.ci)
+    outcome = solved("13_time_series_and_walk_forward")
     assert outcome.faults == []
     small = outcome.notebook
     promised, got = number("shuffled", r"MAE ([\d.]+)", small), number("honest_score", r"MAE ([\d.]+)", small)

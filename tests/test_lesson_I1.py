@@ -15,16 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from solved import solved
 
-from authoring import build
-from authoring.execute import Runner
 from course import exercise_source
 from walkforward.data import load_ridership, load_trips
 from walkforward.interview import broken, load_bank
 
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "I1_coding"
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / f"{STEM}.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
 KATAS = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "coding.py")
 NAMES = exercise_source.names(ROOT / "src" / "lessons" / "exercises" / "coding.py")
@@ -381,7 +379,7 @@ def test_a_question_for_each_kata_shown_by_its_cell():
 
 
 def test_made_small_it_tells_the_same_story():
-    outcome = Runner().run(build.generate(LESSON), parameters=LESSON.ci)
+    outcome = solved("I1_coding")
     assert outcome.faults == []
     shares = [float(share) for share in output("unfair", outcome.notebook).splitlines()[-1].split()]
     assert max(shares[:3]) < 0.27 < min(shares[3:])

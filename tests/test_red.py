@@ -423,6 +423,9 @@ def test_each_test_belongs_to_a_part_and_cells_stay_together():
     cells = ["a/03_tracking.ipynb::Cell 1", "a/03_tracking-again.ipynb::Cell 9"]
     assert len({run.group_of(cell) for cell in cells}) == 1
     assert run.group_of("a/01_x.ipynb::Cell 1") != run.group_of(cells[0])
+    assert run.group_of("tests/test_lessons.py::test_solved[11b_drift]") == "tests/test_lesson_11b.py"
+    alone = "tests/test_lessons.py::test_solved[00_start_here]"
+    assert run.group_of(alone) == alone
 
 
 # Ctrl-C ----------------------------------------------------------------------------------------------------
