@@ -686,4 +686,4 @@ seconds.rename_axis("training on 36 months, recorded").round(1)
 #
 # ## Up next
 #
-# You know what has to be the same. 06b · Packaging makes it the same: code, parameters and environment in one project that anybody runs with one command, and an auditor who asks which data made which model.
+# You know what has to be the same. [06b · Packaging and the auditor](06b_packaging.ipynb) makes it the same: code, parameters and environment in one project that anybody runs with one command, and an auditor who asks which data made which model.
