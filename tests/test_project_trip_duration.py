@@ -1,0 +1,509 @@
+"""The trip-duration project: `mlflow run` from clean folders, with git and without; linters on its files."""
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.exceptions import ExecutionException
+from mlflow.projects.utils import load_project
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from rattler import MatchSpec
+from rattler.exceptions import InvalidMatchSpecError
+from xgboost import XGBRegressor
+
+from walkforward.data import load_trips, prepare_trips
+from walkforward.servers import base_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "projects" / "trip_duration"
+DOCKERFILES = sorted((ROOT / "src" / "projects").glob("*/Dockerfile"))
+HADOLINT = shutil.which("hadolint", path=base_environment()["PATH"])
+ROUNDS = 12
+posix = pytest.mark.skipif(os.name != "posix", reason="a PATH without git is made of links here")
+with_git = pytest.mark.skipif(not shutil.which("git"), reason="no git here")
+LOCK = {
+    (canonicalize_name(Requirement(line.split("#")[0]).name), line.split("#")[0].strip())
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    if line.split("#")[0].strip()
+}
+
+
+def copied(folder):
+    return Path(shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def git(folder, *words):
+    who = ["-c", "user.name=Ana", "-c", "user.email=ana@example.com", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *who, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def listed(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if ".git" not in path.parts)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a space in its name: data, a store, the project in a git repository of its own."""
+    folder = tmp_path_factory.mktemp("a clean place")
+    trips = load_trips("2019-09")
+    trips[:1500].to_parquet(folder / "to learn.parquet")
+    trips[1500:2500].to_parquet(folder / "to test.parquet")
+    (folder / "temporary").mkdir()
+    project = copied(folder / "my project")
+    if shutil.which("git"):
+        git(project, "init")
+        git(project, "add", ".")
+        git(project, "commit", "--message", "as it is")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(place):
+    """The store's address and an experiment in it; MLflow points there, in this process too."""
+    before = mlflow.get_tracking_uri()
+    uri = f"sqlite:///{(place / 'mlflow.db').as_posix()}"
+    mlflow.set_tracking_uri(uri)
+    experiment = mlflow.create_experiment("project", artifact_location=(place / "artifacts").as_uri())
+    yield uri, experiment
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def run_project(place, store):
+    """Call `mlflow run` as one does in a terminal; returns what it printed and the newest run."""
+    uri, experiment = store
+
+    def call(project, entry_point="main", env_manager="local", environment=(), options=(), **parameters):
+        env = base_environment() | {"MLFLOW_TRACKING_URI": uri, "GIT_PYTHON_REFRESH": "quiet"}
+        env |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(place / "temporary")) | dict(environment)
+        command = [sys.executable, "-m", "mlflow", "run", str(project), "-e", entry_point]
+        command += ["--env-manager", env_manager, "--experiment-id", experiment, *options]
+        for name, value in parameters.items():
+            command += ["-P", f"{name}={value}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place, check=False)
+        return done, newest(experiment)
+
+    return call
+
+
+def newest(experiment):
+    order = ["attributes.start_time DESC"]
+    return mlflow.search_runs([experiment], order_by=order, max_results=1, output_format="list")[0]
+
+
+@pytest.fixture(scope="module")
+def data(place):
+    return {"train": str(place / "to learn.parquet"), "test": str(place / "to test.parquet")}
+
+
+@pytest.fixture(scope="module")
+def trained(place, run_project, data):
+    project, before = place / "my project", listed(place / "my project")
+    done, run = run_project(project, **data, n_estimators=ROUNDS)
+    assert done.returncode == 0, done.stderr
+    assert listed(project) == before  # no database, no mlruns, nothing
+    return done, run
+
+
+@pytest.fixture(scope="module")
+def script():
+    return module_of(SOURCE)
+
+
+def module_of(folder):
+    path = Path(folder) / "trip_duration.py"
+    spec = importlib.util.spec_from_file_location("trip_duration", path)
+    module = importlib.util.module_from_spec(spec)
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
+# `mlflow run` -------------------------------------------------------------------------------------------
+
+
+def test_main_leaves_all_that_an_auditor_asks_for(trained, place, data, script):
+    done, run = trained
+    tags = run.data.tags
+    assert (run.info.status, tags["mlflow.source.type"]) == ("FINISHED", "PROJECT")
+    assert Path(tags["mlflow.source.name"].removeprefix("file://")).name == "my project"
+    assert tags["mlflow.project.entryPoint"] == "main"
+    assert tags["mlflow.project.backend"] == "local"
+    assert "mlflow.project.env" not in tags  # the local environment is nobody's: the script's tags tell
+    assert tags["env.python"] == sys.version.split()[0]
+    packages = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/environment/packages.txt").split()
+    assert f"mlflow=={mlflow.__version__}" in packages
+    params = {name: value.strip("'\"") for name, value in run.data.params.items()}
+    assert {"max_depth": "6", "learning_rate": "0.1", "seed": "0", **data}.items() <= params.items()
+    assert json.loads(done.stdout.splitlines()[-1])["rmse"] == round(run.data.metrics["rmse"], 4)
+    used = {one.tags[0].value: one.dataset for one in run.inputs.dataset_inputs}
+    for context, path in (("training", data["train"]), ("test", data["test"])):
+        fingerprint = script.sha256(Path(path))
+        assert run.data.tags[f"data.{context}.sha256"] == fingerprint
+        assert used[context].digest == fingerprint[:32]
+        assert used[context].name == Path(path).name
+
+
+def test_the_metric_is_that_of_the_same_training_by_hand(trained, data, script):
+    learn, test = (script.read_trips(Path(data[name])) for name in ("train", "test"))
+    model = XGBRegressor(max_depth=6, learning_rate=0.1, n_estimators=ROUNDS, random_state=0, n_jobs=1)
+    model.fit(learn[script.FEATURES], learn["duration"])
+    off = model.predict(test[script.FEATURES]) - test["duration"]
+    assert trained[1].data.metrics["rmse"] == pytest.approx(np.sqrt((off**2).mean()), abs=1e-5)
+    assert trained[1].data.metrics["rmse"] != pytest.approx(test["duration"].std(), abs=0.1)
+
+
+@with_git
+def test_the_commit_is_recorded_and_the_tree_was_clean(trained, place):
+    tags = trained[1].data.tags
+    assert tags["mlflow.source.git.commit"] == git(place / "my project", "rev-parse", "HEAD")
+    assert tags["code.state"] == "committed"
+
+
+@posix
+def test_evaluate_runs_from_a_zip_where_there_is_no_git(trained, place, run_project, data, script):
+    package = shutil.make_archive(str(place / "package"), "zip", copied(place / "to pack"))
+    links = place / "bin"
+    links.mkdir()
+    (links / "bash").symlink_to(shutil.which("bash"))
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(links)])
+    assert shutil.which("git", path=path) is None
+    model = f"models:/{trained[1].outputs.model_outputs[0].model_id}"
+    done, run = run_project(package, "evaluate", environment={"PATH": path}, model=model, data=data["test"])
+    assert done.returncode == 0, done.stderr
+    assert run.info.run_id != trained[1].info.run_id
+    assert run.data.tags["mlflow.project.entryPoint"] == "evaluate"
+    assert run.data.tags["code.state"] == "no git"
+    assert "mlflow.source.git.commit" not in run.data.tags
+    assert run.data.tags["code.sha256"] == trained[1].data.tags["code.sha256"]
+    assert run.data.metrics["rmse"] == pytest.approx(trained[1].data.metrics["rmse"], abs=1e-6)
+    assert run.inputs.dataset_inputs[0].dataset.digest == script.sha256(Path(data["test"]))[:32]
+
+
+@with_git
+def test_a_commit_runs_as_committed_whatever_was_changed_since(trained, place, run_project, data):
+    changed = place / "my project" / "trip_duration.py"
+    text = changed.read_text(encoding="utf-8")
+    commit = git(changed.parent, "rev-parse", "HEAD")
+    # An address in which the space is %20 is no local path to MLflow: it clones, as it would from a server.
+    address = changed.parent.as_uri()
+    assert "%20" in address
+    try:
+        changed.write_text(text.replace("MAX_MINUTES = 1, 60", "MAX_MINUTES = 1, 45"), encoding="utf-8")
+        dirty = module_of(changed.parent)
+        assert (dirty.MAX_MINUTES, dirty.code_state()) == (45, "changed since the commit")
+        options = ["--version", commit]
+        done, run = run_project(address, options=options, **data, n_estimators=ROUNDS)
+    finally:
+        changed.write_text(text, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert run.info.run_id != trained[1].info.run_id
+    assert run.data.tags["mlflow.source.git.commit"] == commit
+    assert run.data.tags["code.state"] == "committed"
+    assert run.data.tags["code.sha256"] == trained[1].data.tags["code.sha256"]
+    assert run.data.metrics == trained[1].data.metrics  # and it is deterministic
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("env_manager", ["uv", "virtualenv"])
+def test_a_fresh_environment_gives_the_same(trained, place, run_project, data, env_manager):
+    if not os.environ.get("WALKFORWARD_NETWORK"):
+        pytest.skip("set WALKFORWARD_NETWORK=1 to install the project's environment (network)")
+    if env_manager == "virtualenv" and not shutil.which("pyenv"):
+        pytest.skip("no pyenv here, which virtualenv asks for the Python")
+    keep = {"MLFLOW_ENV_ROOT": str(place / "environments")}
+    done, run = run_project(SOURCE, env_manager=env_manager, environment=keep, **data, n_estimators=ROUNDS)
+    assert done.returncode == 0, done.stderr
+    assert run.data.tags["mlflow.project.env"] == env_manager
+    assert run.data.tags["env.differs"] == "0"
+    assert run.data.tags["env.sha256"] != trained[1].data.tags["env.sha256"]  # no JupyterLab in it
+    assert run.data.metrics["rmse"] == pytest.approx(trained[1].data.metrics["rmse"], abs=1e-6)
+
+
+# What is refused, by whom, and what it leaves -----------------------------------------------------------
+
+
+def runs_in(store):
+    return mlflow.search_runs([store[1]], output_format="list")
+
+
+def in_process(place, store, **parameters):
+    """`mlflow.projects.run`: without the seconds of a second import of MLflow."""
+    options = {"env_manager": "local", "experiment_id": store[1], "storage_dir": str(place / "temporary")}
+    mlflow.projects.run(str(place / "my project"), parameters=parameters, **options)
+
+
+def test_a_missing_parameter_leaves_no_run(trained, place, store, data):
+    before = len(runs_in(store))
+    with pytest.raises(ExecutionException, match="missing parameters: 'test'"):
+        in_process(place, store, train=data["train"])
+    assert len(runs_in(store)) == before
+
+
+def test_a_file_that_is_not_there_leaves_a_run_that_runs_for_ever(trained, place, store, data):
+    before = len(runs_in(store))
+    with pytest.raises(ExecutionException, match="no such file or directory"):
+        in_process(place, store, **data | {"test": str(place / "gone.parquet")})
+    assert len(runs_in(store)) == before + 1
+    left = newest(store[1])
+    assert left.info.status == "RUNNING"
+    MlflowClient().set_terminated(left.info.run_id, "FAILED")
+
+
+def test_what_mlflow_lets_through_the_script_refuses(trained, place, store, data, monkeypatch, capfd):
+    monkeypatch.setenv("PATH", base_environment()["PATH"])
+    with pytest.raises(ExecutionException, match="failed"):
+        in_process(place, store, **data, max_dept="9")
+    assert "unrecognized arguments: --max_dept 9" in capfd.readouterr().err
+    assert newest(store[1]).info.status == "FAILED"
+    assert newest(store[1]).data.params["max_dept"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--max-depth", "deep"], "'deep' is no int"),
+        (["--max-depth", "99"], "99 is not between 1 and 20"),
+        (["--learning-rate", "2"], "2 is not between 0 and 1"),
+        (["--max-dept", "9"], "unrecognized arguments: --max-dept 9"),
+        (["--objective", "rmse"], "invalid choice: 'rmse'"),
+        (["--test", "gone.parquet"], "there is no file 'gone.parquet'"),
+    ],
+)
+def test_the_command_line_is_strict(given, said, data, script, capsys):
+    whole = ["train", "--train", data["train"], "--test", data["test"]]
+    assert script.arguments().parse_args(whole).max_depth == 6
+    with pytest.raises(SystemExit):
+        script.arguments().parse_args([*whole, *given])
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("uri", "fine"), [("sqlite:///mlflow.db", False), ("http://127.0.0.1:5001", True)])
+def test_a_relative_store_is_refused_under_mlflow_run(uri, fine, script, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    script.refuse_relative_store()  # started by hand, it is where you are
+    monkeypatch.setenv("MLFLOW_RUN_ID", "1")
+    if fine:
+        script.refuse_relative_store()
+    else:
+        with pytest.raises(SystemExit, match="is relative; give sqlite:/// and the whole path"):
+            script.refuse_relative_store()
+
+
+def test_the_store_by_its_whole_path_is_not_refused(store, script, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store[0])
+    monkeypatch.setenv("MLFLOW_RUN_ID", "1")
+    script.refuse_relative_store()
+
+
+# The script by itself -----------------------------------------------------------------------------------
+
+
+def test_it_prepares_trips_as_the_course_does(script, place):
+    theirs = prepare_trips(load_trips("2019-09"))
+    ours = script.read_trips(ROOT / "data" / "trips" / "2019-09.parquet")
+    assert list(ours["duration"]) == list(theirs["duration"])
+    assert (ours["hour"] == theirs["pickup_datetime"].dt.hour).all()
+    assert (ours["weekday"] == theirs["pickup_datetime"].dt.dayofweek).all()
+    assert set(map(str, ours.dtypes)) == {"float64"}
+
+
+def test_it_reads_csv_and_names_what_it_can_not_read(script, place, tmp_path):
+    table = pd.read_parquet(place / "to test.parquet")
+    table.to_csv(tmp_path / "trips.csv", index=False)
+    pd.testing.assert_frame_equal(
+        script.read_trips(tmp_path / "trips.csv"), script.read_trips(place / "to test.parquet")
+    )
+    table.drop(columns="trip_distance").to_parquet(tmp_path / "less.parquet")
+    with pytest.raises(SystemExit, match="less.parquet has no column trip_distance"):
+        script.read_trips(tmp_path / "less.parquet")
+    with pytest.raises(SystemExit, match="not a .parquet or .csv file"):
+        script.read_trips(tmp_path / "trips.xlsx")
+
+
+def test_one_byte_of_the_file_is_another_digest(script, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"a" * 1000)
+    other.write_bytes(b"a" * 999 + b"b")
+    assert script.sha256(one) != script.sha256(other)
+
+
+def test_started_by_hand_it_makes_a_run_of_its_own(trained, store, data, script, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", store[1])
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    words = ["train", "--train", data["train"], "--test", data["test"], "--n-estimators", str(ROUNDS)]
+    asked = script.arguments().parse_args(words)
+    assert asked.act(asked)["rmse"] == pytest.approx(trained[1].data.metrics["rmse"], abs=1e-6)
+    run = newest(store[1])
+    assert run.info.run_id != trained[1].info.run_id
+    assert "mlflow.project.entryPoint" not in run.data.tags
+    assert run.data.params["max_depth"] == "6"
+    assert Path(run.data.params["train"]) == Path(data["train"])
+
+
+def test_it_says_how_far_the_environment_is_from_the_lock(script, tmp_path, monkeypatch):
+    assert script.differences() == [] or "not ==" in script.differences()[0]
+    (tmp_path / "requirements.txt").write_text("pandas==1.0\nno-such-package==1\nnumpy>=1 # fine\n")
+    monkeypatch.setattr(script, "HERE", tmp_path)
+    assert script.differences() == [
+        f"pandas {pd.__version__}, not ==1.0",
+        "no-such-package is not installed",
+    ]
+
+
+# The files beside it ------------------------------------------------------------------------------------
+
+
+def hadolint(text):
+    command = [HADOLINT, "--no-color", "--format", "json", "-"]
+    found = subprocess.run(command, input=text, capture_output=True, text=True, check=False).stdout
+    return {one["code"] for one in json.loads(found)}
+
+
+# What MLflow's own template of a serving image breaks; lesson 09 shows it as MLflow writes it.
+BROKEN = {"trip_duration": set(), "trip_service": {"DL3008", "DL3009", "DL3042", "DL3059"}}
+
+
+@pytest.mark.skipif(not HADOLINT, reason="no hadolint here: it is not made for this system")
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_hadolint_reads_the_dockerfile(path):
+    text = path.read_text(encoding="utf-8")
+    broken = BROKEN[path.parent.name]
+    assert hadolint(text) == broken
+    assert hadolint(re.sub(r"FROM (\w+):\S+", r"FROM \1:latest", text)) == broken | {"DL3007"}
+    assert hadolint(text + "RUN sudo pip install mlflow\n") > broken
+
+
+def test_the_image_holds_what_the_project_needs():
+    text = (SOURCE / "Dockerfile").read_text(encoding="utf-8")
+    copied_in = set(" ".join(re.findall(r"^COPY (.*) \S+$", text, re.M)).split())
+    assert copied_in == {"requirements.txt", "MLproject", "python_env.yaml", "trip_duration.py"}
+    assert all((SOURCE / name).is_file() for name in copied_in)
+    python = yaml.safe_load((SOURCE / "python_env.yaml").read_text(encoding="utf-8"))["python"]
+    assert f"FROM python:{python}-" in text
+    assert "ENTRYPOINT" not in text  # `mlflow run` hands its command to the image
+
+
+def conda_faults(text):
+    """What is wrong with the dependencies of a conda.yaml, one text each."""
+    found, described = [], yaml.safe_load(text)
+    for item in described["dependencies"]:
+        for line in item["pip"] if isinstance(item, dict) else [item]:
+            try:
+                if isinstance(item, dict):
+                    line == "-r requirements.txt" or Requirement(line)
+                elif MatchSpec(line, strict=True).version is None or "==" not in line:
+                    found.append(f"{line}: no exact version")
+            except (InvalidMatchSpecError, ValueError) as error:
+                found.append(f"{line}: {error}")
+    return found
+
+
+def test_conda_reads_its_file_and_it_names_the_same_python():
+    text = (SOURCE / "conda.yaml").read_text(encoding="utf-8")
+    assert conda_faults(text) == []
+    python = yaml.safe_load((SOURCE / "python_env.yaml").read_text(encoding="utf-8"))["python"]
+    assert f"python=={python}" in yaml.safe_load(text)["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("python==3.11.7", "python==3..11"),
+        ("python==3.11.7", "python"),
+        ("python==3.11.7", "python=3.11"),
+        ("pip==24.0", "pip 24.0"),
+        ("-r requirements.txt", "mlflow=3.17.2"),
+    ],
+)
+def test_a_bad_line_in_the_conda_file_is_noticed(good, bad):
+    text = (SOURCE / "conda.yaml").read_text(encoding="utf-8")
+    assert good in text
+    assert len(conda_faults(text.replace(good, bad))) == 1
+
+
+def lines_of(text):
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def unlike_the_lock(text):
+    """Lines that the course's lock has not: another version, another marker, another package."""
+    return [line for line in lines_of(text) if (canonicalize_name(Requirement(line).name), line) not in LOCK]
+
+
+def test_every_requirement_is_a_line_of_the_lock_and_none_is_missing():
+    text = (SOURCE / "requirements.txt").read_text(encoding="utf-8")
+    assert unlike_the_lock(text) == []
+    assert unlike_the_lock(text.replace("pandas==3.0.6", "pandas==3.0.5")) == ["pandas==3.0.5"]
+    assert unlike_the_lock(text.replace("numpy==", "numpy>="))
+    names = {canonicalize_name(Requirement(line).name) for line in lines_of(text)}
+    locked = {name for name, _ in LOCK}
+    for name in names:
+        try:
+            wanted = [Requirement(one) for one in distribution(name).requires or []]
+        except PackageNotFoundError:
+            continue  # another system's
+        needed = {canonicalize_name(one.name) for one in wanted if not one.marker or one.marker.evaluate()}
+        assert needed & locked <= names, f"{name} needs {sorted((needed & locked) - names)}"
+    assert {"mlflow", "pandas", "pyarrow", "numpy", "packaging", "xgboost", "xgboost-cpu"} <= names
+
+
+@pytest.mark.parametrize("folder", [SOURCE, SOURCE / "docker"], ids=["local", "docker"])
+def test_mlflow_reads_both_projects_and_their_commands_fit_the_script(folder, data, script):
+    project = load_project(str(folder))
+    assert project.name == "trip-duration"
+    given = {"main": data, "evaluate": {"model": "models:/trips/1", "data": data["test"]}}
+    for name, parameters in given.items():
+        command = project.get_entry_point(name).compute_command(parameters, str(folder))
+        words = shlex.split(command, posix=os.name == "posix")
+        assert words[:2] == ["python", "trip_duration.py"]
+        asked = vars(script.arguments().parse_args([word.strip('"') for word in words[2:]]))
+        for key, value in parameters.items():
+            assert str(asked[key]) == value
+    described = yaml.safe_load((folder / "MLproject").read_text(encoding="utf-8"))["entry_points"]
+    assert described == yaml.safe_load((SOURCE / "MLproject").read_text(encoding="utf-8"))["entry_points"]
+
+
+def test_the_docker_project_starts_the_image_and_shows_it_the_data():
+    project = load_project(str(SOURCE / "docker"))
+    assert project.env_type == "docker_env"
+    assert project.docker_env["image"] == "trip-duration:1"
+    for volume in project.docker_env["volumes"]:
+        host, inside, mode = volume.split(":")
+        assert (host, mode) == (inside, "ro")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("python_env: python_env.yaml", "python_env: gone.yaml", "no such file was found"),
+        ("python_env: python_env.yaml", "python_env: a\nconda_env: b", "multiple environment fields"),
+        ("main:", "train:", "Could not find main among entry points"),
+    ],
+)
+def test_mlflow_refuses_a_broken_mlproject(old, new, error, tmp_path):
+    folder = copied(tmp_path / "project")
+    path = folder / "MLproject"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ExecutionException, match=error):
+        load_project(str(folder)).get_entry_point("main")
