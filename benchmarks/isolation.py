@@ -1,6 +1,6 @@
 """Measure how long a process, an environment, a container and a virtual machine take to start; and sizes.
 
-    python benchmarks/isolation.py                   Linux; writes benchmarks/results/isolation.json
+    python benchmarks/isolation.py                   Linux; writes results/isolation.json and README.md
     python benchmarks/isolation.py --debian FOLDER   the container and the machines too
 
 Each start is timed from the call until the thing inside has ended, having done nothing: median of several.
@@ -29,9 +29,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from shared import machine
+from shared import machine, marked, table
 
 ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "isolation.json"
 PROJECT = ROOT / "src" / "projects" / "trip_duration"
 UV = [str(Path(sys.executable).with_name("uv")), "--no-config"]
@@ -180,8 +181,28 @@ def machines(debian: Path, root: Path, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def summary(record: dict[str, Any]) -> str:
+    """Markdown: start-up and size, with the command of each row."""
+    found = record["machine"]
+    above = (
+        f"{found['system']}, {found['cores']} cores ({found['processor']}, Python {found['python']}, "
+        f"load average {found['load_before']} before); {record['date']}."
+    )
+    lines = [
+        [
+            one["what"],
+            f"{one['seconds']:.3g}",
+            f"{one['megabytes']:,.3g}" if one["megabytes"] else "",
+            one["size_of"],
+            f"`{one['command']}`",
+        ]
+        for one in record["rows"]
+    ]
+    return f"{above}\n\n{table(['', 'seconds', 'MB', 'of', 'command'], lines)}"
+
+
 def main() -> None:
-    """Measure, print, write the record."""
+    """Measure, print, write the record and the table in README.md."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # it would compile the libraries at each start
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--debian", type=Path, help="folder with the unpacked Debian packages")
@@ -201,6 +222,8 @@ def main() -> None:
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    text = marked("isolation", summary(record), README.read_text(encoding="utf-8"))
+    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
