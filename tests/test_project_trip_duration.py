@@ -1,4 +1,5 @@
 """The trip-duration project: `mlflow run` from clean folders, with git and without; linters on its files."""
+
 import importlib.util
 import json
 import os
@@ -225,12 +226,12 @@ def test_a_commit_runs_as_committed_whatever_was_changed_since(trained, place, r
 @pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.parametrize("env_manager", ["uv", "virtualenv"])
-def test_a_fresh_environment_gives_the_same(trained, place, run_project, data, env_manager):
+def test_a_fresh_environment_gives_the_same(trained, run_project, data, env_manager, tmp_path):
     if not os.environ.get("WALKFORWARD_NETWORK"):
         pytest.skip("set WALKFORWARD_NETWORK=1 to install the project's environment (network)")
     if env_manager == "virtualenv" and not shutil.which("pyenv"):
         pytest.skip("no pyenv here, which virtualenv asks for the Python")
-    keep = {"MLFLOW_ENV_ROOT": str(place / "environments")}
+    keep = {"MLFLOW_ENV_ROOT": str(tmp_path / "environments")}  # MLflow can't do with a space there
     done, run = run_project(SOURCE, env_manager=env_manager, environment=keep, **data, n_estimators=ROUNDS)
     assert done.returncode == 0, done.stderr
     assert run.data.tags["mlflow.project.env"] == env_manager

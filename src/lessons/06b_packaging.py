@@ -411,7 +411,7 @@ print("--- requirements.txt:", len(requirements), "lines, all of them with ==")
 # The file has more lines than the script has imports, because a pin on seven packages leaves the packages that *they* need floating. The lock of the course names them all.
 #
 # To see it happen, set the parameter `env_manager` to `"uv"` and run the notebook again. It needs the network, or a cache that is warm. MLflow installs the packages, starts the script in the new environment, and its tag
-# `mlflow.project.env` then says `uv`. The errors stay as they are. A test of the course does the same where there is a network.
+# `mlflow.project.env` then says `uv`. The errors stay as they are. (Environments lie in `~/.mlflow/envs`; where that path has a space in it, MLflow fails. `MLFLOW_ENV_ROOT` moves them.) A test of the course does the same where there is a network.
 #
 # ### Files that nobody runs are checked by a linter
 #

@@ -48,7 +48,16 @@ def repaired():
     reaches the script as `--learning-rate`. A file name with a space in it arrives whole. A file that is not
     there is refused by MLflow, before the script starts.
     """
-    return _mlproject()
+    return """
+name: trip-duration
+entry_points:
+  main:
+    parameters:
+      train: path
+      test: path
+      learning_rate: {type: float, default: 0.1}
+    command: python trip_duration.py train --train {train} --test {test} --learning-rate {learning_rate}
+"""
 
 
 def _main(answer):
@@ -127,9 +136,11 @@ def a_missing_file_is_refused(answer):
                 missing: str(Path(folder, "gone.parquet"))
             }
             try:
-                main.compute_command(given, folder)
+                main.compute_command(given | {"learning_rate": "0.1"}, folder)
             except ExecutionException:
                 continue
+            except KeyError as error:
+                raise AssertionError(f"MLflow can't build the command: {error}") from None
             raise AssertionError(f"`{missing}` names a file that is not there, and MLflow starts the script")
 
 
