@@ -49,15 +49,15 @@ def repaired():
     there is refused by MLflow, before the script starts.
     """
     return """
-name: trip-duration
-entry_points:
-  main:
-    parameters:
-      train: path
-      test: path
-      learning_rate: {type: float, default: 0.1}
-    command: python trip_duration.py train --train {train} --test {test} --learning-rate {learning_rate}
-"""
+    name: trip-duration
+    entry_points:
+      main:
+        parameters:
+          train: path
+          test: path
+          learning_rate: {type: float, default: 0.1}
+        command: python trip_duration.py train --train {train} --test {test} --learning-rate {learning_rate}
+    """
 
 
 def _main(answer):
