@@ -154,3 +154,11 @@ def test_mlflow_keeps_no_history_of_aliases():
         "get_model_version_by_alias",
         "set_registered_model_alias",
     ]
+
+
+def test_the_table_in_the_benchmarks_readme_is_the_records():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import isolation
+
+    record = json.loads(isolation.RESULTS.read_text(encoding="utf-8"))
+    assert isolation.summary(record) in isolation.README.read_text(encoding="utf-8")
