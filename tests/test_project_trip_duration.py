@@ -26,7 +26,7 @@ from rattler.exceptions import InvalidMatchSpecError
 from xgboost import XGBRegressor
 
 from walkforward.data import load_trips, prepare_trips
-from walkforward.servers import base_environment
+from walkforward.servers import base_environment, tracking_server
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "projects" / "trip_duration"
@@ -161,6 +161,29 @@ def test_main_leaves_all_that_an_auditor_asks_for(trained, place, data, script):
         assert run.data.tags[f"data.{context}.sha256"] == fingerprint
         assert used[context].digest == fingerprint[:32]
         assert used[context].name == Path(path).name
+
+
+@with_git
+def test_a_server_gets_the_run_with_source_entry_point_and_commit(place, data):
+    """The store of a team, or of `make lab`: the same command, and the server's address."""
+    with tracking_server(place / "server") as server:
+        env = base_environment() | {"MLFLOW_TRACKING_URI": server.uri, "GIT_PYTHON_REFRESH": "quiet"}
+        env |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(place / "temporary"))
+        command = [sys.executable, "-m", "mlflow", "run", str(place / "my project"), "--env-manager", "local"]
+        command += ["--experiment-name", "trips"]
+        for name, value in {**data, "n_estimators": ROUNDS}.items():
+            command += ["-P", f"{name}={value}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place, check=False)
+        assert done.returncode == 0, done.stderr
+        client = MlflowClient(server.uri)
+        (run,) = client.search_runs([client.get_experiment_by_name("trips").experiment_id])
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.source.name"].endswith("my project")
+        assert run.data.tags["mlflow.project.entryPoint"] == "main"
+        commit = git(place / "my project", "rev-parse", "HEAD")
+        assert run.data.tags["mlflow.source.git.commit"] == commit
+        files = client.list_artifacts(run.info.run_id, "environment")
+        assert [file.path for file in files] == ["environment/differences.json", "environment/packages.txt"]
 
 
 def test_the_metric_is_that_of_the_same_training_by_hand(trained, data, script):

@@ -251,6 +251,11 @@ for who, folder in {"the notebook": Path.cwd(), "the script, in its project": PR
 # %% [markdown]
 # `mlflow run` makes the run in your folder, then starts the script in the project's. There MLflow makes a new, empty database, and says `Run with id=… not found`. Give
 # `sqlite:///` and the whole path, or the address of a server. The project's script refuses a relative one with that advice.
+#
+# With the address that `make lab` prints in `MLFLOW_TRACKING_URI`, the same command leaves the run on the course's server. This is how the UI shows one: under *Source*
+# the project and the commit, under *Datasets* the file and its digest. The entry point is a tag, `mlflow.project.entryPoint`, which the page leaves out and a search finds.
+#
+# ![A run's page in the MLflow UI: the source is trip_duration at a commit, the dataset is trips.parquet with its digest, the metrics are rmse, mae and bias](../images/06b_run.png)
 
 # %% [markdown]
 # ## What is checked, and what is not

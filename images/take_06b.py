@@ -1,0 +1,34 @@
+"""Takes the screenshot of lesson 06b from the lesson's own store, with headless Chromium.
+
+python images/take_06b.py            executes the lesson in a temporary folder, then takes the picture
+python images/take_06b.py FOLDER     takes it from the folder in which the lesson has run already
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chromium import save, shoot, ui
+
+LESSON = "06b_packaging"
+
+
+def take(folder: Path) -> None:
+    """Write the picture of the first run's page from the store in `folder`."""
+    with ui(folder / f"{LESSON}_files" / "mlflow.db") as (page, uri, client):
+        experiments = client.search_experiments(order_by=["creation_time DESC"])
+        experiment = next(one for one in experiments if one.name.startswith("packaging · "))
+        runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+        first = next(run for run in runs if run.data.tags.get("mlflow.project.entryPoint") == "main")
+        page.goto(f"{uri}/#/experiments/{experiment.experiment_id}/runs/{first.info.run_id}")
+        page.reload()
+        page.get_by_text("Source").first.wait_for()
+        page.wait_for_timeout(4000)
+        bottom = page.get_by_text("Parameters (").bounding_box()  # below stand paths of this machine
+        save(page, "06b_run", 210, 90, 1256, bottom["y"] - 12)
+
+
+if __name__ == "__main__":
+    os.environ["LOGNAME"] = "ana"  # whom the page names as the run's maker
+    shoot(LESSON, take)
