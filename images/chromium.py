@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from PIL import Image
 from playwright.sync_api import Page
 
@@ -68,6 +71,18 @@ def browser(address: str, storage: Mapping[str, str] | None = None) -> Iterator[
         page.set_default_timeout(60_000)
         page.goto(address)
         yield page
+
+
+def open_comparison(page: Page, address: str, experiment: str, runs: list[Run]) -> None:
+    """Show MLflow's page that compares `runs`, with its parallel coordinates."""
+    state = {
+        "runs": json.dumps([run.info.run_id for run in runs]),
+        "experiments": json.dumps([experiment]),
+    }
+    page.goto(f"{address}/#/compare-runs?{urlencode(state, quote_via=quote)}")
+    page.reload()
+    page.get_by_text("Parallel Coordinates Plot").wait_for()
+    page.wait_for_timeout(4000)  # the chart draws itself after its data
 
 
 def save(page: Page, name: str, left: float, top: float, right: float, bottom: float) -> None:

@@ -6,11 +6,10 @@ python images/take_03.py FOLDER     takes them from FOLDER/03_tracking_files, wh
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from chromium import save, shoot, ui
+from chromium import open_comparison, save, shoot, ui
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from playwright.sync_api import Page
@@ -78,17 +77,6 @@ def parallel(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
     page.mouse.click(360, 560)
     page.wait_for_timeout(2500)  # the chart is drawn again
     save(page, "03_parallel", 210, 130, 1256, 590)
-
-
-def open_comparison(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
-    state = {
-        "runs": json.dumps([run.info.run_id for run in runs]),
-        "experiments": json.dumps([experiment]),
-    }
-    page.goto(f"{uri}/#/compare-runs?{urlencode(state, quote_via=quote)}")
-    page.reload()
-    page.get_by_text("Parallel Coordinates Plot").wait_for()
-    page.wait_for_timeout(4000)  # the chart draws itself after its data
 
 
 if __name__ == "__main__":

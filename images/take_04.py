@@ -6,13 +6,10 @@ python images/take_04.py FOLDER     takes them from FOLDER/04_tuning_files, wher
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
-from chromium import save, shoot, ui
+from chromium import open_comparison, save, shoot, ui
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from playwright.sync_api import Page
 
 
@@ -53,17 +50,6 @@ def choose(page: Page, axis: str, name: str) -> None:
     shown.locator("xpath=following::button[@role='combobox'][1]").click()
     page.get_by_role("option", name=name, exact=True).locator("visible=true").first.click()
     page.wait_for_timeout(2500)  # the chart is drawn again
-
-
-def open_comparison(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
-    state = {
-        "runs": json.dumps([run.info.run_id for run in runs]),
-        "experiments": json.dumps([experiment]),
-    }
-    page.goto(f"{uri}/#/compare-runs?{urlencode(state, quote_via=quote)}")
-    page.reload()
-    page.get_by_text("Parallel Coordinates Plot").wait_for()
-    page.wait_for_timeout(4000)  # the chart draws itself after its data
 
 
 if __name__ == "__main__":

@@ -152,12 +152,3 @@ def test_the_model_file_prepares_refuses_and_rounds(tmp_path):
     assert minutes.index.tolist() == [4, 2, 0]
     with pytest.raises(ValueError, match="without pickup_datetime: 1;"):
         model.predict(None, trips.assign(pickup_datetime=trips["pickup_datetime"].where([True, False, True])))
-
-
-def test_the_screenshot_is_shown_readable_and_small():
-    path = ROOT / "images" / "05_model.png"
-    shown = "".join(cell.source for cell in LESSON.cells if cell.cell_type == "markdown")
-    assert f"(../images/{path.name})" in shown
-    width = int.from_bytes(path.read_bytes()[16:20], "big")  # from the PNG's header
-    assert width >= 900, f"{path.name} is {width} pixels wide"
-    assert path.stat().st_size <= 120_000

@@ -13,6 +13,7 @@ from authoring import build, lint
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = build.Course(ROOT)
 SOURCES = COURSE.sources()
+PICTURES = sorted((ROOT / "images").glob("*.png"))
 
 
 def test_there_are_lessons():
@@ -51,6 +52,18 @@ def test_solved(path):
     outcome = solved(path.stem)
     stderr = [fault for fault in lint.output_faults(outcome.notebook) if "writes to stderr" in fault]
     assert not outcome.faults + stderr, "\n".join(outcome.faults + stderr)
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)
+def test_a_screenshot_is_shown_taken_by_a_script_readable_and_small(picture):
+    number = picture.stem.partition("_")[0]
+    pages = [ROOT / "README.md", *(path for path in SOURCES if path.stem.startswith(f"{number}_"))]
+    assert any(f"images/{picture.name})" in page.read_text(encoding="utf-8") for page in pages)
+    script = (ROOT / "images" / f"take_{number}.py").read_text(encoding="utf-8")
+    assert f'save(page, "{picture.stem}", ' in script
+    width = int.from_bytes(picture.read_bytes()[16:20], "big")  # from the PNG's header
+    assert width >= 900, f"{picture.name} is {width} pixels wide"
+    assert picture.stat().st_size <= 120_000
 
 
 def test_the_readme_has_the_seconds_on_record_and_every_lesson():
