@@ -295,7 +295,7 @@ for method, parent_id in parents.items():
 #
 # ## The same evening, many times
 #
-# The course has waited for you. A **record** holds 6,912<!-- given --> settings, each trained once on these trips, with its errors and its seconds: eight rates × six depths ×
+# The course has waited for you. A **record** holds 6,912<!-- given --> settings, each trained once on these trips, with its errors and its seconds (processor time, one thread of an AMD EPYC under Linux; `benchmarks/tuning.py`): eight rates × six depths ×
 # four child weights × three shares of rows × three shares of columns × four numbers of trees. From here on, a search that says "look up" trains nothing: it asks for a setting and gets the
 # answer of the nearest one in the record. The searches are real, hyperopt draws every setting.
 

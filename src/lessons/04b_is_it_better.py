@@ -458,7 +458,7 @@ for name, chosen in {"p < 0.05": p_night < 0.05, "after Holm": holm < 0.05}.item
 #
 # ## The cheaper model
 #
-# If the errors of many settings do not differ in a way that matters, something else may decide. Last night's runs have it: bytes on disk, seconds of training and microseconds per answer (recorded figures; seconds are of the machine that made the record, their order is what travels). Put the night into a store, as lesson 04 did, and search it.
+# If the errors of many settings do not differ in a way that matters, something else may decide. Last night's runs have it: bytes on disk, seconds of training and microseconds per answer (recorded on one thread of an AMD EPYC under Linux; the order is what travels, not the figures). Put the night into a store, as lesson 04 did, and search it.
 
 # %% name="log"
 FILES = Path("04b_is_it_better_files")  # everything that this lesson writes
