@@ -362,3 +362,27 @@ def test_a_wrong_call_shows_one_line_in_a_notebook(module, capsys):
     shell.run_cell("from walkforward import exercise\nexercise.check(champoin=3)")
     said = capsys.readouterr()
     assert said.out + said.err == "ExerciseError: no exercise is called 'champoin'; there is champion\n"
+
+
+def test_the_checks_store_knows_nothing_of_the_students_experiment(tmp_path, monkeypatch):
+    """MLflow refuses to reopen a run while an experiment of another store is active."""
+    import mlflow
+    from mlflow.tracking import fluent
+
+    from course.stores import own_store
+
+    before = mlflow.get_tracking_uri()
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # `set_experiment` writes it; what stood there comes back
+    try:
+        mlflow.set_tracking_uri(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
+        theirs = mlflow.set_experiment("the student's").experiment_id
+        with own_store() as experiment:
+            with mlflow.start_run(experiment_id=experiment) as run:
+                pass
+            with mlflow.start_run(run_id=run.info.run_id):
+                assert experiment != theirs
+        with mlflow.start_run() as run:
+            assert run.info.experiment_id == theirs
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -238,6 +238,9 @@ def own_store() -> Iterator[str]:
     active = fluent._active_experiment_id
     own = _beside(before)
     mlflow.set_tracking_uri(own)
+    # The student's experiment is in another store: MLflow would refuse to reopen a run of this one.
+    fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     try:
         files = Path(own.removeprefix("sqlite:///")).with_name("files")
         yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=files.as_uri())
