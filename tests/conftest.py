@@ -1,7 +1,19 @@
 """What every test of the suite shares: the import path of the lesson build."""
 
+import os
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]  # for `authoring` and `tiny`, no installed packages
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_experiment_left_active():
+    """`mlflow.set_experiment` writes a variable too, which later tests and their programs would obey."""
+    yield
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    if fluent := sys.modules.get("mlflow.tracking.fluent"):
+        fluent._active_experiment_id = None

@@ -169,6 +169,7 @@ def test_a_server_gets_the_run_with_source_entry_point_and_commit(place, data):
     with tracking_server(place / "server") as server:
         env = base_environment() | {"MLFLOW_TRACKING_URI": server.uri, "GIT_PYTHON_REFRESH": "quiet"}
         env |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(place / "temporary"))
+        env.pop("MLFLOW_EXPERIMENT_ID", None)  # what another test has set
         command = [sys.executable, "-m", "mlflow", "run", str(place / "my project"), "--env-manager", "local"]
         command += ["--experiment-name", "trips"]
         for name, value in {**data, "n_estimators": ROUNDS}.items():
