@@ -37,10 +37,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from shared import environment, marked, table
+from shared import environment, put, table
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "drift.json"
 PEERS = ("evidently", "nannyml", "alibi-detect", "frouros")
 OURS = ("walkforward", "Holm on KS and χ²", "PSI > 0.1")
@@ -581,8 +580,7 @@ def main() -> None:
         before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
         RESULTS.write_text(json.dumps(before | found, indent=1) + "\n", encoding="utf-8", newline="\n")
         text = tables(before | found)
-        whole = marked("drift", text, README.read_text(encoding="utf-8"))
-        README.write_text(whole, encoding="utf-8", newline="\n")
+        put("drift", text)
 
 
 if __name__ == "__main__":

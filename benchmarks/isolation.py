@@ -29,10 +29,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from shared import machine, marked, table
+from shared import machine, put, table
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "isolation.json"
 PROJECT = ROOT / "src" / "projects" / "trip_duration"
 UV = [str(Path(sys.executable).with_name("uv")), "--no-config"]
@@ -222,8 +221,7 @@ def main() -> None:
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    text = marked("isolation", summary(record), README.read_text(encoding="utf-8"))
-    README.write_text(text, encoding="utf-8")
+    put("isolation", summary(record))
 
 
 if __name__ == "__main__":

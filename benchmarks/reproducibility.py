@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "reproducibility.json"
 FOLDER = ROOT / "build" / "reproducibility"
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
@@ -206,26 +205,24 @@ def costs(data: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def difference(row: dict[str, Any]) -> str:
+    """How far a variant's predictions are off; what is smaller than a thousandth of a minute, as a power."""
+    if row["bit-equal"]:
+        return "equal"
+    largest = row["largest difference"]
+    return f"{largest:.0e}" if largest < 1e-3 else f"{largest:.2f}"
+
+
 def summary(record: dict[str, Any]) -> str:
     """Markdown: each variant's largest difference of one prediction; and what threads cost."""
     from shared import table
 
     shown = {name: row["models"] for name, row in record["causes"].items() if name != REFERENCE}
     names = list(record["causes"][REFERENCE]["models"])
-    lines = [
-        [
-            f"{variant} (against the row above)" if variant in AGAINST else variant,
-            *(
-                "equal"
-                if models[name]["bit-equal"]
-                else format(models[name]["largest difference"], ".0e")
-                if models[name]["largest difference"] < 1e-3
-                else f"{models[name]['largest difference']:.2f}"
-                for name in names
-            ),
-        ]
-        for variant, models in shown.items()
-    ]
+    lines = []
+    for variant, models in shown.items():
+        label = f"{variant} (against the row above)" if variant in AGAINST else variant
+        lines.append([label, *(difference(models[name]) for name in names)])
     found = record["machine"]
     above = (
         "*Equal* is every bit; a number is the largest difference of one prediction, in minutes "
@@ -247,7 +244,7 @@ def main() -> None:
         print(json.dumps({"work": work, "cost": cost}[task](*arguments, int(threads))))
         return
 
-    from shared import machine, marked
+    from shared import machine, put
 
     small, large = save_data()
     record = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -259,8 +256,7 @@ def main() -> None:
         record["cost"] = costs(large)
     if asked.write:
         RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        text = marked("reproducibility", summary(record), README.read_text(encoding="utf-8"))
-        README.write_text(text, encoding="utf-8")
+        put("reproducibility", summary(record))
 
 
 if __name__ == "__main__":

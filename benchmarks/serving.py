@@ -40,13 +40,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
-from shared import machine, marked
+from shared import machine, put
 
 from walkforward.loadtest import closed_loop, open_loop
 from walkforward.servers import HOST, QUIET, Server, ServerError, answers, base_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-README, RESULTS = ROOT / "benchmarks" / "README.md", ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 DRAFTS, APPS = ROOT / "build" / "benchmarks", ROOT / "benchmarks" / "serving"
 PEER, NEEDS = ROOT / "build" / "mlserver", ROOT / "benchmarks" / "requirements-mlserver.txt"
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
@@ -489,12 +489,6 @@ def soak_line(kept: dict[str, Any]) -> str:
         f"{kept['rss_mb_warm']:.0f} MB after {kept['warm_up_s']:.0f} s, {kept['rss_mb_max']:.0f} MB at most "
         f"from then on ({kept['growth_percent']:+.1f} %); {kept['date']}."
     )
-
-
-def put(marker: str, text: str) -> None:
-    """Put text between the markers of benchmarks/README.md."""
-    whole = marked(marker, text, README.read_text(encoding="utf-8"))
-    README.write_text(whole, encoding="utf-8", newline="\n")
 
 
 def keep(kept: dict[str, Any], name: str, folder: Path) -> None:

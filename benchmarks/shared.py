@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+README = Path(__file__).resolve().with_name("README.md")
+
 
 def machine() -> dict[str, Any]:
     """What the seconds depend on."""
@@ -59,3 +61,9 @@ def marked(marker: str, text: str, whole: str) -> str:
     if not found or not ended:
         raise SystemExit(f"benchmarks/README.md has no marks for {marker}: put {before} … {after} back")
     return f"{head}{before}\n{text}\n{after}{tail}"
+
+
+def put(marker: str, text: str) -> None:
+    """Put text between a marker's two marks in benchmarks/README.md."""
+    whole = marked(marker, text, README.read_text(encoding="utf-8"))
+    README.write_text(whole, encoding="utf-8", newline="\n")

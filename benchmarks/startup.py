@@ -30,12 +30,11 @@ from pathlib import Path
 from statistics import median
 from types import ModuleType
 
-from shared import marked
+from shared import put
 
 from course.browser import headless, program
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "benchmarks" / "README.md"
 BASE = getattr(sys, "_base_executable", sys.executable)
 LESSON = "00_start_here.ipynb"
 
@@ -207,8 +206,7 @@ def main() -> int:
     text = f"Median of {options.runs}, {where}; {how}.\n\n{table(medians)}"
     print(text)
     if options.write:
-        whole = marked("startup", text, README.read_text(encoding="utf-8"))
-        README.write_text(whole, encoding="utf-8", newline="\n")
+        put("startup", text)
     return 0
 
 

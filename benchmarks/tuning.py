@@ -31,13 +31,12 @@ import numpy as np
 import pandas as pd
 import xgboost
 from joblib import Parallel, delayed
-from shared import machine, marked, table
+from shared import machine, put, table
 from sklearn.metrics import root_mean_squared_error
 
 from walkforward.data import load_trips, months, prepare_trips
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "tuning.parquet"
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 SPACE: dict[str, list[float]] = {
@@ -186,7 +185,7 @@ def main() -> None:
     text = summary(pd.read_parquet(RESULTS))
     print(text)
     if args.write:
-        README.write_text(marked("tuning", text, README.read_text(encoding="utf-8")), encoding="utf-8")
+        put("tuning", text)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,16 @@ def browser(address: str, storage: Mapping[str, str] | None = None) -> Iterator[
         yield page
 
 
+def newest(client: MlflowClient, title: str) -> str:
+    """Return the id of the latest experiment whose name begins with `title`."""
+    found = client.search_experiments(
+        filter_string=f"name LIKE '{title} · %'", order_by=["creation_time DESC"]
+    )
+    if not found:
+        raise SystemExit(f"the store has no experiment {title!r}: run the lesson in that folder first")
+    return found[0].experiment_id
+
+
 def open_comparison(page: Page, address: str, experiment: str, runs: list[Run]) -> None:
     """Show MLflow's page that compares `runs`, with its parallel coordinates."""
     state = {

@@ -9,20 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from chromium import open_comparison, save, shoot, ui
-from mlflow import MlflowClient
+from chromium import newest, open_comparison, save, shoot, ui
 from mlflow.entities import Run
 from playwright.sync_api import Page
-
-
-def newest(client: MlflowClient, title: str) -> str:
-    """Return the id of the latest experiment whose name begins with `title`."""
-    found = client.search_experiments(
-        filter_string=f"name LIKE '{title} · %'", order_by=["creation_time DESC"]
-    )
-    if not found:
-        raise SystemExit(f"the store has no experiment {title!r}: run the lesson in that folder first")
-    return found[0].experiment_id
 
 
 def take(folder: Path) -> None:

@@ -8,25 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chromium import open_comparison, save, shoot, ui
-from mlflow import MlflowClient
+from chromium import newest, open_comparison, save, shoot, ui
 from playwright.sync_api import Page
-
-
-def newest(client: MlflowClient) -> str:
-    """Return the id of the lesson's latest experiment."""
-    found = client.search_experiments(
-        filter_string="name LIKE 'trip duration, tuned · %'", order_by=["creation_time DESC"]
-    )
-    if not found:
-        raise SystemExit("the store has no experiment of lesson 04: run the lesson in that folder first")
-    return found[0].experiment_id
 
 
 def take(folder: Path) -> None:
     """Write the pictures from the store in `folder`/04_tuning_files."""
     with ui(folder / "04_tuning_files" / "mlflow.db") as (page, uri, client):
-        experiment = newest(client)
+        experiment = newest(client, "trip duration, tuned")
         searches = client.search_runs([experiment], "tags.`mlflow.parentRunId` IS NULL")
         (tpe,) = [run for run in searches if run.info.run_name == "TPE, short start"]
         trials = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{tpe.info.run_id}'")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from chromium import save, shoot, ui
+from chromium import newest, save, shoot, ui
 
 LESSON = "06b_packaging"
 
@@ -17,11 +17,10 @@ LESSON = "06b_packaging"
 def take(folder: Path) -> None:
     """Write the picture of the first run's page from the store in `folder`."""
     with ui(folder / f"{LESSON}_files" / "mlflow.db") as (page, uri, client):
-        experiments = client.search_experiments(order_by=["creation_time DESC"])
-        experiment = next(one for one in experiments if one.name.startswith("packaging · "))
-        runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+        experiment = newest(client, "packaging")
+        runs = client.search_runs([experiment], order_by=["attributes.start_time ASC"])
         first = next(run for run in runs if run.data.tags.get("mlflow.project.entryPoint") == "main")
-        page.goto(f"{uri}/#/experiments/{experiment.experiment_id}/runs/{first.info.run_id}")
+        page.goto(f"{uri}/#/experiments/{experiment}/runs/{first.info.run_id}")
         page.reload()
         page.get_by_text("Source").first.wait_for()
         page.wait_for_timeout(4000)

@@ -348,5 +348,6 @@ def test_the_tolerance_lies_between_the_noise_and_a_change(train, trips):
 def test_the_table_in_the_benchmarks_readme_is_the_records():
     sys.path.insert(0, str(ROOT / "benchmarks"))
     import reproducibility
+    from shared import README
 
-    assert reproducibility.summary(RECORD) in reproducibility.README.read_text(encoding="utf-8")
+    assert reproducibility.summary(RECORD) in README.read_text(encoding="utf-8")

@@ -159,6 +159,7 @@ def test_mlflow_keeps_no_history_of_aliases():
 def test_the_table_in_the_benchmarks_readme_is_the_records():
     sys.path.insert(0, str(ROOT / "benchmarks"))
     import isolation
+    from shared import README
 
     record = json.loads(isolation.RESULTS.read_text(encoding="utf-8"))
-    assert isolation.summary(record) in isolation.README.read_text(encoding="utf-8")
+    assert isolation.summary(record) in README.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import tuning  # noqa: E402
+from shared import README  # noqa: E402
 
 SETTING = [*tuning.SPACE, "n_estimators"]
 PARTS = [f"part_{i:02}" for i in range(tuning.PARTS)]
@@ -78,4 +79,4 @@ def test_costs_grow_with_the_trees(record):
 
 
 def test_the_table_in_the_readme_is_the_records(record):
-    assert tuning.summary(record) in tuning.README.read_text(encoding="utf-8")
+    assert tuning.summary(record) in README.read_text(encoding="utf-8")
