@@ -219,7 +219,7 @@ def inputs(course: Course, lesson: Lesson, notebook: Any) -> dict[str, str]:
         found[_relative(course, lesson.exercises)] = _short(text.encode())
         starts.append(text)
     for path in _modules(course, starts):
-        found[_relative(course, path)] = _short(_text(path).encode())
+        found[_relative(course, path)] = _file(path)
     lock = _text(course.root / "requirements.txt").splitlines()
     found["pins"] = _pins(lock, COMPUTES)
     imported = {name.split(".")[0] for source in starts for name in _imported(source)}
@@ -259,7 +259,9 @@ def _modules(course: Course, sources: list[str]) -> list[Path]:
         source, packages = waiting.pop()
         for name in _imported(source):
             parts = name.split(".")
-            for length in range(1, len(parts) + 1) if parts[0] in packages else ():
+            if parts[0] not in packages:
+                continue
+            for length in range(1, len(parts) + 1):
                 stem = (course.root / "src").joinpath(*parts[:length])
                 for path in (stem / "__init__.py", stem.with_suffix(".py")):
                     if path.is_file() and path not in found:

@@ -269,7 +269,7 @@ TABLE: tuple[Deprecation, ...] = (
         "`UniformDistribution`, `LogUniformDistribution`",
         "`FloatDistribution(…)`, `FloatDistribution(…, log=True)`",
         "Optuna `3.0`, to go in `6.0`",
-        text=r"\b(?:Discrete|Log)?UniformDistribution\b|\bIntUniformDistribution\b|\bIntLogUniformDistribution\b",
+        text=r"\b(?:Int|Log|IntLog|Discrete)?UniformDistribution\b",
     ),
     Deprecation(
         "pandas",
