@@ -83,19 +83,25 @@ def store(place):
     mlflow.set_tracking_uri(before)
 
 
+def mlflow_run(place, uri, project, options, environment, parameters):
+    """`mlflow run` in `place` with the store `uri`, whatever experiment this process has set."""
+    env = base_environment() | {"MLFLOW_TRACKING_URI": uri, "GIT_PYTHON_REFRESH": "quiet"}
+    env.pop("MLFLOW_EXPERIMENT_ID", None)
+    env |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(place / "temporary")) | dict(environment)
+    command = [sys.executable, "-m", "mlflow", "run", str(project), *options]
+    for name, value in parameters.items():
+        command += ["-P", f"{name}={value}"]
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=place, check=False)
+
+
 @pytest.fixture(scope="module")
 def run_project(place, store):
     """Call `mlflow run` as one does in a terminal; returns what it printed and the newest run."""
     uri, experiment = store
 
     def call(project, entry_point="main", env_manager="local", environment=(), options=(), **parameters):
-        env = base_environment() | {"MLFLOW_TRACKING_URI": uri, "GIT_PYTHON_REFRESH": "quiet"}
-        env |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(place / "temporary")) | dict(environment)
-        command = [sys.executable, "-m", "mlflow", "run", str(project), "-e", entry_point]
-        command += ["--env-manager", env_manager, "--experiment-id", experiment, *options]
-        for name, value in parameters.items():
-            command += ["-P", f"{name}={value}"]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place, check=False)
+        options = ["-e", entry_point, "--env-manager", env_manager, "--experiment-id", experiment, *options]
+        done = mlflow_run(place, uri, project, options, environment, parameters)
         return done, newest(experiment)
 
     return call
@@ -167,14 +173,9 @@ def test_main_leaves_all_that_an_auditor_asks_for(trained, place, data, script):
 def test_a_server_gets_the_run_with_source_entry_point_and_commit(place, data):
     """The store of a team, or of `make lab`: the same command, and the server's address."""
     with tracking_server(place / "server") as server:
-        env = base_environment() | {"MLFLOW_TRACKING_URI": server.uri, "GIT_PYTHON_REFRESH": "quiet"}
-        env |= dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(place / "temporary"))
-        env.pop("MLFLOW_EXPERIMENT_ID", None)  # what another test has set
-        command = [sys.executable, "-m", "mlflow", "run", str(place / "my project"), "--env-manager", "local"]
-        command += ["--experiment-name", "trips"]
-        for name, value in {**data, "n_estimators": ROUNDS}.items():
-            command += ["-P", f"{name}={value}"]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place, check=False)
+        options = ["--env-manager", "local", "--experiment-name", "trips"]
+        parameters = {**data, "n_estimators": ROUNDS}
+        done = mlflow_run(place, server.uri, place / "my project", options, (), parameters)
         assert done.returncode == 0, done.stderr
         client = MlflowClient(server.uri)
         (run,) = client.search_runs([client.get_experiment_by_name("trips").experiment_id])
