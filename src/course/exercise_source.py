@@ -14,11 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from walkforward import ROOT
+from walkforward.errors import WalkForwardError
 
 FOLDER = ROOT / "src" / "lessons" / "exercises"
 
 
-class ExerciseError(ValueError):
+class ExerciseError(WalkForwardError, ValueError):
     """An exercise is asked for, or written, in a way that can't work."""
 
     def _render_traceback_(self) -> list[str]:  # IPython: the message is all a student needs

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from fsrs import Card, Rating, ReviewLog, Scheduler
 
 from course import progress
+from walkforward.errors import WalkForwardError
 
 if TYPE_CHECKING:
     from walkforward.interview import Question
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 
 
-class StateError(ValueError):
+class StateError(WalkForwardError, ValueError):
     """The review log can't be read or written; the message says which file, and the way out."""
 
 

@@ -17,13 +17,14 @@ from typing import Any
 
 from course import exercise_source, progress
 from walkforward import ROOT
+from walkforward.errors import WalkForwardError
 
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = ROOT / "src" / "lessons"
 IMAGES = ROOT / "images"
 
 
-class WorkspaceError(ValueError):
+class WorkspaceError(WalkForwardError, ValueError):
     """What is asked for can't be done; the message says what to do instead."""
 
 

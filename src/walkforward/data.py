@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from walkforward import ROOT
+from walkforward.errors import WalkForwardError
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
@@ -54,7 +55,7 @@ _TRIP_NAMES = {column.replace("_", ""): column for column in TRIP_TYPES} | {
 _SERIES_NAMES = {"ds": "ds", "date": "ds", "y": "y"}
 
 
-class DataError(ValueError):
+class DataError(WalkForwardError, ValueError):
     """Data that can't be read or breaks its schema. The message is one line: file, fault, way out."""
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from walkforward.errors import WalkForwardError
 from walkforward.plots import PALETTE
 
 Array, Frame = np.ndarray[Any, np.dtype[Any]], pd.DataFrame
@@ -44,7 +45,7 @@ _QUIET = np.errstate(over="ignore", invalid="ignore")  # numbers near 1e308 give
 _TINY = np.finfo(float).tiny  # the least p-value
 
 
-class DriftError(ValueError):
+class DriftError(WalkForwardError, ValueError):
     """The frames can't be compared; the message is one line: the value, the rule, the way out."""
 
 

@@ -29,6 +29,8 @@ from sklearn.utils.validation import _num_samples
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
+from walkforward.errors import WalkForwardError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -38,7 +40,7 @@ Rolling = Mapping[int, str | Sequence[str]]
 KEYS = ["unique_id", "ds", "cutoff"]
 
 
-class ForecastError(ValueError):
+class ForecastError(WalkForwardError, ValueError):
     """Input that can't be forecast. The message is one line: series and date, rule, way out."""
 
 

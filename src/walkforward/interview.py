@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from walkforward import ROOT
+from walkforward.errors import WalkForwardError
 
 FOLDER, NOTEBOOKS = ROOT / "data" / "questions", ROOT / "notebooks"
 KINDS, LEVELS = ("concept", "design", "debugging", "coding", "behavioural"), ("junior", "mid", "senior")
@@ -36,7 +37,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Lesson = Annotated[str, StringConstraints(pattern=r"^(\d\d|I\d)[a-z]?$")]
 
 
-class BankError(ValueError):
+class BankError(WalkForwardError, ValueError):
     """The bank can't be used; a line for each fault: file, question, rule, way out."""
 
 

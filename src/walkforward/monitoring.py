@@ -23,6 +23,8 @@ import sqlalchemy as sa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy.dialects import postgresql, sqlite
 
+from walkforward.errors import WalkForwardError
+
 PATIENCE = 30  # seconds that a writer waits for others
 _LOG = sa.Table(
     "prediction_log_1",  # the number is that of this layout
@@ -36,7 +38,7 @@ _LOG = sa.Table(
 )
 
 
-class MonitoringError(ValueError):
+class MonitoringError(WalkForwardError, ValueError):
     """What can't be logged or read. The message is one line: the value, the rule, the way out."""
 
 

@@ -30,12 +30,14 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from walkforward.errors import WalkForwardError
+
 HOST = "127.0.0.1"
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
 """Environment variables that keep MLflow from reporting its use; part of everything that is started here."""
 
 
-class ServerError(RuntimeError):
+class ServerError(WalkForwardError, RuntimeError):
     """A server did not start; the message is one line with the cause and the way out."""
 
 
