@@ -57,6 +57,7 @@ def test_help_names_every_command_and_is_shown_without_any(call):
         (["reset"], "Missing argument 'LESSON'."),
         (["lab", "--port"], "No such option"),
         (["run", "-p", "months"], "Option '-p' requires 2 arguments."),
+        (["run", "-p", "months", "3", "-p", "months", "4"], "-p months stands twice: give it once"),
         (["progress", "01"], "Got unexpected extra argument (01)"),
         (["reset", "99"], "99"),
         (["run", "99"], "99"),

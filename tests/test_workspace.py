@@ -421,6 +421,19 @@ def test_a_parameter_that_no_lesson_has_is_refused(course, copy):
     assert not (copy.parent / "reports").exists()
 
 
+def test_a_run_takes_the_users_file_and_one_of_two_names_set_together(course, copy, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "my month.csv").write_text("as the README promises")
+    monkeypatch.chdir(tmp_path / "here")
+    given = cell("trips_path, first, last = None, 1, 2", "p", metadata={"tags": ["parameters"]})
+    save(copy, [given, cell("print(open(trips_path).read(), first, last)", "show")])
+    assert run_lessons([], {"trips_path": "my month.csv", "last": "3"}) == 0
+    assert "as the README promises 1 3" in reported(copy)
+    looked_for = re.escape(str(tmp_path / "here" / "none.csv"))
+    with pytest.raises(WorkspaceError, match=f"trips_path is 'none.csv', and there is no {looked_for}"):
+        run_lessons([], {"trips_path": "none.csv"})
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -438,7 +451,7 @@ def test_a_parameter_that_no_lesson_has_is_refused(course, copy):
     ],
 )
 def test_parameters_are_read_as_what_they_are(text, value):
-    from course.lesson_run import _typed
+    from course.parameters import _typed
 
     assert _typed(text) == value and type(_typed(text)) is type(value)
 

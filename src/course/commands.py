@@ -29,6 +29,9 @@ def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> in
     """Run lessons (all when none is named), write a report."""
     from course.workspace import run_lessons
 
+    names = [name for name, _ in parameters]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise click.UsageError(f"-p {twice[0]} stands twice: give it once; several files are a list")
     return run_lessons(list(lessons), dict(parameters))
 
 

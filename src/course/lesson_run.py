@@ -1,24 +1,23 @@
 """Runs lessons from top to bottom and writes an HTML report of each, with outcome and seconds in a table."""
 
-import ast
 import contextlib
 import html
-import json
 import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 from papermill.engines import papermill_engines
 from papermill.execute import prepare_notebook_metadata
-from papermill.inspection import inspect_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from course.workspace import WorkspaceError, write_whole
+from course.parameters import defaults, read
+from course.workspace import WorkspaceError, write_whole, writing
 from walkforward.servers import QUIET
 
 
@@ -34,43 +33,47 @@ class Outcome:
 def run(copies: list[Path], parameters: dict[str, str], reports: Path) -> int:
     """Run notebooks, leaving them as they are, and write `reports`/<lesson>.html and index.html.
 
-    Each parameter goes to the lessons that have it; a parameter that none has is a WorkspaceError. A lesson
-    that fails is reported with its cell, and the next one is run. Returns 1 if any failed, else 0.
+    Each parameter goes to the lessons that have it; one that none has, and a value that it can't have, is a
+    WorkspaceError before anything runs. A lesson that fails is reported with its cell, and the next one is
+    run. Returns 1 if any failed, else 0.
     """
-    values = {name: _typed(value) for name, value in parameters.items()}
     known = {copy: _parameters(copy) for copy in copies}
-    if unknown := [name for name in values if not any(name in names for names in known.values())]:
+    if unknown := [name for name in parameters if not any(name in names for names in known.values())]:
         there = ", ".join(sorted({name for names in known.values() for name in names})) or "none"
         raise WorkspaceError(f"no lesson here has a parameter {unknown[0]!r}; there is {there}")
+    given = {
+        copy: {
+            name: read(name, text, known[copy][name])
+            for name, text in parameters.items()
+            if name in known[copy]
+        }
+        for copy in copies
+    }
     os.environ.update(QUIET | {"JUPYTER_PREFER_ENV_PATH": "1"})  # kernels inherit it
     outcomes = []
     for number, copy in enumerate(copies, start=1):
-        given = {name: value for name, value in values.items() if name in known[copy]}
         started = time.perf_counter()
-        fault = _run_one(copy, given, reports, f"{copy.stem} ({number} of {len(copies)})")
+        fault = _run_one(copy, given[copy], reports, f"{copy.stem} ({number} of {len(copies)})")
         outcomes.append(Outcome(copy.stem, time.perf_counter() - started, fault))
     for outcome in outcomes:
         print(f"{outcome.lesson:<36}{'failed' if outcome.fault else 'ok':<8}{outcome.seconds:7.1f} s")
         if outcome.fault:
             print(f"    {outcome.fault}")
-    write_whole(reports / "index.html", _index(outcomes).encode())
+    with writing(reports):
+        write_whole(reports / "index.html", _index(outcomes).encode())
     print(f"Report: {reports / 'index.html'}")
     return int(any(outcome.fault for outcome in outcomes))
 
 
-def _typed(value: str) -> Any:
-    """Read a number, true, false, null or a list as what it is, and anything else as text."""
-    for read in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
-            return read(value)
-    return value
-
-
-def _parameters(copy: Path) -> set[str]:
+def _parameters(copy: Path) -> dict[str, Any]:
     try:
-        return set(inspect_notebook(str(copy)))
+        notebook = load_notebook_node(str(copy))
     except Exception:  # an unreadable copy is reported when its turn to run comes
-        return set()
+        return {}
+    try:
+        return defaults(notebook)
+    except SyntaxError:  # and so is its cell
+        return {}
 
 
 def _run_one(copy: Path, given: dict[str, Any], reports: Path, title: str) -> str:
@@ -83,7 +86,8 @@ def _run_one(copy: Path, given: dict[str, Any], reports: Path, title: str) -> st
     notebook = prepare_notebook_metadata(notebook, None, None)
     fault = _execute(notebook, copy.parent, title)
     fault = _first_error(notebook) or fault
-    write_whole(reports / f"{copy.stem}.html", _page(notebook, copy).encode())
+    with writing(reports):
+        write_whole(reports / f"{copy.stem}.html", _page(notebook, copy).encode())
     return fault
 
 
@@ -145,8 +149,9 @@ def _page(notebook: Any, copy: Path) -> str:
 
 def _index(outcomes: list[Outcome]) -> str:
     rows = "".join(
-        f'<tr><td><a href="{o.lesson}.html">{o.lesson}</a></td><td>{"failed" if o.fault else "ok"}</td>'
-        f"<td>{o.seconds:.1f}</td><td>{html.escape(o.fault)}</td></tr>\n"
+        f'<tr><td><a href="{quote(o.lesson)}.html">{html.escape(o.lesson)}</a></td>'
+        f"<td>{'failed' if o.fault else 'ok'}</td><td>{o.seconds:.1f}</td>"
+        f"<td>{html.escape(o.fault)}</td></tr>\n"
         for o in outcomes
     )
     return (

@@ -57,7 +57,7 @@ def sync() -> list[str]:
     one that can't be read, stays exactly as it is. Raises WorkspaceError if the folder can't be written.
     """
     work, lines = work_folder(), []
-    with _writing(work):
+    with writing(work):
         for image in [path for path in sorted(IMAGES.glob("*")) if path.suffix in {".png", ".svg", ".jpg"}]:
             write_whole(work / "images" / image.name, image.read_bytes())
         for course in sorted(NOTEBOOKS.glob("*.ipynb")):
@@ -113,7 +113,7 @@ def reset(lesson: str, keep_answers: bool = False) -> Path:
     copy, origin = work / course.name, work / ".origin" / course.name
     if not copy.is_file():
         raise WorkspaceError(f"there is no copy of {course.stem} to reset yet: `walkforward lab` makes it")
-    with _writing(work):
+    with writing(work):
         newest = fresh = _course(course)
         old = copy.read_bytes()
         backup = _backup(course.stem, old, work / "backups")
@@ -252,7 +252,8 @@ def _word(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
+    """Make what can't be written in the block a WorkspaceError that names it."""
     try:
         yield
     except OSError as error:
