@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from walkforward import drift
+from walkforward.drift import hypotheses
 from walkforward.plots import PALETTE
 
 mpl.use("Agg")
@@ -110,9 +111,9 @@ def test_ties_keep_the_level(n):
 
 def test_a_detector_that_never_alarms_is_found_out(monkeypatch):
     """The gates above can go red: they refuse a detector that says no, and one that always says yes."""
-    monkeypatch.setattr(drift, "_merged", lambda r, c: (0.5, 0.0, 0.0, 0.0, 1.0))
+    monkeypatch.setattr(hypotheses, "merged", lambda r, c: (0.5, 0.0, 0.0, 0.0, 1.0))
     assert scored(3, 500, seed=3, shift=0.3)[2] == 0
-    monkeypatch.setattr(drift, "_merged", lambda r, c: (0.5, 0.0, 0.0, 0.0, 1e-9))
+    monkeypatch.setattr(hypotheses, "merged", lambda r, c: (0.5, 0.0, 0.0, 0.0, 1e-9))
     assert scored(3, 500, seed=1)[1] == 1
 
 
@@ -163,7 +164,7 @@ def test_a_few_missing_values_in_a_small_sample_are_no_alarm(lost, verdict, monk
     assert (found["verdict"], found["threshold"]) == (verdict, 0.1)
     frames = pd.DataFrame({"x": old}), pd.DataFrame({"x": new})
     assert list(drift.schema_report(*frames)["change"]) == ["missing"] * (verdict == "drift")
-    monkeypatch.setattr(drift, "MIN_MISSING", 0)  # without this rule one value in 50 is 2 % and alarms
+    monkeypatch.setattr(hypotheses, "MIN_MISSING", 0)  # without this rule one value in 50 is 2 % and alarms
     assert one(old, new)["drift"]
 
 
