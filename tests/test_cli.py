@@ -76,18 +76,61 @@ def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
     from course import workspace
 
     def fail():
-        raise ValueError("the copy of lesson 01\n  is not a notebook")
+        raise workspace.WorkspaceError("the copy of lesson 01\n  is not a notebook")
 
     monkeypatch.setattr(workspace, "show_progress", fail)
     shown = call("progress")
     assert (shown.exit_code, shown.stderr) == (2, "Error: the copy of lesson 01 is not a notebook\n")
 
 
-def test_a_defect_of_ours_is_not_hidden(call, monkeypatch):
+@pytest.mark.parametrize(
+    ("fails", "error"),
+    [
+        (lambda: {}["id"], KeyError),
+        (lambda: {}.missing, AttributeError),
+        (lambda: int("id"), ValueError),
+        (lambda: [][1], IndexError),
+        (lambda: Path("/no/such/file").stat(), FileNotFoundError),
+        (lambda: next(iter([])), StopIteration),
+    ],
+)
+def test_a_defect_of_ours_is_not_hidden(call, monkeypatch, fails, error):
     from course import workspace
 
-    monkeypatch.setattr(workspace, "show_progress", lambda: {}.missing)
-    assert isinstance(call("progress").exception, AttributeError)
+    monkeypatch.setattr(workspace, "show_progress", lambda: fails())
+    shown = call("progress")
+    assert isinstance(shown.exception, error)
+    assert shown.exit_code == 1
+    assert "Error: " not in shown.output
+
+
+def test_a_defect_of_ours_shows_its_traceback(tmp_path):
+    program = (
+        "from course import workspace\nworkspace.show_progress = lambda: {}['id']\n"
+        "import sys; sys.argv = ['walkforward', 'progress']\nfrom walkforward.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last)")
+    assert done.stderr.splitlines()[-1] == "KeyError: 'id'"
+
+
+@POSIX
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["progress", "story list"])
+def test_what_is_printed_into_nothing_is_no_defect(tmp_path, command, unbuffered):
+    env = os.environ | {"WALKFORWARD_STATE": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
+    call = [sys.executable, "-m", "walkforward", *command.split()]
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head -1` does
+    done = subprocess.run(call, stdout=writer, stderr=subprocess.PIPE, text=True, env=env)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, env=env)
+        assert done.returncode == 1
+        assert re.fullmatch("Error: what is printed can't be written .*: make room\n", done.stderr)
 
 
 def test_help_imports_nothing_heavy():

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import html
 import os
+import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from course.cards import answer_html, as_html, places, title
 from course.reviews import State
+from walkforward.errors import WalkForwardError
 from walkforward.interview import Question, load_bank
 
 MODEL_ID, DECK_ID = 1_607_392_001, 2_059_400_001  # never change them: Anki would make a second deck
@@ -21,23 +24,27 @@ CSS = """.card { font-family: sans-serif; font-size: 18px; max-width: 44em; marg
 li p { margin: 0.2em 0; }"""
 
 
+class ExportError(WalkForwardError, ValueError):
+    """The package can't be written; the message says why, and the way out."""
+
+
 def export(file: Path, bank: list[Question] | None = None, now: float | None = None) -> int:
     """Write the bank to an .apkg file, whole or not at all; return how many notes are in it.
 
     A note's GUID comes from the question's id, and each export is newer than the one before, even in the same
     second: an edited question updates its note on import, and nothing doubles. `now`: seconds since 1970.
-    Raises ValueError when genanki is not installed or the name is not one of a package.
+    Raises ExportError when genanki is not installed, the name is not one of a package, or the disk is full.
     """
     try:
         import genanki
     except ImportError:
-        raise ValueError(
+        raise ExportError(
             f"genanki is not installed: `{sys.executable} -m pip install genanki` brings it"
         ) from None
     if file.suffix != ".apkg":
-        raise ValueError(f"{file} is no name that Anki imports; end it with .apkg")
+        raise ExportError(f"{file} is no name that Anki imports; end it with .apkg")
     if not file.absolute().parent.is_dir():
-        raise ValueError(f"there is no folder {file.parent}; make it first")
+        raise ExportError(f"there is no folder {file.parent}; make it first")
     model = genanki.Model(
         MODEL_ID,
         "Walk-Forward question",
@@ -56,14 +63,23 @@ def export(file: Path, bank: list[Question] | None = None, now: float | None = N
         note = genanki.Note(model, [*fields, html.escape(where)], guid=guid, tags=list(dict.fromkeys(tags)))
         deck.add_note(note)
     state = State()
-    stamp = max(int(time.time() if now is None else now), int(state.setting("exported") or 0) + 1)
+    last = str(state.setting("exported"))
+    stamp = max(int(time.time() if now is None else now), int(last) + 1 if last.isdecimal() else 0)
     state.set("exported", str(stamp))
+    try:
+        _write_whole(file, lambda name: genanki.Package(deck).write_to_file(name, timestamp=stamp))
+    except (OSError, sqlite3.Error) as error:  # genanki makes its database in the system's temporary folder
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(f"{file} can't be written ({why}): make room, or choose another folder") from error
+    return len(bank)
+
+
+def _write_whole(file: Path, write: Callable[[str], None]) -> None:
     handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
     os.close(handle)
     try:
-        genanki.Package(deck).write_to_file(name, timestamp=stamp)
+        write(name)
         Path(name).chmod(0o644)  # mkstemp gives 600
         Path(name).replace(file)
     finally:
         Path(name).unlink(missing_ok=True)
-    return len(bank)

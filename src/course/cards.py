@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from walkforward.errors import WalkForwardError
 from walkforward.interview import NOTEBOOKS, Question
 
 
@@ -172,7 +173,7 @@ class PracticeCard:
             try:
                 review = State().record(question, must, good, clock.get("spent"), "notebook")
                 due = State().cards()[question.id].due
-            except ValueError as error:
+            except WalkForwardError as error:
                 save.disabled, told.value = False, html.escape(str(error))
                 return
             for box in boxes:

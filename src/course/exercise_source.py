@@ -57,8 +57,11 @@ TODO = _Todo()
 
 def _solutions(path: Path) -> dict[str, ast.FunctionDef]:
     """Return the functions under `@right` by name, in the order of the file."""
-    state = path.stat()
-    return _parsed(path, state.st_mtime_ns, state.st_size)
+    try:
+        state = path.stat()
+        return _parsed(path, state.st_mtime_ns, state.st_size)
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise ExerciseError(f"{path.name} can't be read ({error}): restore it with git") from error
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from course.stores import sqlite_server
+from course.workspace import writing
 from walkforward.servers import HOST, STOPS, Server, answers, base_environment
 
 FIRST_LESSON = "00_start_here.ipynb"
@@ -66,7 +67,8 @@ def run_lab(browser: bool = True) -> int:
                 server.ask_to_stop()
             for server in servers:
                 server.stop()
-            state.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a note that stays is found out to be stale
+                state.unlink(missing_ok=True)
         print("Stopped; your work and your runs are kept.", flush=True)
     return 0
 
@@ -146,18 +148,19 @@ def _watch(jupyter: Server, mlflow: Server) -> None:
 
 
 def _remember(state: Path, address: str) -> None:
-    state.touch(mode=0o600)  # the token is in it
     about = {"pid": os.getpid(), "started": psutil.Process().create_time(), "address": address}
-    state.write_text(json.dumps(about), encoding="utf-8")
+    with writing(state.parent):
+        state.touch(mode=0o600)  # the token is in it
+        state.write_text(json.dumps(about), encoding="utf-8")
 
 
 def running_lab(state: Path) -> str | None:
     """The address of the lab that runs in this folder; None without one, or when the note is stale."""
     try:
-        about = json.loads(state.read_text(encoding="utf-8"))
-        process = psutil.Process(about["pid"])
-        if abs(process.create_time() - about["started"]) < 1 and answers(about["address"], "/api"):
-            return str(about["address"])
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        match json.loads(state.read_text(encoding="utf-8")):
+            case {"pid": int(pid), "started": float(started), "address": str(address)}:
+                here = abs(psutil.Process(pid).create_time() - started) < 1
+                return address if here and answers(address, "/api") else None
+    except (OSError, ValueError, OverflowError, RecursionError, psutil.Error):
         pass
     return None

@@ -14,11 +14,16 @@ from fsrs import Rating
 from course.cards import section
 from course.reviews import SCHEDULER, Review, State, queue, utc_now
 from course.terminal import ask, bar, colour, forgive, minutes, rule, say, tick, timed, when, width
-from course.workspace import work_folder
+from course.workspace import WorkspaceError, work_folder
+from walkforward.errors import WalkForwardError
 from walkforward.interview import Question, choose, load_bank
 
 COLOURS = {Rating.Again: "red", Rating.Hard: "yellow", Rating.Good: "green", Rating.Easy: "cyan"}
 HALF_A_MINUTE = 30.0  # seconds: less time than this is left for no answer
+
+
+class PracticeError(WalkForwardError, ValueError):
+    """What is asked of a sitting can't be; the message says what can."""
 
 
 def practice(
@@ -31,8 +36,8 @@ def practice(
     """Ask what is due, then what is new, and grade it; return 0, or 130 when it was stopped.
 
     After each answer the queue is read again from the log: what another terminal graded meanwhile is not
-    asked twice, and what failed ten minutes ago comes back. Raises ValueError for a filter that nothing
-    meets and a day that can't be.
+    asked twice, and what failed ten minutes ago comes back. Raises BankError for a filter that nothing
+    meets, PracticeError for a day that can't be.
     """
     bank, state = choose(load_bank(), lesson, kind, level), State()
     if interview_date is not None:
@@ -100,11 +105,11 @@ def _set_interview(state: State, day: str) -> None:
     try:
         wanted = date.fromisoformat(day)
     except ValueError:
-        raise ValueError(
+        raise PracticeError(
             f"--interview-date {day!r} is no day; write 2026-12-05, or none to forget it"
         ) from None
     if wanted < utc_now().date():
-        raise ValueError(f"--interview-date {day} is over; name a day to come, or none to forget it")
+        raise PracticeError(f"--interview-date {day} is over; name a day to come, or none to forget it")
     state.set("interview", wanted.isoformat())
 
 
@@ -159,7 +164,10 @@ def _explain(question: Question) -> None:
 
 def _lab() -> str:
     """Return what stands before a notebook's name in the address of a lab that runs; empty without one."""
-    note = work_folder() / ".lab.json"
+    try:
+        note = work_folder() / ".lab.json"
+    except WorkspaceError:  # no lab can run there, and a sitting needs none
+        return ""
     if not note.exists():
         return ""
     from course import lab
@@ -213,7 +221,7 @@ def mock(length: int = 45, level: str | None = None, seed: int | None = None) ->
     seed = random.SystemRandom().randrange(10_000) if seed is None else seed
     planned = plan(bank, length, seed)
     if not planned:
-        raise ValueError(
+        raise PracticeError(
             f"no question fits into --minutes {length}; the shortest wants "
             f"{min(question.minutes for question in bank)}"
         )

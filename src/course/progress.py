@@ -7,7 +7,13 @@ from pathlib import Path
 
 import platformdirs
 
+from walkforward.errors import WalkForwardError
+
 _said: set[str] = set()
+
+
+class ProgressError(WalkForwardError, ValueError):
+    """The progress can't be read; the message says which file, and the way out."""
 
 
 def progress_file() -> Path:
@@ -34,17 +40,23 @@ def record(exercise: str, lesson: str, status: str) -> None:
 
 
 def read() -> tuple[list[dict[str, str]], list[int]]:
-    """Return the records in the order of time, and the numbers of the lines that can't be read (from 1)."""
+    """Return the records in the order of time, and the numbers of the lines that can't be read (from 1).
+
+    Raises ProgressError when the file itself can't be read.
+    """
     records, bad = [], []
     try:
         text = progress_file().read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return [], []
+    except OSError as error:
+        way_out = "set WALKFORWARD_STATE to a folder of your own"
+        raise ProgressError(f"{progress_file()} can't be read ({error.strerror}): {way_out}") from error
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = json.loads(line)
-            datetime.fromisoformat(entry["time"])
+            datetime.fromisoformat(entry["time"]).astimezone()
             records.append({key: str(entry[key]) for key in ("exercise", "lesson", "status", "time")})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             bad.append(number)
     return records, bad

@@ -121,9 +121,12 @@ class State:
         except (OSError, sqlite3.OperationalError) as error:
             raise StateError(f"{self.path} can't be written ({error}): {way_out}") from error
         except sqlite3.DatabaseError as error:
-            raise StateError(
-                f"{self.path} can't be read ({error}): move it away; a new one is begun, empty"
-            ) from error
+            if type(error) is not sqlite3.DatabaseError:  # a statement of ours is wrong, not the file
+                raise
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, why: object) -> StateError:
+        return StateError(f"{self.path} can't be read ({why}): move it away; a new one is begun, empty")
 
     def record(
         self,
@@ -151,12 +154,13 @@ class State:
         """Return the whole log, in the order of time."""
         with self._open() as db:
             rows = db.execute("SELECT question, rating, reviewed, seconds, must, good, source FROM reviews")
-            found = [
-                Review(
-                    name, Rating(rating), datetime.fromisoformat(when), seconds, *map(json.loads, points), by
-                )
-                for name, rating, when, seconds, *points, by in rows
-            ]
+            try:
+                found = [
+                    Review(name, Rating(rating), _moment(when), seconds, *map(json.loads, points), by)
+                    for name, rating, when, seconds, *points, by in rows
+                ]
+            except (ValueError, TypeError) as error:
+                raise self._unreadable(f"a review in it: {error}") from error
         return sorted(found, key=lambda review: review.reviewed)
 
     def cards(self) -> dict[str, Card]:
@@ -183,7 +187,11 @@ class State:
     def interview(self) -> date | None:
         """Return the day of the interview, None when it is not known."""
         day = self.setting("interview")
-        return date.fromisoformat(day) if day else None
+        try:
+            return date.fromisoformat(day) if day else None
+        except (ValueError, TypeError) as error:
+            way_out = "`walkforward practice --interview-date none` forgets it"
+            raise StateError(f"the interview's day in {self.path} is {day!r}: {way_out}") from error
 
     def record_rehearsal(self, story: str, seconds: float, points: Sequence[bool]) -> None:
         """Append one telling of a story of the learner's own."""
@@ -197,10 +205,20 @@ class State:
             rows = db.execute(
                 "SELECT story, rehearsed, seconds, points FROM rehearsals ORDER BY id"
             ).fetchall()
-        return [
-            (story, datetime.fromisoformat(when), lasted, json.loads(points))
-            for story, when, lasted, points in rows
-        ]
+        try:
+            return [
+                (story, _moment(when), lasted, json.loads(points)) for story, when, lasted, points in rows
+            ]
+        except (ValueError, TypeError) as error:
+            raise self._unreadable(f"a rehearsal in it: {error}") from error
+
+
+def _moment(text: str) -> datetime:
+    """A time as it was logged, in UTC; ValueError for one without a zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return moment
 
 
 def queue(questions: Iterable[Question], cards: dict[str, Card], now: datetime) -> tuple[list, list]:

@@ -53,8 +53,8 @@ def sqlite_server(folder: str | Path) -> Server:
     Raises: ServerError.
     """
     server, database, kept = tracking_server(folder), Path(folder).resolve() / "mlflow.db", _empty_store()
-    if not database.exists():
-        with writing_in(database.parent):
+    with writing_in(database.parent):
+        if not database.exists():
             try:
                 _copy_whole(kept, database)
             except FileNotFoundError:
@@ -161,9 +161,10 @@ def postgres(folder: str | Path) -> Server:
             _initialise(data, password_file, binaries, user)
     except ServerError:
         raise
-    except (ImportError, OSError, subprocess.SubprocessError) as error:
+        password = password_file.read_text(encoding="utf-8").strip()
+    except (ImportError, OSError, LookupError, UnicodeDecodeError, subprocess.SubprocessError) as error:
+        # LookupError: a wheel without that PostgreSQL, a system without that user
         raise ServerError(f"PostgreSQL can't be set up in {folder}: {error}".replace("\n", " ")) from error
-    password = password_file.read_text(encoding="utf-8").strip()
 
     def is_ready(port: int) -> bool:
         with contextlib.suppress(OSError, IndexError):
@@ -269,10 +270,10 @@ def _beside(uri: str) -> str:
     else:
         folder = Path(tempfile.gettempdir()) / f"{name}-{os.getpid()}"
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
     database = folder / "mlflow.db"
-    if is_file and not database.exists():
-        shutil.copyfile(theirs, database)
+    with writing_in(folder):
+        if is_file and not database.exists():
+            shutil.copyfile(theirs, database)
     return f"sqlite:///{database.as_posix()}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -12,7 +13,8 @@ import click
 from course import progress
 from course.reviews import State
 from course.terminal import ask, forgive, minutes, rule, say, tick, timed
-from course.workspace import write_whole
+from course.workspace import write_whole, writing
+from walkforward.errors import WalkForwardError
 
 PARTS = {
     "Situation": "Where you were and what was at stake; two sentences are enough.",
@@ -32,6 +34,10 @@ COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 MINUTES = 3  # what an interviewer listens to before asking
 
 
+class StoryError(WalkForwardError, ValueError):
+    """A story that can't be begun, found or read; the message says why, and the way out."""
+
+
 def folder() -> Path:
     """Return where the stories are: `stories` in the user's state folder (WALKFORWARD_STATE)."""
     return progress.progress_file().with_name("stories")
@@ -49,21 +55,23 @@ def new(title: str) -> int:
     """
     slug = re.sub(r"[\W_]+", "-", title.lower()).strip("-")[:60].strip("-")
     if not slug:
-        raise ValueError(f"a story's title wants letters or digits, not {title!r}")
+        raise StoryError(f"a story's title wants letters or digits, not {title!r}")
     file = folder() / f"{slug}.md"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("x", encoding="utf-8") as out:
-            out.write(_as_markdown(title, {}))
-    except FileExistsError:
-        raise ValueError(
-            f"{file} is there already and stays as it is; edit it, or choose another title"
-        ) from None
+    with _keeping():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with file.open("x", encoding="utf-8", errors="replace") as out:
+                out.write(_as_markdown(title, {}))
+        except FileExistsError:
+            raise StoryError(
+                f"{file} is there already and stays as it is; edit it, or choose another title"
+            ) from None
     if _editor() and sys.stdin.isatty():
         try:
             click.edit(filename=str(file))
-        except click.ClickException as error:
-            raise ValueError(f"{error.message} The empty story is in {file}") from error
+        except (click.ClickException, OSError, ValueError) as error:  # ValueError: $EDITOR with half a quote
+            why = getattr(error, "message", error)
+            raise StoryError(f"the editor {_editor()!r}: {why} The empty story is in {file}") from error
         click.echo(f"Your story is in {file}")
         return 0
     told: dict[str, str] = {}
@@ -73,7 +81,8 @@ def new(title: str) -> int:
             say(f"{part}. {hint}", hang=2)
             if text := ask("  > "):
                 told[part] = text
-                write_whole(file, _as_markdown(title, told).encode())
+                with _keeping():
+                    write_whole(file, _as_markdown(title, told).encode(errors="replace"))
     except (KeyboardInterrupt, EOFError):
         click.echo()
         sys.stdout.flush()
@@ -81,6 +90,18 @@ def new(title: str) -> int:
         return 130
     click.echo(f"Your story is in {file}")
     return 0
+
+
+def _keeping() -> contextlib.AbstractContextManager[None]:
+    return writing(folder(), variable="WALKFORWARD_STATE")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        way_out = "move it away, or make it readable"
+        raise StoryError(f"the story {file} can't be read ({error.strerror}): {way_out}") from error
 
 
 def _editor() -> str | None:
@@ -99,7 +120,7 @@ def show() -> None:
         click.echo('No stories yet. `walkforward story new "The release I rolled back"` begins one.')
         return
     for file in stories():
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = _text(file)
         words = len(re.sub(r"^#.*$", "", COMMENT.sub("", text), flags=re.MULTILINE).split())
         own = [row for row in told if row[0] == file.stem]
         last = (
@@ -117,16 +138,16 @@ def show() -> None:
 def rehearse(name: str | None = None) -> int:
     """Have a story told aloud, then ask the listener's rubric point by point; return 0, or 130 when stopped.
 
-    Without a name it is the one that was told least. Raises ValueError when there is none of that name.
+    Without a name it is the one that was told least. Raises StoryError when there is none of that name.
     """
     files, state = {file.stem: file for file in stories()}, State()
     if not files:
-        raise ValueError("there are no stories yet: `walkforward story new TITLE` begins one")
+        raise StoryError("there are no stories yet: `walkforward story new TITLE` begins one")
     told = [story for story, *_ in state.rehearsals()]
     stem = min(files, key=told.count) if name is None else name.removesuffix(".md")
     if stem not in files:
-        raise ValueError(f"there is no story {stem!r}; there is {', '.join(files)}")
-    text = files[stem].read_text(encoding="utf-8", errors="replace")
+        raise StoryError(f"there is no story {stem!r}; there is {', '.join(files)}")
+    text = _text(files[stem])
     forgive()
     try:
         rule(text.partition("\n")[0].lstrip("# ") or stem)

@@ -30,12 +30,13 @@ class WorkspaceError(WalkForwardError, ValueError):
 
 def work_folder() -> Path:
     """Return the folder of the student's copies, made if need be: `work/`, or what WALKFORWARD_WORK names."""
-    folder = Path(os.environ.get("WALKFORWARD_WORK") or ROOT / "work").expanduser().absolute()
+    named = Path(os.environ.get("WALKFORWARD_WORK") or ROOT / "work")
     try:
+        folder = named.expanduser().absolute()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home for the ~
         way_out = "set WALKFORWARD_WORK to a folder you may write"
-        raise WorkspaceError(f"your work can't be kept in {folder} ({error.strerror}): {way_out}") from error
+        raise WorkspaceError(f"your work can't be kept in {named} ({_word(error)}): {way_out}") from error
     return folder
 
 
@@ -115,6 +116,10 @@ def reset(lesson: str, keep_answers: bool = False) -> Path:
         raise WorkspaceError(f"there is no copy of {course.stem} to reset yet: `walkforward lab` makes it")
     with writing(work):
         newest = fresh = _course(course)
+        try:
+            _cells(newest)
+        except ValueError as error:
+            raise WorkspaceError(f"{course} can't be read ({_word(error)}): restore it with git") from error
         old = copy.read_bytes()
         backup = _backup(course.stem, old, work / "backups")
         if keep_answers:
@@ -177,7 +182,11 @@ def show_progress() -> None:
     """Print, lesson by lesson, which exercises there are, which are passed, and since when."""
     records, bad = progress.read()
     for lesson in sorted(LESSONS.glob("[0-9I]*_*.py")):
-        named = re.search(r"^#\s+exercises:\s*(\w+)\s*$", lesson.read_text(encoding="utf-8"), re.MULTILINE)
+        try:
+            source = lesson.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise WorkspaceError(f"{lesson} can't be read ({_word(error)}): restore it with git") from error
+        named = re.search(r"^#\s+exercises:\s*(\w+)\s*$", source, re.MULTILINE)
         module = exercise_source.FOLDER / f"{named[1]}.py" if named else None
         names = exercise_source.names(module) if module and module.exists() else []
         rows, passed = [], 0
@@ -221,12 +230,14 @@ def _course(path: Path) -> bytes:
 
 def _cells(notebook: bytes) -> list[dict]:
     """Return the cells of a notebook; ValueError if it is not one."""
-    content = json.loads(notebook)
-    cells = content.get("cells") if isinstance(content, dict) else None
     try:
+        content = json.loads(notebook)
+        cells = content.get("cells") if isinstance(content, dict) else None
         for cell in cells:
             _source(cell)
-    except (TypeError, KeyError) as error:
+            if not isinstance(cell.get("id", ""), str):
+                raise TypeError("the id of a cell is a text")
+    except (TypeError, KeyError, RecursionError) as error:
         raise ValueError("it is not a notebook") from error
     return cells
 
@@ -252,12 +263,14 @@ def _word(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Make what can't be written in the block a WorkspaceError that names it."""
+def writing(folder: Path, variable: str = "WALKFORWARD_WORK") -> Iterator[None]:
+    """Make what can't be written in the block a WorkspaceError; `variable` sets another folder."""
     try:
         yield
     except OSError as error:
-        raise WorkspaceError(f"{error.filename or folder} can't be written ({_word(error)})") from error
+        way_out = f"make room for it, or set {variable} to a folder you may write"
+        what = f"{error.filename or folder} can't be written ({_word(error)})"
+        raise WorkspaceError(f"{what}: {way_out}") from error
 
 
 def write_whole(path: Path, content: bytes) -> None:

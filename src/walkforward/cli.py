@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from course.commands import COMMANDS
 from course.interview_commands import COMMANDS as INTERVIEW
+from course.terminal import forgive
+from walkforward.errors import WalkForwardError
 
 
 class OneLine(click.Group):
     """A group whose errors are one line on stderr and exit code 2, with no usage text in front."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command; a wrong call, a missing file, a server that can't start end in one clear line."""
+        """Run the command; a wrong call and an error of ours end in one line, a defect in its traceback."""
         if not kwargs.pop("standalone_mode", True):
             return super().main(*args, standalone_mode=False, **kwargs)
+        forgive()
         try:
+            _stand_somewhere()
             result = super().main(*args, standalone_mode=False, **kwargs)
+            sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help())
             sys.exit(0)
@@ -28,9 +35,32 @@ class OneLine(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("Stopped.", err=True)
             sys.exit(130)
-        except (ValueError, OSError, LookupError, RuntimeError) as error:
-            _fail(str(error) or type(error).__name__)
+        except WalkForwardError as error:
+            _fail(str(error))
+        except OSError:
+            if _is_taken():
+                raise
+            sys.exit(1)
         sys.exit(result or 0)
+
+
+def _stand_somewhere() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise click.UsageError("the folder that you stand in is gone: cd to another") from error
+
+
+def _is_taken() -> bool:
+    """Whether what is printed is taken: not in `walkforward stats | head -1`, nor by a full disk."""
+    try:
+        print(flush=True)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"Error: what is printed can't be written ({error.strerror}): make room", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again at its end
+        return False
+    return True
 
 
 def _fail(message: str) -> None:

@@ -38,7 +38,7 @@ Lesson = Annotated[str, StringConstraints(pattern=r"^(\d\d|I\d)[a-z]?$")]
 
 
 class BankError(WalkForwardError, ValueError):
-    """The bank can't be used; a line for each fault: file, question, rule, way out."""
+    """The bank can't be used, or has no such question; a line for each fault: place, value, rule, way out."""
 
 
 class _Strict(BaseModel):
@@ -133,7 +133,11 @@ def load_bank(folder: Path | None = None) -> list[Question]:
     for path in sorted((folder or FOLDER).glob("*.yaml")):
         try:
             entries = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:
+            faults.append(f"{path.name}: can't be read ({error.strerror}); restore it with git")
+            continue
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            # What is none of yaml's own comes of values: the 45th of May, !!int with nothing behind it.
             line = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
             problem = getattr(error, "problem", None) or error
             faults.append(f"{path.name}{line}: can't be read as YAML ({problem}); write text as a block (>-)")
@@ -224,7 +228,7 @@ def _printed(notebook: Path) -> dict[str, str]:
 def choose(
     bank: Iterable[Question], lesson: str | None = None, kind: str | None = None, level: str | None = None
 ) -> list[Question]:
-    """Return the questions of a lesson ("11b", "1" or "01"), a kind, a level; ValueError if there is none."""
+    """Return the questions of a lesson ("11b", "1" or "01"), a kind, a level; BankError if there is none."""
     number = lesson and re.sub(r"^\d(?!\d)", r"0\g<0>", lesson.strip().lower())
     wanted = {"lesson": number, "kind": kind, "level": level}
     found = list(bank)
@@ -233,7 +237,7 @@ def choose(
         if value is not None:
             found = [question for question in found if (getattr(question, name) or "").lower() == value]
         if not found:
-            raise ValueError(f"no question has {name} {value!r} here; there is {', '.join(there) or 'none'}")
+            raise BankError(f"no question has {name} {value!r} here; there is {', '.join(there) or 'none'}")
     return found
 
 
@@ -243,7 +247,7 @@ def practice_card(
     """Return a card to show in a notebook: a question by its id, or the next one that meets the filter.
 
     Where somebody sits at the notebook it is a widget that logs the answer with those of the terminal;
-    elsewhere (the build, GitHub) the first question that fits, as Markdown. ValueError when there is none.
+    elsewhere (the build, GitHub) the first question that fits, as Markdown. BankError when there is none.
     """
     from course.cards import PracticeCard
 
@@ -253,4 +257,4 @@ def practice_card(
     if found := [one for one in bank if one.id == question]:
         return PracticeCard(found)
     near = ", ".join(difflib.get_close_matches(question, [one.id for one in bank])) or "see data/questions"
-    raise ValueError(f"there is no question {question!r}; did you mean: {near}")
+    raise BankError(f"there is no question {question!r}; did you mean: {near}")
