@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from course.doctor import changed_data
-from walkforward import ROOT, data
+from walkforward import ROOT, data, tables
 from walkforward.data import (
     DataError,
     load_births,
@@ -658,6 +658,64 @@ def test_prepare_trips_refuses() -> None:
         prepare_trips(load_trips().drop(columns="dropoff_datetime"))
     with pytest.raises(DataError, match=r"min_minutes=60 is above max_minutes=1"):
         prepare_trips(load_trips(), 60, 1)
+
+
+def many_trips(rows: int) -> pd.DataFrame:
+    """So many trips with the TLC's names; the distance is the number of the row."""
+    raw = raw_trips("yellow")
+    several = pd.concat([raw] * (rows // len(raw) + 1), ignore_index=True)[:rows]
+    return several.assign(trip_distance=np.arange(rows, dtype="float64"))
+
+
+def test_a_sample_of_a_large_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    raw = many_trips(5_000)
+    parquet, table = as_parquet(raw, tmp_path / "trips.parquet"), as_csv(raw, tmp_path / "trips.csv")
+    drawn = load_trips(path=parquet, sample=300)
+    assert capsys.readouterr().out == (
+        f"{parquet}: 300 of 5,000 trips, drawn at random (sample=300, seed=0; sample=None takes all)\n"
+    )
+    assert len(drawn) == 300
+    rows = drawn["trip_distance"]
+    assert rows.is_monotonic_increasing  # in the order of the file
+    assert rows.is_unique
+    assert 2_200 < rows.mean() < 2_800
+    assert drawn.index.tolist() == list(range(300))
+    pd.testing.assert_frame_equal(drawn, load_trips(path=table, sample=300))
+    pd.testing.assert_frame_equal(drawn, load_trips(path=parquet, sample=300))
+    assert not drawn.equals(load_trips(path=parquet, sample=300, seed=1))
+    assert capsys.readouterr().out.count("\n") == 3
+    several = load_trips(path=[parquet, table], sample=300)
+    assert len(several) == 600  # at most so many of each file
+    assert capsys.readouterr().out.startswith("2 files: 600 of 10,000 trips, drawn at random")
+    for everything in (5_000, None):
+        assert len(load_trips(path=parquet, sample=everything)) == 5_000
+    assert len(load_trips(path=parquet)) == 5_000 < data.SAMPLE
+    assert len(load_trips("2019-01", sample=300)) == 10_000  # the course's own months are never sampled
+    assert capsys.readouterr().out == ""
+
+
+def test_the_sample_does_not_depend_on_the_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = as_parquet(many_trips(5_000), tmp_path / "trips.parquet")
+    drawn = load_trips(path=path, sample=100)
+    monkeypatch.setattr(tables, "ROWS", 170)
+    pd.testing.assert_frame_equal(drawn, load_trips(path=path, sample=100))
+    assert len(load_trips(path=path)) == 5_000
+
+
+def test_the_whole_file_is_checked_before_a_sample_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "ROWS", 100)
+    raw = many_trips(1_000)
+    raw.loc[[3, 999], "PULocationID"] = 0
+    with pytest.raises(DataError, match=r"pickup_location_id is below 1 in 2 rows \(3, 999: 0, 0\)"):
+        load_trips(path=as_parquet(raw, tmp_path / "trips.parquet"), sample=2)
+
+
+@pytest.mark.parametrize("sample", [0, -1, 1.5, "all"])
+def test_a_sample_that_is_no_number_of_trips(sample: object) -> None:
+    with pytest.raises(DataError, match="is no number of trips: pass a whole number from 1, or None for all"):
+        load_trips(path="none.csv", sample=sample)
 
 
 def test_importing_the_loaders_is_light() -> None:

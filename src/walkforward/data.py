@@ -12,16 +12,18 @@ import http.client
 import io
 import re
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from walkforward import ROOT
-from walkforward.errors import WalkForwardError
+from walkforward.tables import DataError, as_dates, as_names, as_numbers, listed, open_table, plain
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 DATA = ROOT / "data"
 FIRST_MONTH, LAST_MONTH = "2018-01", "2020-12"
 SHOWN = 5  # rows or columns that an error names; it always says how many there are
+
+SAMPLE = 200_000  # trips of a file of your own that `load_trips` takes unless told otherwise
 
 Source = str | Path
 
@@ -55,10 +59,6 @@ _TRIP_NAMES = {column.replace("_", ""): column for column in TRIP_TYPES} | {
 _SERIES_NAMES = {"ds": "ds", "date": "ds", "y": "y"}
 
 
-class DataError(WalkForwardError, ValueError):
-    """Data that can't be read or breaks its schema. The message is one line: file, fault, way out."""
-
-
 # ---------------------------------------------------------------- trips
 def months(first: str, last: str) -> list[str]:
     """The months from `first` to `last`, both included: `months("2018-11", "2019-01")` has three.
@@ -72,7 +72,12 @@ def months(first: str, last: str) -> list[str]:
 
 
 def load_trips(
-    months: str | Iterable[str] = "2019-01", path: Source | Sequence[Source] | None = None
+    months: str | Iterable[str] = "2019-01",
+    path: Source | Sequence[Source] | None = None,
+    *,
+    sample: int | None = SAMPLE,
+    seed: int = 0,
+    dayfirst: bool | None = None,
 ) -> pd.DataFrame:
     """Taxi trips as recorded, faults kept: one row a trip.
 
@@ -87,9 +92,17 @@ def load_trips(
     files, yellow or green; other columns are dropped. A file is read whole, whatever `months` says, unless
     `{month}` is in its name: `load_trips(["2024-01", "2024-02"], path="green_tripdata_{month}.parquet")`
     reads two.
+    `sample`: of a file of your own with more trips, so many are drawn at random by `seed`, in order, and a
+    printed line says so; None keeps all (3 million: 250 MB). The whole file is checked either way.
+    `dayfirst`: what `02/01/2019` is in your file: True for 2 January, False for 1 February; None refuses it.
+    A time zone or an offset in the clocks is dropped: the clock is kept as it is written.
 
     Raises `DataError`.
     """
+    if sample is not None and not (isinstance(sample, int) and sample > 0):
+        raise DataError(
+            f"sample={sample!r} is no number of trips: pass a whole number from 1, or None for all"
+        )
     wanted = [months] if isinstance(months, str) else list(months)
     sources: list[Source] = []
     if path is None:
@@ -108,38 +121,101 @@ def load_trips(
             sources += by_month if "{month}" in str(source) else [source]
         if not sources:
             raise DataError("path names no file: pass a file, a URL, or a list of them")
-    return pd.concat([_trips(source) for source in sources], ignore_index=True)
+    limit = None if path is None else sample
+    frames, rows = zip(*(_trips(source, limit, seed, dayfirst) for source in sources), strict=True)
+    trips = pd.concat(frames, ignore_index=True)
+    if len(trips) < sum(rows):
+        files = _label(sources[0]) if len(sources) == 1 else f"{len(sources)} files"
+        print(
+            f"{files}: {len(trips):,} of {sum(rows):,} trips, drawn at random "
+            f"(sample={sample}, seed={seed}; sample=None takes all)"
+        )
+    return trips
 
 
 def prepare_trips(trips: pd.DataFrame, min_minutes: float = 1, max_minutes: float = 60) -> pd.DataFrame:
     """The trips of `min_minutes` to `max_minutes` (both included), with a new column `duration` (minutes).
 
-    The input stays as it is; the rows of the result are numbered from 0. Raises `DataError` when a clock
-    column is missing or the limits are the wrong way round.
+    The input stays as it is; the rows of the result are numbered from 0. Clocks of another make than
+    datetime64 are read as `load_trips` reads them; a trip that lacks one is left out. Raises `DataError` when
+    a clock column is missing or is no clock, or when the limits are no numbers or the wrong way round.
     """
-    if lacking := [column for column in ("pickup_datetime", "dropoff_datetime") if column not in trips]:
-        raise DataError(f"the trips have no {_names(lacking)}: prepare_trips takes what load_trips returns")
+    if not isinstance(trips, pd.DataFrame):
+        raise DataError(
+            f"the trips are a {type(trips).__name__}: prepare_trips takes what load_trips returns"
+        )
+    clocks = ("pickup_datetime", "dropoff_datetime")
+    if lacking := [column for column in clocks if column not in trips]:
+        raise DataError(f"the trips have no {listed(lacking)}: prepare_trips takes what load_trips returns")
+    if doubled := [column for column in clocks if not isinstance(trips[column], pd.Series)]:
+        raise DataError(f"the trips have {listed(doubled)} twice: keep one of each")
+    limits = {"min_minutes": min_minutes, "max_minutes": max_minutes}
+    for name, limit in limits.items():
+        if not isinstance(limit, Real) or limit != limit:
+            raise DataError(f"{name}={limit!r} is no number of minutes: pass one, such as 60")
     if not min_minutes <= max_minutes:
         raise DataError(f"min_minutes={min_minutes} is above max_minutes={max_minutes}: swap them")
-    minutes = (trips["dropoff_datetime"] - trips["pickup_datetime"]).dt.total_seconds() / 60
-    return trips.assign(duration=minutes)[minutes.between(min_minutes, max_minutes)].reset_index(drop=True)
+    pickup, dropoff = (_clock(trips[column]) for column in clocks)
+    if (pickup.dt.tz is None) != (dropoff.dt.tz is None):
+        raise DataError(
+            "one of pickup_datetime and dropoff_datetime has a time zone: give both one, or neither"
+        )
+    minutes = (dropoff - pickup).dt.total_seconds() / 60
+    prepared = trips.assign(pickup_datetime=pickup, dropoff_datetime=dropoff, duration=minutes)
+    return prepared[minutes.between(min_minutes, max_minutes)].reset_index(drop=True)
 
 
-def _trips(source: Source) -> pd.DataFrame:
+def _clock(values: pd.Series) -> pd.Series:
+    """The column as datetime64, as it is when it is that already."""
+    clocks = plain(values)
+    if clocks.dtype.kind == "M":
+        return clocks
+    dates, found = as_dates(values), _Faults("the trips", {})
+    found.add(str(values.name), "is not a date as 2019-01-31", dates.isna() & values.notna(), values)
+    found.refuse()
+    return dates
+
+
+def _trips(source: Source, sample: int | None, seed: int, dayfirst: bool | None) -> tuple[pd.DataFrame, int]:
+    """The trips of one file, at most `sample` of them, and how many it has."""
     label = _label(source)
-    frame = _read(source, lambda name: _TRIP_NAMES.get(name.replace("_", "")))
-    missing = [column for column in TRIP_TYPES if column not in frame]
-    if len(missing) > len(TRIP_TYPES) / 2:
-        raise DataError(
-            f"{label} does not hold taxi trips (no {_names(missing)}): bring the TLC's yellow or green trip "
-            "records; those of for-hire vehicles have no meter"
-        )
-    if missing:
-        raise DataError(
-            f"{label} lacks {_names(missing)}: add it, or take the TLC's yellow or green records of July "
-            "2016 or later (earlier ones have coordinates instead of zones)"
-        )
-    return _validated(_typed(frame[list(TRIP_TYPES)], TRIP_TYPES, label), "trips", label)
+
+    def types(columns: Collection[str]) -> dict[str, str]:
+        missing = [column for column in TRIP_TYPES if column not in columns]
+        if len(missing) > len(TRIP_TYPES) / 2:
+            raise DataError(
+                f"{label} does not hold taxi trips (no {listed(missing)}): bring the TLC's yellow or green "
+                "trip records; those of for-hire vehicles have no meter"
+            )
+        if missing:
+            raise DataError(
+                f"{label} lacks {listed(missing)}: add it, or take the TLC's yellow or green records of July "
+                "2016 or later (earlier ones have coordinates instead of zones)"
+            )
+        return TRIP_TYPES
+
+    rng = np.random.default_rng(seed)
+    kept, lots, rows = [], [], 0
+    for batch in _batches(
+        source, "trips", lambda name: _TRIP_NAMES.get(name.replace("_", "")), types, dayfirst
+    ):
+        rows += len(batch)
+        kept.append(batch)
+        lots.append(rng.random(len(batch)))  # each trip draws a lot; the lowest `sample` lots are taken
+        if sample and sum(map(len, lots)) > max(2 * sample, len(batch)):
+            kept, lots = _lowest(kept, lots, sample)
+    if sample and rows > sample:
+        kept, _ = _lowest(kept, lots, sample)
+    return pd.concat(kept, ignore_index=True), rows
+
+
+def _lowest(
+    kept: list[pd.DataFrame], lots: list[np.ndarray], sample: int
+) -> tuple[list[pd.DataFrame], list[np.ndarray]]:
+    """The rows with the `sample` lowest lots, in their order."""
+    drawn = np.concatenate(lots)
+    taken = np.sort(np.argsort(drawn, kind="stable")[:sample])
+    return [pd.concat(kept, ignore_index=True).take(taken)], [drawn[taken]]
 
 
 def _month(month: str) -> pd.Period:
@@ -149,7 +225,7 @@ def _month(month: str) -> pd.Period:
 
 
 # ---------------------------------------------------------------- series
-def load_ridership(path: Source | None = None) -> pd.DataFrame:
+def load_ridership(path: Source | None = None, *, dayfirst: bool | None = None) -> pd.DataFrame:
     """Daily rides at Chicago's Clark/Lake station with weather and sports: 5,698 days × 30 columns.
 
     Columns: ds (day), y (thousand rides), 18 of weather (the name ends in the unit) and 10 of sports (1 on
@@ -159,10 +235,10 @@ def load_ridership(path: Source | None = None) -> pd.DataFrame:
     `path`: a daily series of your own with columns ds and y (or date and ridership); its other columns are
     kept as regressors and must be numbers. Each day stands once, none is left out. Raises `DataError`.
     """
-    return _series("ridership", path)
+    return _series("ridership", path, dayfirst)
 
 
-def load_stations(path: Source | None = None) -> pd.DataFrame:
+def load_stations(path: Source | None = None, *, dayfirst: bool | None = None) -> pd.DataFrame:
     """Daily rides at 20 of Chicago's stations: 20 × 5,698 rows.
 
     Columns: unique_id (station), ds (day), y (thousand rides). They are recovered from lags of 14 days, so
@@ -171,18 +247,18 @@ def load_stations(path: Source | None = None) -> pd.DataFrame:
     `path`: a panel of your own with these columns; each station has each of its days once, none left out.
     Raises `DataError`.
     """
-    return _series("stations", path)
+    return _series("stations", path, dayfirst)
 
 
-def load_births(path: Source | None = None) -> pd.DataFrame:
+def load_births(path: Source | None = None, *, dayfirst: bool | None = None) -> pd.DataFrame:
     """Births a day in the United States, 2000 to 2014: columns ds (day), y (births, int64); 5,479 rows.
 
     `path`: a daily series of your own with columns ds and y (or date and births). Raises `DataError`.
     """
-    return _series("births", path)
+    return _series("births", path, dayfirst)
 
 
-def _series(kind: str, path: Source | None) -> pd.DataFrame:
+def _series(kind: str, path: Source | None, dayfirst: bool | None) -> pd.DataFrame:
     source = DATA / f"{kind}.parquet" if path is None else path
     label, keys = _label(source), ["unique_id"] if kind == "stations" else []
     types = {
@@ -196,14 +272,16 @@ def _series(kind: str, path: Source | None) -> pd.DataFrame:
             return None if name.startswith("unnamed") else name
         return _SERIES_NAMES.get(name) or ("y" if name in {"ridership", "births"} else None)
 
-    frame = _read(source, ours)
-    if missing := [column for column in types if column not in frame]:
-        raise DataError(
-            f"{label} lacks {_names(missing)}: a file of this kind has columns {_names(list(types))}"
-        )
-    for regressor in frame.columns.drop(list(types)):
-        types[regressor] = "int64" if regressor.endswith(("_away", "_home")) else "float64"
-    frame = _validated(_typed(frame[list(types)], types, label), kind, label)
+    def all_types(columns: Collection[str]) -> dict[str, str]:
+        if missing := [column for column in types if column not in columns]:
+            raise DataError(
+                f"{label} lacks {listed(missing)}: a file of this kind has columns {listed(list(types))}"
+            )
+        regressors = [column for column in columns if column not in types]
+        games = {name: "int64" if name.endswith(("_away", "_home")) else "float64" for name in regressors}
+        return types | games
+
+    frame = pd.concat(_batches(source, kind, ours, all_types, dayfirst), ignore_index=True)
     frame = frame.sort_values([*keys, "ds"], ignore_index=True)
     _refuse_broken_calendar(frame, keys, label)
     return frame
@@ -227,96 +305,110 @@ def _refuse_broken_calendar(frame: pd.DataFrame, keys: list[str], label: str) ->
 
 
 # ---------------------------------------------------------------- reading
-def _read(source: Source, ours: Callable[[str], str | None]) -> pd.DataFrame:
-    """The columns that `ours` maps from the file's name, in lower case, to the course's."""
+def _batches(
+    source: Source,
+    kind: str,
+    ours: Callable[[str], str | None],
+    types_of: Callable[[Collection[str]], dict[str, str]],
+    dayfirst: bool | None,
+) -> Iterator[pd.DataFrame]:
+    """The file's rows in the types of its columns, batch by batch; after the last, what breaks the rules."""
     label = _label(source)
-    handle, head = _open(source, label)
-    if not head:
-        raise DataError(f"{label} is an empty file: {_restore(source)}")
-
-    def chosen(columns: Iterable[object]) -> dict[str, str]:
-        names = {str(column): name for column in columns if (name := ours(str(column).strip().lower()))}
-        if doubled := {name for name in names.values() if list(names.values()).count(name) > 1}:
-            theirs = [column for column, name in names.items() if name in doubled]
-            raise DataError(f"{label} has {_names(theirs)}, which mean the same: keep one of them")
-        return names
-
-    try:
-        if head == b"PAR1":
-            import pyarrow.parquet as pq
-
-            with pq.ParquetFile(handle) as file:
-                names = chosen(file.schema_arrow.names)
-                frame = file.read(columns=list(names)).to_pandas(ignore_metadata=True)
-        else:
-            gzip = "gzip" if head[:2] == b"\x1f\x8b" else None
-            names = chosen(pd.read_csv(handle, nrows=0, compression=gzip).columns)
-            if isinstance(handle, io.BytesIO):
-                handle.seek(0)
-            frame = pd.read_csv(handle, usecols=list(names), compression=gzip, low_memory=False)
-    except DataError:
-        raise
-    except (OSError, ValueError, EOFError):  # pyarrow's and pandas' own errors are of the first two kinds
-        raise DataError(
-            f"{label} is not a readable Parquet or CSV file (cut off while copied?): {_restore(source)}"
-        ) from None
-    if frame.empty and names:
-        raise DataError(f"{label} has column names and no rows: pass a file with data")
-    return frame.rename(columns=names)
+    with _open(source, label) as stream:
+        if not stream.read(1):
+            raise DataError(f"{label} is an empty file: {_restore(source)}")
+        names, tables = open_table(stream, label, _restore(source), ours)
+        types = types_of(list(names.values()))
+        theirs = {name: column for column, name in names.items()}
+        faults, start = _Faults(label, theirs), 0
+        for table in tables:
+            index = pd.RangeIndex(start, start + len(table))
+            start += len(table)
+            so_far = faults.count
+            columns = {column: _pandas(table[column], index) for column in types}
+            frame = pd.DataFrame(
+                {
+                    column: _typed(values, types[column], column, faults, dayfirst)
+                    for column, values in columns.items()
+                }
+            )
+            if faults.count == so_far:  # else values of the wrong type would be faults twice
+                _check(frame, kind, faults)
+            if not faults.found:
+                yield frame
+        faults.refuse()
 
 
-def _open(source: Source, label: str) -> tuple[Path | io.BytesIO, bytes]:
-    """What pandas and pyarrow read from, and its first four bytes."""
+def _pandas(column: pa.ChunkedArray, index: pd.Index) -> pd.Series:
+    if isinstance(column.type, pa.BaseExtensionType):
+        return column.to_pandas().set_axis(index)
+    return pd.Series(pd.arrays.ArrowExtensionArray(column), index)
+
+
+def _open(source: Source, label: str) -> BinaryIO:
+    """A stream of the file's bytes that can be read from any place."""
     if _is_url(source):
         try:
             with urllib.request.urlopen(str(source), timeout=60) as answer:
-                content = answer.read()
+                return io.BytesIO(answer.read())
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise DataError(
                 f"{label} can't be fetched ({error}): check the address and the network"
             ) from None
-        return io.BytesIO(content), content[:4]
     path = Path(source).expanduser()
     if path.is_dir():
         raise DataError(f"{label} is a folder: pass a file, or a list of files")
     try:
-        with path.open("rb") as file:
-            return path, file.read(4)
+        return path.open("rb")
     except FileNotFoundError:
         raise DataError(f"{label} is missing: {_restore(source)}") from None
     except OSError as error:
         raise DataError(f"{label} can't be opened ({error.strerror}): check its permissions") from None
+    except ValueError:
+        raise DataError(f"{label!r} is no path: {_restore(source)}") from None
 
 
 # ---------------------------------------------------------------- checking
-def _typed(frame: pd.DataFrame, types: Mapping[str, str], label: str) -> pd.DataFrame:
-    """The frame in these types; values that have no such form are named, never dropped."""
-    columns, faults = {}, []
-    for column, kind in types.items():
-        values = frame[column]
-        if kind == "str":
-            columns[column] = values.astype("str")
-            continue
-        typed = _as_dates(values) if kind.startswith("date") else pd.to_numeric(values, errors="coerce")
-        bad = typed.isna() & (values.notna() if kind == "float64" else True)
-        if kind == "int64":
-            bad |= typed != np.floor(typed.astype("float64"))
-        if bad.any():
-            form = {"d": "a date as 2019-01-31", "i": "a whole number", "f": "a number"}[kind[0]]
-            faults.append(f"{column} is not {form} in {_rows(bad, values)}")
-        else:
-            columns[column] = typed.astype(kind)
-    if faults:
-        raise DataError(f"{label}: {'; '.join(faults)}; correct or remove them")
-    return pd.DataFrame(columns)
+class _Faults:
+    """What breaks a file's rules, over all its batches: each fault with its rows, counted from 0."""
+
+    def __init__(self, label: str, theirs: Mapping[str, str]) -> None:
+        self.label, self.theirs, self.count = label, theirs, 0
+        self.found: dict[str, tuple[int, list[tuple[int, object]]]] = {}
+        self.advice = "correct or remove them"
+
+    def add(self, column: str, fault: str, bad: pd.Series, values: pd.Series) -> None:
+        if not bad.any():
+            return
+        count, shown = self.found.get(f"{column} {fault}", (0, []))
+        self.count += 1
+        first = values[bad.to_numpy()].iloc[: SHOWN - len(shown)]
+        rows = zip(first.index.tolist(), first.tolist(), strict=True)
+        self.found[f"{column} {fault}"] = (count + int(bad.sum()), [*shown, *rows])
+
+    def refuse(self) -> None:
+        if self.found:
+            texts = [f"{fault} in {_rows(*rows)}" for fault, rows in self.found.items()]
+            more = [f"{len(texts) - 3} more faults"] if len(texts) > 3 else []
+            raise DataError(f"{self.label}: {'; '.join([*texts[:3], *more])}; {self.advice}")
 
 
-def _as_dates(values: pd.Series) -> pd.Series:
-    """Dates without a time zone, NaT where there is none. A number is none: 2019 is no nanosecond of 1970."""
-    if values.dtype.kind in "iufb":
-        return pd.Series(pd.NaT, index=values.index)
-    dates = values if values.dtype.kind == "M" else pd.to_datetime(values, errors="coerce", format="ISO8601")
-    return dates.dt.tz_localize(None)
+def _typed(values: pd.Series, kind: str, column: str, faults: _Faults, dayfirst: bool | None) -> pd.Series:
+    """The column in this type; values that have no such form are faults, never dropped."""
+    if kind == "str":
+        return as_names(values)
+    if kind.startswith("date"):
+        dates = as_dates(values, dayfirst)
+        faults.add(column, "is not a date as 2019-01-31", dates.isna(), values)
+        return dates
+    truths = column not in TRIP_TYPES and column != "y"  # a regressor may be a yes or a no
+    numbers, bad = as_numbers(values, truths)
+    if kind == "float64":
+        faults.add(column, "is not a number", bad, values)
+        return numbers
+    whole = (numbers == np.floor(numbers)) & (numbers.abs() <= 2**53)
+    faults.add(column, "is not a whole number", ~whole, values)
+    return numbers.where(whole, 0).astype(kind)
 
 
 @cache
@@ -352,21 +444,20 @@ def _schema(kind: str) -> DataFrameSchema:
     return DataFrameSchema(columns)
 
 
-def _validated(frame: pd.DataFrame, kind: str, label: str) -> pd.DataFrame:
-    """The frame when it keeps its schema, else one line with all that breaks it."""
+def _check(frame: pd.DataFrame, kind: str, faults: _Faults) -> None:
+    """What breaks the schema becomes a fault."""
     schema = _schema(kind)
     from pandera.errors import SchemaErrors
 
     try:
-        return schema.validate(frame, lazy=True)
+        schema.validate(frame, lazy=True)
     except SchemaErrors as error:
         broken = error.failure_cases
-    faults = []
+    else:
+        return
     for (column, rule), cases in broken.groupby(["column", "check"]):
         bad = pd.Series(frame.index.isin(cases["index"]), index=frame.index)
-        fault = "is missing" if rule == "not_nullable" else rule
-        faults.append(f"{column} {fault} in {_rows(bad, frame[column])}")
-    raise DataError(f"{label}: {'; '.join(faults)}; correct or remove them")
+        faults.add(column, "is missing" if rule == "not_nullable" else rule, bad, frame[column])
 
 
 # ---------------------------------------------------------------- words
@@ -388,15 +479,12 @@ def _restore(source: Source) -> str:
     return "check the name, or fetch the file again"
 
 
-def _names(columns: Sequence[str]) -> str:
-    more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
-    return ", ".join(columns[:SHOWN]) + more
-
-
-def _rows(bad: pd.Series, values: pd.Series) -> str:
+def _rows(count: int, shown: Sequence[tuple[int, object]]) -> str:
     """How many rows, the first of them (counted from 0) and their values: `2 rows (5, 17: 'a', 'b')`."""
-    at = np.flatnonzero(bad)
-    more = ", …" if len(at) > SHOWN else ""
-    rows = ", ".join(str(row) for row in at[:SHOWN])
-    found = ", ".join(repr(value) for value in values.iloc[at[:SHOWN]].tolist())
-    return f"{len(at):,} {'row' if len(at) == 1 else 'rows'} ({rows}{more}: {found}{more})"
+    more = ", …" if count > len(shown) else ""
+    rows = ", ".join(str(row) for row, _ in shown)
+    values = [np.nan if value is None or value is pd.NA else value for _, value in shown]
+    bare = all(isinstance(value, str) and re.fullmatch(r"[-+.\deE]+|[-+]?inf", value) for value in values)
+    texts = [value if bare else repr(value) for value in values]
+    found = ", ".join(text if len(text) <= 30 else f"{text[:29]}…" for text in texts)
+    return f"{count:,} {'row' if count == 1 else 'rows'} ({rows}{more}: {found}{more})"
