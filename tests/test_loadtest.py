@@ -13,7 +13,8 @@ import time
 import numpy as np
 import pytest
 
-from walkforward.loadtest import MOST, closed_loop, open_loop
+from walkforward.errors import WalkForwardError
+from walkforward.loadtest import MOST, LoadTestError, closed_loop, open_loop
 from walkforward.servers import free_port
 
 BODY = b'{"inputs": [1, 2]}'
@@ -110,6 +111,37 @@ def test_what_is_sent():
     assert head.startswith("POST /invocations?a=b HTTP/1.1\r\nHost: 127.0.0.1:")
     assert "Content-Type: application/json\r\nX-Name: here\r\nContent-Length: 3\r\n\r\n" in head
     assert server.connections == 1  # kept alive
+
+
+def sent(headers, path=""):
+    """The header lines of a request."""
+    with Small(always(OK)) as server:
+        closed_loop(server.uri + path, b"[1]", connections=1, requests=1, headers=headers)
+    return server.seen[0][0].decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+
+
+@pytest.mark.parametrize("name", ["content-type", "CONTENT-TYPE", "Content-Type", "cOnTeNt-tYpE"])
+def test_a_header_that_is_given_replaces_ours_in_any_case(name):
+    lines = sent({name: "text/csv; charset=utf-8"})
+    assert [line for line in lines if line.lower().startswith("content-type")] == [
+        f"{name}: text/csv; charset=utf-8"
+    ]
+    assert sum(line.lower().startswith("host:") for line in lines) == 1
+
+
+def test_host_is_sent_once_and_without_a_user():
+    assert [line for line in sent({"HOST": "model.test"}) if line.lower().startswith("host")] == [
+        "HOST: model.test"
+    ]
+    with Small(always(OK)) as server:
+        closed_loop(server.uri.replace("//", "//ada@"), b"[1]", connections=1, requests=1)
+    assert f"Host: {server.uri.split('/')[2]}\r\n" in server.seen[0][0].decode()
+
+
+def test_texts_beyond_ascii_reach_the_server():
+    lines = sent({"X-Name": "Zoë"}, "/modèle?name=a b")
+    assert lines[0] == "POST /invocations/mod%C3%A8le?name=a%20b HTTP/1.1"
+    assert "X-Name: Zoë" in lines
 
 
 def test_the_closed_loop_hides_a_stall_that_the_open_loop_shows():
@@ -228,6 +260,20 @@ def test_nothing_is_left_behind():
         ({"seconds": 0}, "seconds=0: give a number above 0"),
         ({"seconds": 601}, "600 at most"),
         ({"seconds": float("nan")}, "seconds=nan"),
+        ({"url": "http://127.0.0.1:99999/"}, "http://127.0.0.1:PORT"),
+        ({"url": "http://[::1/"}, "http://127.0.0.1:PORT"),
+        ({"url": None}, "url=None"),
+        ({"body": None}, "body"),
+        ({"headers": {"X-A": "a\r\nX-B: b"}}, "X-A is 'a\\r\\nX-B: b': give a text of one line"),
+        ({"headers": {"X-A": "日本"}}, "in Latin-1"),
+        ({"headers": {"X-A": 5}}, "X-A is 5"),
+        ({"headers": {"X A": "a"}}, "'X A' is no header's name"),
+        ({"headers": {"": "a"}}, "'' is no header's name"),
+        ({"headers": {"X-A:\n": "a"}}, "is no header's name"),
+        ({"headers": {"content-LENGTH": "3"}}, "content-LENGTH follows from the body: leave it out"),
+        ({"headers": {"transfer-encoding": "chunked"}}, "follows from the body"),
+        ({"headers": {"accept": "a", "Accept": "b"}}, "accept and Accept are one header"),
+        ({"headers": "accept"}, "headers='accept': give a mapping"),
     ],
 )
 @pytest.mark.parametrize("loop", [closed_loop, open_loop])
@@ -235,8 +281,9 @@ def test_what_is_refused(loop, arguments, words):
     given = {"url": "http://127.0.0.1:1/", "body": BODY} | arguments
     if loop is open_loop:
         given["rate"] = 10
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(LoadTestError) as caught:
         loop(**given)
+    assert isinstance(caught.value, ValueError) and isinstance(caught.value, WalkForwardError)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -9,21 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import selectors
+import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httptools
 import numpy as np
 
+from walkforward.errors import WalkForwardError
+
 MOST = {"connections": 256, "requests": 1_000_000, "seconds": 600.0, "rate": 100_000.0}
 DRAIN = 1.0  # seconds that answers are awaited after the last moment of sending
 STALE = 2.0  # seconds of idling after which a connection is replaced: servers close theirs (uvicorn after 5)
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: the name of a header
+FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # and 5.5: its value, without line breaks
+ASCII = string.ascii_letters + string.digits + string.punctuation  # what a path may hold as it is
+FRAMING = ("content-length", "transfer-encoding")
+
+
+class LoadTestError(WalkForwardError, ValueError):
+    """A load test can't be run as asked; one line says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +84,7 @@ def closed_loop(
 ) -> LoadResult:
     """POST `body` (or several in turn) to `url`; each connection waits for its answer, then sends the next.
 
-    Ends after `requests` or `seconds`; what has no answer 1 s later gets status 0. Raises: ValueError.
+    Ends after `requests` or `seconds`; what has no answer 1 s later gets status 0. Raises: LoadTestError.
     """
     return _run(url, body, headers, None, connections=connections, requests=requests, seconds=seconds)
 
@@ -90,7 +102,7 @@ def open_loop(
     """POST `body` (or several in turn) to `url`, `rate` requests a second, evenly spaced.
 
     Request i is due at i / `rate` seconds, for `seconds` or up to `requests`. When no connection is free it
-    waits, and the wait counts. What has no answer 1 s after `seconds` gets status 0. Raises: ValueError.
+    waits, and the wait counts. What has no answer 1 s after `seconds` gets status 0. Raises: LoadTestError.
     """
     _check(rate=rate, seconds=seconds, requests=1 if requests is None else requests)
     requests = min(requests or 10**9, max(1, round(rate * seconds)))
@@ -103,7 +115,7 @@ def _check(**arguments: float) -> None:
         number = isinstance(value, int | np.integer if whole else int | float | np.number)
         if not number or isinstance(value, bool) or not 0 < value <= MOST[name]:
             kind = "whole number" if whole else "number"
-            raise ValueError(f"{name}={value!r}: give a {kind} above 0, {MOST[name]:,.0f} at most")
+            raise LoadTestError(f"{name}={value!r}: give a {kind} above 0, {MOST[name]:,.0f} at most")
 
 
 class _Connection:
@@ -133,17 +145,49 @@ class _Connection:
         self.status, self.keep = self.parser.get_status_code(), self.parser.should_keep_alive()
 
 
+def _fields(host: str, headers: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """The headers to send: those given replace ours, in whatever case they are written."""
+    if not isinstance(headers, Mapping | None):
+        raise LoadTestError(f"headers={headers!r}: give a mapping from names to texts")
+    given = dict(headers or {})
+    for name, said in given.items():
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
+            raise LoadTestError(f"headers: {name!r} is no header's name: give letters, digits and hyphens")
+        if not isinstance(said, str) or not FIELD.fullmatch(said):
+            raise LoadTestError(f"headers: {name} is {said!r}: give a text of one line, in Latin-1")
+        if name.lower() in FRAMING:
+            raise LoadTestError(f"headers: {name} follows from the body: leave it out")
+    names = Counter(name.lower() for name in given)
+    if twice := [name for name in given if names[name.lower()] > 1]:
+        raise LoadTestError(f"headers: {' and '.join(twice)} are one header: names know no case")
+    ours = {"Host": host, "Content-Type": "application/json"}
+    return [(name, said) for name, said in ours.items() if name.lower() not in names] + list(given.items())
+
+
+def _parts(url: str) -> SplitResult:
+    """The address in parts. Raises: LoadTestError, when it is no address of this machine."""
+    try:
+        parts = urlsplit(str(url))
+        here = parts.hostname in ("127.0.0.1", "::1", "localhost") and parts.port != 0
+    except ValueError:  # no port, no IPv6 address
+        here = False
+    if not here or parts.scheme != "http":
+        raise LoadTestError(
+            f"url={url!r}: load is for this machine alone, http://127.0.0.1:PORT or localhost"
+        )
+    return parts
+
+
 def _run(url: str, body: Any, headers: Any, rate: float | None, **limits: Any) -> LoadResult:
     _check(**limits)
-    parts, bodies = urlsplit(url), [body] if isinstance(body, bytes) else list(body)
-    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise ValueError(f"url={url!r}: load is for this machine alone, http:// and 127.0.0.1 or localhost")
+    parts, bodies = _parts(url), list(body) if isinstance(body, Iterable) else []
+    bodies = [body] if isinstance(body, bytes) else bodies
     if not bodies or not all(isinstance(each, bytes) and each for each in bodies):
-        raise ValueError("body: give bytes, or a sequence of bytes with at least one, none of them empty")
-    fields = {"Host": parts.netloc, "Content-Type": "application/json"} | dict(headers or {})
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {said}\r\n" for name, said in fields.items())
-    messages = [f"{head}Content-Length: {len(each)}\r\n\r\n".encode() + each for each in bodies]
+        raise LoadTestError("body: give bytes, or a sequence of bytes with at least one, none of them empty")
+    fields = _fields(parts.netloc.rpartition("@")[2], headers)
+    path = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=ASCII)
+    head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {said}\r\n" for name, said in fields)
+    messages = [f"{head}Content-Length: {len(each)}\r\n\r\n".encode("latin-1") + each for each in bodies]
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())  # epoll's clock ticks in milliseconds
     drive = loop.create_task(_drive(parts, messages, rate, **limits))
     with contextlib.closing(loop), ThreadPoolExecutor(1) as pool:
