@@ -251,41 +251,6 @@ def test_red_a_form_that_drops_missing_values_or_rows_is_noticed(models, monkeyp
 # Under load
 
 
-def test_waiting_requests_are_merged_and_an_error_stays_with_its_sender(models):
-    model = mlflow.pyfunc.load_model(models / "sleepy")
-    calls = []
-
-    class Model:
-        input_example = model.input_example
-
-        def predict(self, data, params=None):
-            calls.append(len(data))
-            if (data.seconds < 0).any():
-                raise ValueError("no time")
-            return model.predict(data)
-
-    merging = module.Merging(Model())
-    assert merging.fits()
-    calls.clear()
-
-    def ask(seconds):
-        try:
-            return merging.predict(pd.DataFrame({"seconds": [seconds]}), None).tolist()
-        except ValueError:
-            return "refused"
-
-    with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(ask, 0.3)
-        time.sleep(0.1)
-        rest = list(pool.map(ask, [0.01, 0.02, 0.03, 0.04]))
-        assert (first.result(), rest) == ([0.6], [[0.02], [0.04], [0.06], [0.08]])
-        assert calls == [1, 4]
-        first = pool.submit(ask, 0.3)
-        time.sleep(0.1)
-        assert list(pool.map(ask, [0.01, -1.0, 0.03])) == [[0.02], "refused", [0.06]]
-        assert first.result() == [0.6]
-
-
 class Request:
     """A request as Granian hands it over, which keeps its answer."""
 
@@ -302,8 +267,20 @@ class Request:
         self.answer = status, json.loads(content)
 
 
+def asked(app: App, requests: list[Request]) -> list[Request]:
+    """The requests, sent at once and answered."""
+
+    async def send() -> None:
+        app.__rsgi_init__(asyncio.get_running_loop())
+        await asyncio.gather(*(app.__rsgi__(request, request) for request in requests))
+        app.watch.cancel()
+
+    asyncio.run(send())
+    return requests
+
+
 @pytest.mark.parametrize("broken", [False, True])
-def test_requests_of_one_round_share_a_predict_and_get_their_own_answers(predictor, trips, tmp_path, broken):
+def test_requests_of_one_round_are_never_merged(predictor, trips, tmp_path, broken):
     right, sizes = predictor("trees"), []
 
     def predict(rows):
@@ -315,15 +292,8 @@ def test_requests_of_one_round_share_a_predict_and_get_their_own_answers(predict
     app = App(replace(right, predict=predict), str(tmp_path), 64, 30, 1, batching=True)
     app.inline = True
     parts = [trips[FEATURES].iloc[i : i + 1 + i % 3].astype(float) for i in range(40)]
-    requests = [Request(json.dumps({"inputs": part.to_dict("list")}).encode()) for part in parts]
-
-    async def send():
-        app.__rsgi_init__(asyncio.get_running_loop())
-        await asyncio.gather(*(app.__rsgi__(request, request) for request in requests))
-        app.watch.cancel()
-
-    asyncio.run(send())
-    assert sizes[5:] == [sum(map(len, parts))]
+    requests = asked(app, [Request(json.dumps({"inputs": part.to_dict("list")}).encode()) for part in parts])
+    assert sizes[5:] == [len(part) for part in parts]
     for part, request in zip(parts, requests, strict=True):
         assert request.answer[0] == 200
         assert differences(request.answer[1]["predictions"], right.model.predict(part)) < 1e-5
@@ -331,19 +301,9 @@ def test_requests_of_one_round_share_a_predict_and_get_their_own_answers(predict
     assert app.meter.slots[COUNTS[path, 200]] == 40
 
 
-def test_a_model_whose_rows_depend_on_each_other_is_not_merged():
-    class Ranks:
-        input_example = pd.DataFrame({"x": [1.0, 5.0]})
-
-        def predict(self, data, params=None):
-            return (data.x - data.x.mean()).to_numpy()
-
-    assert not module.Merging(Ranks()).fits()
-
-
 @pytest.fixture(scope="module")
 def sleepy(models, tmp_path_factory):
-    options = ("--queue", "3", "--timeout", "1.5", "--max-body", "0.1", "--no-batching")
+    options = ("--queue", "3", "--timeout", "1.5", "--max-body", "0.1")
     with fast_server(str(models / "sleepy"), tmp_path_factory.mktemp("sleepy"), options=options) as server:
         yield server
 

@@ -98,7 +98,7 @@ for command in (*COMMANDS, *INTERVIEW):
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds for a body, and for an answer.")
 @click.option("--max-body", default=10.0, show_default=True, help="Megabytes.")
 @click.option("--pyfunc", is_flag=True, help="Compile nothing.")
-@click.option("--batching/--no-batching", default=True, help="Merge requests that wait for the pyfunc.")
+@click.option("--batching/--no-batching", default=None, hidden=True, help="Of no effect.")
 def serve(model_uri: str, **options: Any) -> int:
     """Serve an MLflow model, fast, over MLflow's protocol."""
     from walkforward.serving import serve

@@ -3,6 +3,7 @@
 The plain common case (JSON, the signature's columns by name, values of the types that it asks for) is read
 straight into rows and answered by a compiled form of the model. Everything else goes to MLflow's own
 `invocations()` with the pyfunc, so that what is refused, and in which words, is MLflow's by construction.
+Requests are never merged into one predict: rows of a model may depend on each other.
 """
 
 from __future__ import annotations
@@ -10,180 +11,91 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
-import mmap
 import os
 import signal
 import sys
 import tempfile
 import time
 import timeit
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import invocations
-from mlflow.types import DataType
 from mlflow.version import VERSION
 
-from walkforward.compiled import (
-    Call,
-    Merging,
-    Predictor,
-    Refused,
-    column_types,
-    compiled,
-    folder_of,
-    one_line,
-)
+from walkforward.compiled import Call, Predictor, Refused, ServeError, compiled, folder_of, one_line
+from walkforward.errors import WalkForwardError
+from walkforward.meter import COUNTS, IN_FLIGHT, Meter
+from walkforward.rows import JSON, is_json, plain_rows
 from walkforward.servers import listening_port
 
-__all__ = ["App", "Predictor", "compiled", "plain_rows", "serve"]
-JSON, TEXT = "application/json", "text/plain; charset=utf-8"
-PLAIN = {JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=utf-8"}
-HEADERS = [("content-type", JSON)]
+__all__ = ["COUNTS", "App", "PortError", "Predictor", "ServeError", "compiled", "plain_rows", "serve"]
+TEXT = "text/plain; charset=utf-8"
 LATE = b"Request processing time exceeded limit"
+LONG = 65_536  # bytes of a body that is read in a thread
 CODES = {408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 503: "TEMPORARILY_UNAVAILABLE"}
 KNOWN = {"/invocations": "POST"} | dict.fromkeys(("/ping", "/health", "/version", "/metrics"), "GET")
 
 
-def plain_rows(predictor: Predictor) -> Callable[[bytes], np.ndarray]:
-    """Return what reads a plain body into rows, shape (n, k). It raises ValueError for every other body."""
-    exact = msgspec.Meta(gt=-(2**53), lt=2**53)  # beyond, whole numbers and floats part ways
-    real: Any = Annotated[float, exact]
-    real = real | None if predictor.missing else real
-    kinds: dict[DataType, Any] = {DataType.double: real, DataType.float: real, DataType.boolean: bool}
-    kinds[DataType.long] = Annotated[int, exact]
-    kinds[DataType.integer] = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-    columns = column_types(predictor.model)
-    types, some = {name: kinds[kind] for name, kind in columns.items()}, msgspec.Meta(min_length=1)
-    names, ids = list(types), [f"c{i}" for i in range(len(types))]
-    define = partial(msgspec.defstruct, forbid_unknown_fields=True)
-    named = partial(define, rename=dict(zip(ids, names, strict=True)))
-    records = Annotated[list[named("Row", list(zip(ids, types.values(), strict=True)))], some]  # type: ignore[misc]
-    columnwise = [(c, Annotated[list[kind], some]) for c, kind in zip(ids, types.values(), strict=True)]
-    whole = named("Columns", columnwise)
-    split = define("Split", [("columns", list[str]), ("data", msgspec.Raw)])
-    forms = {"dataframe_split": split, "dataframe_records": records}
-    forms |= {"instances": records, "inputs": whole | records}
-    unset = msgspec.UNSET
-    body = define("Body", [(name, form | msgspec.UnsetType, unset) for name, form in forms.items()])
-    read_body, values, dtype = msgspec.json.Decoder(body).decode, msgspec.structs.astuple, predictor.dtype
-    orders: dict[tuple[str, ...], tuple[Callable[[msgspec.Raw], Any], list[int] | None]] = {}
-    single = [i for i, kind in enumerate(columns.values()) if kind is DataType.float]
-
-    def ordered(given: tuple[str, ...]) -> tuple[Callable[[msgspec.Raw], Any], list[int] | None]:
-        if sorted(given) != sorted(names) or len(orders) > 100:
-            raise ValueError("other columns, or more orders of them than a fair client has")
-        row = tuple[tuple(types[name] for name in given)]  # type: ignore[misc]
-        order = None if list(given) == names else [given.index(name) for name in names]
-        orders[given] = msgspec.json.Decoder(Annotated[list[row], some]).decode, order
-        return orders[given]
-
-    def read(body: bytes) -> np.ndarray:
-        asked = [form for form in values(read_body(body)) if form is not unset]
-        if len(asked) != 1:
-            raise ValueError("not one form")
-        form = asked[0]
-        if type(form) is split:
-            given = tuple(form.columns)
-            read_rows, order = orders.get(given) or ordered(given)
-            rows = np.array(read_rows(form.data), dtype)
-            rows = rows if order is None else rows[:, order]
-        elif type(form) is whole:
-            rows = np.array(values(form), dtype).T
-        else:
-            rows = np.array([values(row) for row in form], dtype)
-        if single and dtype is np.float64:
-            rows[:, single] = rows[:, single].astype(np.float32)
-        return rows
-
-    return read
-
-
-def _predictions(numbers: list[float]) -> bytes:
-    text = repr(numbers)  # digits and spaces as json.dumps writes them, but for nan and inf
-    return f'{{"predictions": {json.dumps(numbers) if "n" in text else text}}}'.encode()
+class PortError(WalkForwardError, OSError):
+    """The address can't be listened on; one line says why."""
 
 
 def _error(message: str, code: str) -> bytes:
     return json.dumps({"error_code": code, "message": message}).encode()
 
 
-PATHS, STATUSES = ("fast", "pyfunc", "none"), (200, 400, 408, 413, 415, 500, 503, 504, 0)
-COUNTS = {pair: i for i, pair in enumerate((path, status) for path in PATHS for status in STATUSES)}
-BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, math.inf)
-ROWS, IN_FLIGHT = len(COUNTS), len(COUNTS) + 1
-TIMES = {path: IN_FLIGHT + 1 + i * (len(BOUNDS) + 1) for i, path in enumerate(PATHS)}
+class Answer(NamedTuple):
+    """What goes back, and for the meter which path it took and how many rows it has."""
+
+    path: str
+    rows: int
+    status: int
+    body: bytes
+    kind: str
 
 
-class Meter:
-    """The counts of one worker, in a file in memory: cheap to add to, read by whichever worker is asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, path = folder, folder / f"{os.getpid()}.meter"
-        path.write_bytes(bytes(8 * (IN_FLIGHT + 1 + len(PATHS) * (len(BOUNDS) + 1))))
-        with path.open("r+b") as file:
-            self.slots = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
-
-    def count(self, path: str, status: int, seconds: float, rows: int) -> None:
-        """Enter an answer; `path` is what gave it, "none" when it was refused without a look at the body."""
-        slots, start = self.slots, TIMES[path]
-        slots[COUNTS.get((path, status), COUNTS[path, 0])] += 1
-        slots[ROWS] += rows
-        slots[start + bisect_left(BOUNDS, seconds)] += 1
-        slots[start + len(BOUNDS)] += seconds
-
-    def collect(self) -> Iterator[Any]:
-        """Yield the sums over all workers as prometheus_client's metrics."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
-        total = sum(np.frombuffer(path.read_bytes()) for path in self.folder.glob("*.meter"))
-        what = "Answers of /invocations, by path taken (none: refused) and status."
-        requests = CounterMetricFamily("walkforward_requests", what, labels=["path", "status"])
-        for (path, status), i in COUNTS.items():
-            if total[i]:
-                requests.add_metric([path, str(status or "other")], total[i])
-        what = "Seconds from the whole body to the answer, by path taken."
-        latency = HistogramMetricFamily("walkforward_latency_seconds", what, labels=["path"])
-        bounds = [*map(str, BOUNDS[:-1]), "+Inf"]
-        for path, start in TIMES.items():
-            sums = np.cumsum(total[start : start + len(BOUNDS)])
-            latency.add_metric([path], list(zip(bounds, sums, strict=True)), total[start + len(BOUNDS)])
-        rejected = total[COUNTS["none", 503]]
-        yield from (requests, latency)
-        yield CounterMetricFamily("walkforward_rejected", "Requests refused for a full queue.", rejected)
-        yield CounterMetricFamily("walkforward_rows", "Rows predicted.", total[ROWS])
-        yield GaugeMetricFamily("walkforward_in_flight", "Requests waiting or at work.", total[IN_FLIGHT])
+class TooLong(Exception):
+    """The body is longer than is read."""
 
 
 class App:
-    """The RSGI application of one worker; arguments as in `serve`, `folder` is where the meters are."""
+    """The RSGI application of one worker; arguments as in `serve`, `folder` is where the meters are.
+
+    `batching` is of no effect: requests are never merged. Where no rows can be read, the pyfunc serves.
+    """
 
     def __init__(
-        self, predictor: Predictor, folder: str, queue: int, timeout: float, max_body: float, batching: bool
+        self,
+        predictor: Predictor,
+        folder: str,
+        queue: int,
+        timeout: float,
+        max_body: float,
+        batching: bool = False,
     ) -> None:
         self.predictor, self.model, self.queue, self.timeout = predictor, predictor.model, queue, timeout
         self.longest, self.meter, self.waiting = int(max_body * 2**20), Meter(Path(folder)), 0
         self.schema = self.model.metadata.get_input_schema()
+        os.environ[_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name] = (
+            "true"  # as MLflow's server does, once it has loaded
+        )
         self.pool = ThreadPoolExecutor(16, "predict")
         self.reading: dict[asyncio.Task[Any], float] = {}  # until when
-        self.inline, self.read = False, None
+        self.read, self.inline = None, False
         if predictor.path != "pyfunc":
-            self.read = plain_rows(predictor)
-            row = np.zeros((1, len(self.schema.inputs)), predictor.dtype)
-            best = min(timeit.repeat(lambda: predictor.predict(row), number=1, repeat=5))
-            self.inline = best < 0.001  # seconds; a slower one would hold up /health: to the threads with it
-        self.ready: list[list[Any]] = []  # rows that are read, in one round of the event loop
-        self.merge, merging = batching, Merging(self.model)
-        self.batching = batching and merging.fits()
-        self.predict = merging.predict if self.batching else self.model.predict
+            try:
+                self.read, self.inline = plain_rows(predictor), _takes_under_a_millisecond(predictor)
+            except Exception as error:  # whatever it is, MLflow can read them
+                reason = f"no fast path: {one_line(error)}; served through pyfunc"
+                self.predictor = replace(predictor, path="pyfunc", reason=reason)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by the server before the first request."""
@@ -218,63 +130,72 @@ class App:
         protocol.response_bytes(status, [("content-type", kind), *headers], body)
 
     async def _invocations(self, headers: Any, protocol: Any) -> None:
+        try:
+            body = await self._body_in_time(headers, protocol)
+        except TimeoutError:
+            return self._refuse(protocol, 408, f"The body was not there after {self.timeout:g} s.")
+        except TooLong:
+            return self._refuse(protocol, 413, f"The body is longer than {self.longest:,} bytes.")
+        if self.waiting >= self.queue:
+            return self._refuse(protocol, 503, f"{self.waiting} requests wait already: try again later.")
+        begin, kind = time.perf_counter(), headers.get("content-type")
+        if self.inline and len(body) < LONG and is_json(kind):
+            answer = await self._at_once(body) or await self._in_a_thread(self._by_mlflow, body, kind)
+        else:
+            answer = await self._in_a_thread(self._by_any, body, kind)
+        protocol.response_bytes(answer.status, [("content-type", answer.kind)], answer.body)
+        self.meter.count(answer.path, answer.status, time.perf_counter() - begin, answer.rows)
+
+    async def _body_in_time(self, headers: Any, protocol: Any) -> bytes:
+        """The request's body. Raises: TooLong, TimeoutError."""
         task, end = asyncio.current_task(), time.monotonic() + self.timeout
         self.reading[task] = end  # type: ignore[index]
         try:
-            body = await self._body(headers, protocol)
+            return await self._body(headers, protocol)
         except asyncio.CancelledError:
             if time.monotonic() < end:  # the client is gone
                 raise
-            return self._refuse(protocol, 408, f"The body was not there after {self.timeout:g} s.")
-        except Refused as error:
-            return self._refuse(protocol, 413, str(error))
+            raise TimeoutError from None
         finally:
             del self.reading[task]  # type: ignore[arg-type]
-        if self.waiting >= self.queue:
-            return self._refuse(protocol, 503, f"{self.waiting} requests wait already: try again later.")
-        begin, kind, handed = time.perf_counter(), headers.get("content-type"), False
+
+    async def _body(self, headers: Any, protocol: Any) -> bytes:
+        """The request's body. Raises: TooLong, as soon as that is known."""
+        length = headers.get("content-length")
+        if length is not None:
+            if int(length) > self.longest:
+                raise TooLong
+            return await protocol()
+        parts, size = [], 0
+        async for part in protocol:
+            size += len(part)
+            if size > self.longest:
+                raise TooLong
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _at_once(self, body: bytes) -> Answer | None:
+        """The compiled form's answer; all who have their body are counted before the first goes on."""
         self._hold(1)
         try:
-            plain = self.read is not None and kind in PLAIN
-            if plain and self.inline and len(body) < 65_536:
-                rows = answer = None
-                with contextlib.suppress(ValueError):  # msgspec's errors are ValueErrors
-                    rows = self.read(body)  # type: ignore[misc]
-                if rows is not None:
-                    self.ready.append(slot := [rows])
-                    await asyncio.sleep(0)  # all who have their body come here before the first goes on
-                    if len(slot) == 1:
-                        self._answer_ready(slot)
-                    answer = slot[1]
-                if answer is not None:
-                    protocol.response_bytes(200, HEADERS, _predictions(answer))
-                    return self.meter.count("fast", 200, time.perf_counter() - begin, len(answer))
-                plain = False
-            job = self.pool.submit(self._work, body, kind, plain)
-            handed = True  # and held until the work has ended, even if the client has long been answered
-            job.add_done_callback(lambda _: self.loop.call_soon_threadsafe(self._hold, -1))
-            try:
-                found = await asyncio.wait_for(asyncio.wrap_future(job), self.timeout)
-            except TimeoutError:
-                found = "pyfunc", 0, 504, LATE, JSON
-            path, count, status, answer, mime = found
-            protocol.response_bytes(status, [("content-type", mime)], answer)
-            self.meter.count(path, status, time.perf_counter() - begin, count)
+            await asyncio.sleep(0)
+            return self._by_form(body)
         finally:
-            if not handed:
-                self._hold(-1)
+            self._hold(-1)
 
-    def _answer_ready(self, slot: list[Any]) -> None:
-        """Predict for all who are ready at once; None where that fails, for MLflow to say why."""
-        slots, self.ready = (self.ready, []) if self.merge else ([slot], [])
-        rows, at = [slot[0] for slot in slots], 0
+    async def _in_a_thread(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
+        """The answer of what would hold up the others; it counts until it ends, also after a 504."""
+        self._hold(1)
         try:
-            found = self.predictor.predict(np.concatenate(rows) if len(rows) > 1 else rows[0]).tolist()
-        except Exception:
-            found = None
-        for slot in slots:
-            slot.append(found and found[at : at + len(slot[0])])
-            at += len(slot[0])
+            job = self.pool.submit(work, *arguments)
+        except BaseException:
+            self._hold(-1)
+            raise
+        job.add_done_callback(lambda _: self.loop.call_soon_threadsafe(self._hold, -1))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(job), self.timeout)
+        except TimeoutError:
+            return Answer("pyfunc", 0, 504, LATE, JSON)
 
     def _hold(self, step: int) -> None:
         self.waiting += step
@@ -282,43 +203,47 @@ class App:
 
     def _refuse(self, protocol: Any, status: int, message: str) -> None:
         extra = ("retry-after", "1") if status == 503 else ("connection", "close")
-        protocol.response_bytes(status, [*HEADERS, extra], _error(message, CODES[status]))
+        protocol.response_bytes(status, [("content-type", JSON), extra], _error(message, CODES[status]))
         self.meter.count("none", status, 0.0, 0)
 
-    async def _body(self, headers: Any, protocol: Any) -> bytes:
-        """The request's body. Raises: Refused when it is too long, as soon as that is known."""
-        too_long, length = f"The body is longer than {self.longest:,} bytes.", headers.get("content-length")
-        if length is not None:
-            if int(length) > self.longest:
-                raise Refused(too_long)
-            return await protocol()
-        parts, size = [], 0
-        async for part in protocol:
-            size += len(part)
-            if size > self.longest:
-                raise Refused(too_long)
-            parts.append(part)
-        return b"".join(parts)
+    def _by_any(self, body: bytes, kind: str | None) -> Answer:
+        plain = self.read is not None and is_json(kind)
+        return (self._by_form(body) if plain else None) or self._by_mlflow(body, kind)
 
-    def _work(self, body: bytes, kind: str | None, plain: bool) -> tuple[str, int, int, bytes, str]:
-        """What would hold up the others is done in a thread: path, rows, status, body and content type."""
-        if plain:
-            with contextlib.suppress(ValueError):
-                rows = self.read(body)  # type: ignore[misc]
-                return "fast", len(rows), 200, _predictions(self.predictor.predict(rows).tolist()), JSON
-        call = Call(self.model, self.predict)
+    def _by_form(self, body: bytes) -> Answer | None:
+        """The compiled form's answer; None for what MLflow has to read, to answer or to refuse."""
+        try:
+            numbers = self.predictor.predict(self.read(body)).tolist()  # type: ignore[misc]
+        except Exception:  # a body that is not plain, a value that the model may refuse
+            return None
+        text = repr(numbers)  # digits and spaces as json.dumps writes them, but for nan and inf
+        if "n" in text:
+            return None
+        return Answer("fast", len(numbers), 200, f'{{"predictions": {text}}}'.encode(), JSON)
+
+    def _by_mlflow(self, body: bytes, kind: str | None) -> Answer:
+        """What MLflow's own code answers; where its server would fail on a request, a 400 that says why."""
+        call = Call(self.model, self.model.predict)
         try:
             if kind is None:
                 raise Refused("The request has no content-type.")
             found = invocations(body, kind, call, self.schema)
             mime = TEXT if found.mimetype == "text/plain" else found.mimetype
-            return "pyfunc", call.rows, found.status, found.response.encode(), mime
+            return Answer("pyfunc", call.rows, found.status, found.response.encode(), mime)
+        except MlflowException as error:
+            return Answer("pyfunc", 0, error.get_http_status_code(), error.serialize_as_json().encode(), JSON)
         except Exception as error:
-            if isinstance(error, MlflowException) and error.get_http_status_code() < 500:
-                return "pyfunc", 0, error.get_http_status_code(), error.serialize_as_json().encode(), JSON
             if call.answered:  # what the model said can't be sent: not the client's fault
-                return "pyfunc", 0, 500, b"Internal Server Error", TEXT
-            return "pyfunc", 0, 400, _error(one_line(error), "BAD_REQUEST"), JSON
+                return Answer("pyfunc", 0, 500, b"Internal Server Error", TEXT)
+            return Answer("pyfunc", 0, 400, _error(one_line(error), "BAD_REQUEST"), JSON)
+
+
+def _takes_under_a_millisecond(predictor: Predictor) -> bool:
+    """Whether a row may be answered in the event loop: a slower one would hold up /health."""
+    row = predictor.row
+    if row is None:
+        row = np.zeros((1, len(predictor.model.metadata.get_input_schema().inputs)), predictor.dtype)
+    return min(timeit.repeat(lambda: predictor.predict(row), number=1, repeat=5)) < 0.001
 
 
 def _worker(model: str, address: str, pyfunc: bool, folder: str, options: dict[str, Any]) -> App:
@@ -332,7 +257,6 @@ def _worker(model: str, address: str, pyfunc: bool, folder: str, options: dict[s
         raise SystemExit(2) from None
     with contextlib.suppress(FileExistsError), (Path(folder) / "said").open("x"):
         print(f"{address}: {app.predictor.reason}.", flush=True)
-        print(f"Requests that wait for the pyfunc are {'' if app.batching else 'not '}merged.", flush=True)
     return app
 
 
@@ -346,25 +270,27 @@ def serve(
     timeout: float = 30,
     max_body: float = 10,
     pyfunc: bool = False,
-    batching: bool = True,
+    batching: bool | None = None,
 ) -> int:
     """Serve a model until SIGTERM or Ctrl-C, finish what is at work, and return the exit code.
 
     `queue` is how many requests a worker lets wait, `timeout` the seconds that a body and an answer may take,
-    `max_body` megabytes. Raises: ValueError, OSError, in one line.
+    `max_body` megabytes; `batching` is of no effect. Raises: ServeError, PortError.
     """
     from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
     from granian.server.mp import MPServer
 
+    if batching is not None:
+        print("--batching has no effect: requests are never merged.", file=sys.stderr, flush=True)
     for name, value in {"workers": workers, "queue": queue, "timeout": timeout, "max-body": max_body}.items():
         if not value > 0:
-            raise ValueError(f"--{name} is {value}: it must be above 0.")
+            raise ServeError(f"--{name} is {value}: it must be above 0.")
     try:  # Granian shares a port that is taken, and half of the requests go astray
         port = listening_port(host, port)
     except (OSError, OverflowError) as error:
-        raise OSError(f"Can't listen on {host}:{port} ({error}): choose another --port.") from None
+        raise PortError(f"Can't listen on {host}:{port} ({error}): choose another --port.") from None
     with tempfile.TemporaryDirectory(prefix="walkforward-", ignore_cleanup_errors=True) as folder:
-        options = {"queue": queue, "timeout": timeout, "max_body": max_body, "batching": batching}
+        options = {"queue": queue, "timeout": timeout, "max_body": max_body}
         model = folder_of(model_uri, folder)
         # A row needs no team of threads, nor do workers side by side.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
