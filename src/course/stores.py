@@ -159,9 +159,9 @@ def postgres(folder: str | Path) -> Server:
         user = _database_user(folder, binaries)
         if not (data / "PG_VERSION").exists():
             _initialise(data, password_file, binaries, user)
+        password = password_file.read_text(encoding="utf-8").strip()
     except ServerError:
         raise
-        password = password_file.read_text(encoding="utf-8").strip()
     except (ImportError, OSError, LookupError, UnicodeDecodeError, subprocess.SubprocessError) as error:
         # LookupError: a wheel without that PostgreSQL, a system without that user
         raise ServerError(f"PostgreSQL can't be set up in {folder}: {error}".replace("\n", " ")) from error
