@@ -177,7 +177,7 @@ def test_an_exception_shown_on_purpose_is_no_fault(tmp_path):
     assert cells["after"].outputs[0].text == "on\n"
 
 
-# Stale, edited, missing, orphaned --------------------------------------------------------------------------
+# Stale (what a lesson used: test_stamp.py), edited, missing, orphaned --------------------------------------
 
 
 def test_building_again_changes_no_byte(good):
@@ -212,75 +212,6 @@ def test_a_changed_exercise_module_is_stale(spoilable):
     module = spoilable.lessons / "exercises" / "tiny.py"
     module.write_text(module.read_text(encoding="utf-8") + "\n# more\n", encoding="utf-8")
     only(build.check(spoilable), "stale", "src/lessons/exercises/tiny.py changed")
-
-
-def test_changed_data_are_stale(spoilable):
-    (spoilable.root / "data").mkdir()
-    (spoilable.root / "data" / "births.csv").write_text("1\n", encoding="utf-8")
-    only(build.check(spoilable), "stale", "data changed")
-
-
-def test_a_new_record_of_a_benchmark_that_the_code_reads_is_stale(spoilable):
-    record = spoilable.root / "benchmarks" / "results" / "speed.json"
-    record.parent.mkdir(parents=True)
-    record.write_text("{}", encoding="utf-8")
-    edit(spoilable.lessons / "07_tiny.py", "n = 3", 'n = 3  # as in "speed.json"')
-    assert built(spoilable) == []
-    assert build.check(spoilable) == []
-    record.write_text('{"rps": 1}', encoding="utf-8")
-    only(build.check(spoilable), "stale", "benchmarks/results/speed.json changed")
-
-
-def test_a_changed_project_that_the_code_runs_is_stale(spoilable):
-    entry = spoilable.root / "src" / "projects" / "training" / "train.py"
-    entry.parent.mkdir(parents=True)
-    entry.write_text("rounds = 3\n", encoding="utf-8")
-    edit(spoilable.lessons / "07_tiny.py", "n = 3", 'n = 3  # as in "training"')
-    assert built(spoilable) == []
-    entry.write_bytes(b"rounds = 3\r\n")
-    assert build.check(spoilable) == []
-    entry.write_text("rounds = 4\n", encoding="utf-8")
-    only(build.check(spoilable), "stale", "src/projects/training/train.py changed")
-
-
-def test_a_changed_module_of_the_course_is_stale_where_a_lesson_names_it(spoilable):
-    module = spoilable.root / "src" / "course" / "stores.py"
-    module.parent.mkdir(parents=True)
-    module.write_text("", encoding="utf-8")
-    edit(
-        spoilable.lessons / "07_tiny.py",
-        "import pandas as pd",
-        "import pandas as pd\n\nfrom course import stores\n\nassert stores",
-    )
-    assert built(spoilable) == []
-    module.write_text("# more\n", encoding="utf-8")
-    only(build.check(spoilable), "stale", "src/course/stores.py changed")
-
-
-def test_a_new_version_of_a_tool_is_stale_only_where_it_is_imported(spoilable):
-    lock = spoilable.root / "requirements.txt"
-    lock.write_text("hyperopt==0.2.7\n", encoding="utf-8")
-    assert build.check(spoilable) == []
-    edit(
-        spoilable.lessons / "07_tiny.py",
-        "import pandas as pd",
-        "import hyperopt\nimport pandas as pd\n\nassert hyperopt",
-    )
-    assert built(spoilable) == []
-    lock.write_text("hyperopt==0.3.0\n", encoding="utf-8")
-    only(build.check(spoilable), "stale", "the pin of hyperopt changed")
-
-
-def test_a_changed_question_is_stale_where_a_card_shows_it(spoilable):
-    """Only there: a new question must not have every lesson executed again."""
-    questions = spoilable.root / "data" / "questions"
-    questions.mkdir(parents=True)
-    (questions / "coding.yaml").write_text("- id: one\n", encoding="utf-8")
-    assert build.check(spoilable) == []
-    edit(spoilable.lessons / "07_tiny.py", "n = 3", 'n = 3  # practice_card("one")')
-    assert built(spoilable) == []
-    (questions / "coding.yaml").write_text("- id: two\n", encoding="utf-8")
-    only(build.check(spoilable), "stale", "data/questions/coding.yaml changed")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import Any
 
 OFFLINE = Path(__file__).resolve().parent / "offline"
 SECONDS_PER_CELL = 600
+RECORD = "record.log"
 # What a user's shell may hold and what would change a lesson's outputs or reach another store.
 DROPPED = ("MPLBACKEND", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "MATPLOTLIBRC")
 # PYTEST_: ipykernel leaves the output of child processes alone when it believes itself in a test.
@@ -33,6 +34,8 @@ class Outcome:
     notebook: Any
     seconds: float
     faults: list[str] = field(default_factory=list)
+    record: list[str] = field(default_factory=list)
+    """What the kernel and its children ran, imported and read, in the lines of offline/sitecustomize.py."""
 
 
 class Stopped(Exception):
@@ -66,9 +69,13 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 class Runner:
-    """Executes notebooks, as many at a time as there are threads that ask; `stop` ends them all."""
+    """Executes notebooks, as many at a time as there are threads that ask; `stop` ends them all.
 
-    def __init__(self) -> None:
+    `root` is the checkout whose use is recorded; without it nothing is.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -92,7 +99,8 @@ class Runner:
             (scratch / "work").mkdir()
             (scratch / "ipython").mkdir()
             nbformat.write(notebook, scratch / "in.ipynb")
-            (scratch / "job.json").write_text(json.dumps(parameters or {}), encoding="utf-8")
+            job = {"parameters": parameters or {}, "root": str(self._root.resolve()) if self._root else ""}
+            (scratch / "job.json").write_text(json.dumps(job), encoding="utf-8")
             env = environment(scratch) | {"PYTHONHASHSEED": "0"}
             if strict:
                 env["WALKFORWARD_STRICT"] = "1"
@@ -126,7 +134,9 @@ class Runner:
             left = left_running(str(log))
             if left:
                 faults.append("leaves a process running: " + "; ".join(left) + "; stop it in the lesson")
-            return Outcome(executed, result["seconds"], faults)
+            record = scratch / RECORD
+            lines = record.read_text(encoding="utf-8", errors="surrogateescape") if record.exists() else ""
+            return Outcome(executed, result["seconds"], faults, lines.splitlines())
 
     def stop(self) -> None:
         """End every execution and wait until its kernel is gone."""
@@ -241,9 +251,11 @@ def main(folder: str) -> None:
 
     papermill_engines.register("walkforward", Engine)
     notebook = load_notebook_node(str(scratch / "in.ipynb"))
-    parameters = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
-    if parameters:
-        notebook = parameterize_notebook(notebook, parameters, kernel_name="python3")
+    job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
+    if job["parameters"]:
+        notebook = parameterize_notebook(notebook, job["parameters"], kernel_name="python3")
+    if job["root"]:  # from here on: what only executes notebooks is no part of what they depend on
+        os.environ |= {"WALKFORWARD_RECORD": str(scratch / RECORD), "WALKFORWARD_RECORD_ROOT": job["root"]}
     notebook = prepare_notebook_metadata(notebook, None, None)
     faults = []
     started = time.perf_counter()

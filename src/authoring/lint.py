@@ -15,7 +15,7 @@ import nbformat
 from authoring import deprecations, marks
 
 if TYPE_CHECKING:
-    from authoring.build import Course, Lesson
+    from authoring.lesson import Course, Lesson
 
 LINES_PER_CELL = 20
 PNG_BYTES = 60_000

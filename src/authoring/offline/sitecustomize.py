@@ -1,15 +1,17 @@
-"""Refuses every connection that leaves this machine; loopback stays open.
+"""Refuses every connection that leaves this machine, and records what a lesson takes from the checkout.
 
 This folder stands first in PYTHONPATH while lessons are built and tested, so each Python process that a
-lesson starts, servers included, is under the same guard. An audit hook sees the call below every library and
+lesson starts, servers included, is under the same hooks. An audit hook sees the call below every library and
 can't be undone. Refusals are also written to the file named by WALKFORWARD_OFFLINE_LOG: a lesson that
-swallows the error is found all the same.
+swallows the error is found all the same. The record goes to the file named by WALKFORWARD_RECORD, if there
+is one; `authoring.stamp` makes of it what the outputs depend on.
 """
 
 import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -67,7 +69,81 @@ def _guard(event: str, args: tuple) -> None:
             _refuse(f"{host}:{args[1]}" if len(args) > 1 else str(host))
 
 
+def _recorder(log: str, root: str) -> Callable[[str, tuple], None]:
+    """Return a hook that writes to `log` what this process takes from `root` and from installed packages.
+
+    One line each, a word and an absolute path: `run`, code or a folder of a package whose code is executed;
+    `read`, a file that is opened by other than an import; `list`, a folder whose names are asked for; `tree`,
+    a folder that is given to another program.
+    """
+    # All in the closure: a hook outlives this module's names when the interpreter ends.
+    split, append = os.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    inside, compiled = tuple({root + os.sep, split.realpath(root) + os.sep}), f"{os.sep}__pycache__{os.sep}"
+    packages = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
+    importing = "<frozen importlib._bootstrap_external>"
+    seen: set[tuple[str, str]] = set()
+    written: set[str] = set()
+
+    def note(what: str, named: object) -> None:
+        path = os.fsdecode(named) if isinstance(named, (str, bytes, os.PathLike)) else ""
+        if not path or path.startswith("<"):
+            return  # an open descriptor, the current folder, code that lies in no file
+        path = split.abspath(path)
+        if (what, path) in seen:
+            return
+        seen.add((what, path))
+        if any(part in path for part in packages):
+            home = split.dirname(path)
+            kept = path if home.endswith("-packages") else home
+            if what != "run":
+                return
+        else:
+            kept = split.realpath(path)
+            if not kept.startswith(inside) or compiled in kept:
+                return
+        line = f"{what} {kept}\n"
+        if line not in written:
+            written.add(line)
+            file = os.open(log, append, 0o600)
+            os.write(file, line.encode(errors="surrogateescape"))
+            os.close(file)
+
+    def given(words: object, folder: str | None) -> None:
+        """Note what is named on the command line of a program, which may read it unseen."""
+        for word in [words] if isinstance(words, (str, bytes)) else list(words or ()):
+            text = os.fsdecode(word) if isinstance(word, (str, bytes, os.PathLike)) else ""
+            for name in {text, text.rpartition("=")[2]} if len(text) < 4096 else ():
+                path = split.join(folder or "", name)
+                if name and split.exists(path):
+                    note("tree" if split.isdir(path) else "read", path)
+
+    def record(event: str, args: tuple) -> None:
+        try:
+            if event == "open":
+                # What an import reads is noted when it is executed.
+                source = str(args[0]).endswith(".py")
+                if not (source and sys._getframe(1).f_code.co_filename == importing):
+                    note("read", args[0])
+            elif event == "exec":
+                note("run", args[0].co_filename)
+            elif event == "import":
+                note("run", args[1])  # an extension module: its file
+            elif event in ("os.listdir", "os.scandir"):
+                note("list", args[0])
+            elif event == "subprocess.Popen":
+                given(args[1], args[2])
+                note("tree", args[2])
+            elif event in ("os.exec", "os.posix_spawn"):
+                given(args[1], None)
+        except (OSError, ValueError, AttributeError):
+            pass  # a name that is no path, a current folder that is gone: nothing of the checkout
+
+    return record
+
+
 sys.addaudithook(_guard)
+if os.environ.get("WALKFORWARD_RECORD"):
+    sys.addaudithook(_recorder(os.environ["WALKFORWARD_RECORD"], os.environ["WALKFORWARD_RECORD_ROOT"]))
 
 
 def _run_the_next_sitecustomize() -> None:
