@@ -8,7 +8,8 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from walkforward import drift
-from walkforward.drift import hypotheses
+from walkforward.drift import hypotheses, numeric
+from walkforward.drift.measures import Gap
 from walkforward.plots import PALETTE
 
 mpl.use("Agg")
@@ -111,9 +112,9 @@ def test_ties_keep_the_level(n):
 
 def test_a_detector_that_never_alarms_is_found_out(monkeypatch):
     """The gates above can go red: they refuse a detector that says no, and one that always says yes."""
-    monkeypatch.setattr(hypotheses, "merged", lambda r, c: (0.5, 0.0, 0.0, 0.0, 1.0))
+    monkeypatch.setattr(numeric, "merged", lambda r, c: Gap(0.5, 0.0, 0.0, 0.0, 1.0))
     assert scored(3, 500, seed=3, shift=0.3)[2] == 0
-    monkeypatch.setattr(hypotheses, "merged", lambda r, c: (0.5, 0.0, 0.0, 0.0, 1e-9))
+    monkeypatch.setattr(numeric, "merged", lambda r, c: Gap(0.5, 0.0, 0.0, 0.0, 1e-9))
     assert scored(3, 500, seed=1)[1] == 1
 
 

@@ -4,7 +4,7 @@ Names, types, units: `schema_report`; each column: `drift_report`; all columns a
 """
 
 from walkforward.drift.classifier import ClassifierDrift, classifier_drift
-from walkforward.drift.frames import MIN_VALUES, DriftError
+from walkforward.drift.frames import MIN_VALUES, DriftError, DriftWarning
 from walkforward.drift.hypotheses import MIN_MISSING, THRESHOLDS
 from walkforward.drift.measures import LIMIT as _LIMIT
 from walkforward.drift.measures import eigenvalues_of as _eigenvalues
@@ -21,6 +21,7 @@ __all__ = [
     "UNITS",
     "ClassifierDrift",
     "DriftError",
+    "DriftWarning",
     "_LIMIT",
     "_eigenvalues",
     "_merged",

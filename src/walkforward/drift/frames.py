@@ -1,8 +1,9 @@
-"""What every part of the package takes: two frames whose columns can be compared."""
+"""What every part of the package takes: two frames whose columns can be compared, and arguments in range."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numbers
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,10 +21,52 @@ class DriftError(WalkForwardError, ValueError):
     """The frames can't be compared; the message is one line: the value, the rule, the way out."""
 
 
+class DriftWarning(UserWarning):
+    """A verdict rests on something that these rows don't look like."""
+
+
 def require(rule: bool, message: str) -> None:
     """Raise a DriftError with this message unless the rule holds."""
     if not rule:
-        raise DriftError(message)
+        raise DriftError(" ".join(message.split()))
+
+
+def place_of(frame: Frame, name: Any) -> int | None:
+    """At which position the column of this name is, None if there is none."""
+    try:
+        place = frame.columns.get_loc(name)
+    except (KeyError, TypeError, ValueError, pd.errors.InvalidIndexError):
+        return None
+    return place if isinstance(place, int) else None  # a slice: the first level of several
+
+
+def printed(name: Any) -> str:
+    """A name where it stands in a line or a figure."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """The argument `name`, a whole number of `least` or more."""
+    fits = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
+    require(fits, f"{name}={value!r}: pass a whole number, {least} or more")
+    return int(value)
+
+
+def fraction(name: str, value: Any) -> float:
+    """The argument `name`, an error rate."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    words = f"{name}={value!r} is no error rate: take one between 0 and 1, for example 0.05"
+    require(number and 0 < value < 1, words)
+    return float(value)
+
+
+def several(name: str, value: Any) -> list[Any]:
+    """The argument `name`, names of columns."""
+    words = f"{name}={value!r}: pass a list of column names"
+    way = f", {name}=[{value!r}]" if isinstance(value, str) else ""
+    require(isinstance(value, Collection | pd.Series) and not isinstance(value, str | bytes), words + way)
+    return list(value)
 
 
 def names_of(
@@ -35,9 +78,11 @@ def names_of(
         require(isinstance(frame, Frame), f"{side} is a {kind}: pass a pandas DataFrame")
         doubled = list(frame.columns[frame.columns.duplicated()])
         require(not doubled, f"{side} has two columns {doubled[:1]}: rename or drop one of them")
-    names = list(reference.columns if columns is None else columns)
-    lacking = [name for name in names if name not in reference]
+    names = list(reference.columns) if columns is None else several("columns", columns)
+    lacking = [name for name in names if place_of(reference, name) is None]
     require(not lacking, f"the reference has no column {lacking[:1]}: it has {list(reference)[:8]}")
+    twice = [name for name in names if names.count(name) > 1]
+    require(not twice, f"columns names {twice[:1]} twice: name it once")
     words = "the frames share no column: schema_report tells which were lost or renamed"
-    require(not shared or any(name in current for name in names), words)
+    require(not shared or any(place_of(current, name) is not None for name in names), words)
     return names

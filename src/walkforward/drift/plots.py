@@ -2,63 +2,126 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
-from walkforward.drift.columns import counts_of, in_order
-from walkforward.drift.frames import SIDES, Frame, require
+from walkforward.drift.columns import Column, column_of, counts_of
+from walkforward.drift.frames import SIDES, Frame, names_of, place_of, printed, require, whole
 from walkforward.drift.measures import quantile
 from walkforward.drift.report import drift_report
 from walkforward.plots import PALETTE
 
+_COLORS = [PALETTE["blue"], PALETTE["orange"]]
+
 
 def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, n: int = 6) -> plt.Figure:
     """Reference against current: a small panel for each of the `n` worst columns of `report`."""
+    names_of(reference, current, shared=False)
     report = drift_report(reference, current) if report is None else report
-    shown = report[report["column"].isin(list(current))].head(n)
+    _table(
+        "report",
+        report,
+        "column",
+        "kind",
+        "verdict",
+        "effect",
+        "test",
+        "missing_reference",
+        "missing_current",
+    )
+    there = [
+        all(place_of(frame, name) is not None for frame in (reference, current)) for name in report["column"]
+    ]
+    shown = report[there].head(whole("n", n, 0))
     require(len(shown) > 0, "nothing to show: pass the frames that the report compared, and n of 1 or more")
     across, down = min(3, len(shown)), -(-len(shown) // 3)
     figure = plt.figure(figsize=(2.6 * across, 2.1 * down + 0.4), layout="constrained")
-    colors = [PALETTE["blue"], PALETTE["orange"]]
     for place, row in enumerate(shown.to_dict("records"), 1):
         axis = figure.add_subplot(down, across, place)
-        sides = [reference[row["column"]], current[row["column"]]]
+        sides = [column_of(frame, row["column"]) for frame in (reference, current)]
         if row["kind"] in ("numeric", "date"):
-            values = [in_order(side, row["kind"]) for side in sides]
-            ends = [quantile(v, q) for v in values if len(v) for q in (0.01, 0.99)]
-            edges = np.histogram_bin_edges(ends, 30)
-            for v, side, color, style in zip(values, SIDES, colors, ("-", "--"), strict=True):
-                share = np.histogram(v, edges)[0] / max(1, len(v))
-                axis.stairs(share, edges, color=color, linestyle=style, linewidth=1.8, label=side)
+            _outlines(axis, sides)
         else:
-            counts = counts_of(*sides).rename(lambda name: str(name)[:10])
-            shares = counts / counts.sum().clip(lower=1)
-            moved = shares.diff(axis=1)["current"].abs().argsort(kind="stable")[::-1][:8]
-            shares.iloc[moved].plot.bar(ax=axis, color=colors, width=0.8, rot=45, legend=False)
+            _bars(axis, *sides)
         gone = f"missing {row['missing_reference']:.0%} → {row['missing_current']:.0%}"
         said = gone if row["test"].startswith("missing") else f"{row['verdict']} ({row['effect']:.2f})"
-        axis.set_title(f"{row['column']}: {said}", fontsize=9)
+        axis.set_title(f"{printed(row['column'])}: {said}", fontsize=9, parse_math=False)
         axis.tick_params(labelsize=8)
     figure.supylabel("share of rows", fontsize=9)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
+def _table(name: str, table: Any, *columns: str) -> None:
+    require(isinstance(table, Frame), f"{name} is a {type(table).__name__}: pass what drift_{name} returns")
+    lacking = [column for column in columns if column not in table]
+    require(not lacking, f"{name} has no column {lacking[:1]}: pass what drift_{name} returns")
+
+
+def _outlines(axis: Axes, sides: list[Column]) -> None:
+    """The histograms of both, between their outer hundredths."""
+    values = [side.in_order() for side in sides]
+    ends = [quantile(v, q) for v in values if len(v) for q in (0.01, 0.99)]
+    largest = max(map(abs, ends), default=0.0)
+    unit = 1.0 if largest < 1e100 else 2.0 ** np.floor(np.log2(largest))  # a figure has no room for more
+    edges = np.histogram_bin_edges(np.divide(ends, unit), 30)
+    for v, side, color, style in zip(values, SIDES, _COLORS, ("-", "--"), strict=True):
+        share = np.histogram(v / unit, edges)[0] / max(1, len(v))
+        axis.stairs(share, edges, color=color, linestyle=style, linewidth=1.8, label=side)
+    if unit != 1:
+        axis.set_xlabel(f"× {unit:.2g}", fontsize=8)
+
+
+def _bars(axis: Axes, old: Column, new: Column) -> None:
+    """The shares of the eight categories that moved most."""
+    counts = counts_of(old, new)
+    shares = counts / counts.sum().clip(lower=1)
+    moved = shares.diff(axis=1)["current"].abs().argsort(kind="stable")[::-1][:8]
+    shares = shares.iloc[moved]
+    for k, (side, color) in enumerate(zip(SIDES, _COLORS, strict=True)):
+        places = np.arange(len(shares)) + (k - 0.5) * 0.4
+        axis.bar(places, shares[side], 0.4, color=color, label=side)
+    labels = [printed(name)[:10] for name in shares.index]
+    axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right", parse_math=False)
+
+
 def plot_history(history: Frame, value: str = "effect") -> plt.Figure:
     """A heat map of `value`, columns × periods, from `drift_history`; a dot marks drift."""
-    periods = list(dict.fromkeys(history["period"]))
-    table = history.pivot(index="column", columns="period", values=[value, "drift"]).astype(float)
-    order = table[value].max(axis=1).sort_values(ascending=False, kind="stable").index
-    shades, drift = (table.loc[order, name][periods] for name in (value, "drift"))
-    figure, axis = plt.subplots(figsize=(6.4, 1.3 + 0.3 * len(order)), layout="constrained")
-    figure.colorbar(axis.imshow(shades, aspect="auto", cmap="cividis_r"), label=value)
-    y, x = np.nonzero(drift.to_numpy() > 0)
+    _table("history", history, "period", "column", "drift")
+    known = [name for name in history if pd.api.types.is_numeric_dtype(history[name]) and name != "drift"]
+    require(
+        value in known,
+        f"value={value!r} is no number of the history: take one of {', '.join(map(str, known))}",
+    )
+    require(len(history) > 0, "the history has no rows: pass what drift_history returns")
+    periods, names = (list(dict.fromkeys(history[name])) for name in ("period", "column"))
+    shades, drift = (np.full((len(names), len(periods)), np.nan) for _ in range(2))
+    for row in history[["column", "period", value, "drift"]].itertuples(index=False, name=None):
+        at = names.index(row[0]), periods.index(row[1])
+        require(
+            np.isnan(drift[at]),
+            f"the history has {row[0]!r} twice in {row[1]!r}: pass what drift_history returns",
+        )
+        shades[at], drift[at] = row[2:]
+    largest = [np.nanmax(line) if (line == line).any() else -np.inf for line in shades]
+    order = sorted(range(len(names)), key=lambda k: (-largest[k], str(names[k])))
+    shades, drift = shades[order], drift[order] > 0
+    figure, axis = plt.subplots(figsize=(6.4, 1.3 + 0.3 * len(names)), layout="constrained")
+    drawn = np.where(np.isfinite(shades), shades, np.nan)
+    figure.colorbar(axis.imshow(drawn, aspect="auto", cmap="cividis_r"), label=value)
+    y, x = np.nonzero(drift)
     axis.plot(x, y, "o", color=PALETTE["red"], markersize=4, markeredgecolor="white")
     every = -(-len(periods) // 12)
-    axis.set_xticks(range(0, len(periods), every), map(str, periods[::every]), rotation=45, ha="right")
-    axis.set_yticks(range(len(order)), map(str, order))
+    said = [printed(period) for period in periods]
+    places = range(0, len(periods), every)
+    axis.set_xticks(places, said[::every], rotation=45, ha="right", parse_math=False)
+    axis.set_yticks(range(len(order)), [printed(names[k]) for k in order], parse_math=False)
     axis.grid(False)
-    seen = [str(period) for period in periods if drift[period].any()]
+    seen = [name for name, alarmed in zip(said, drift.any(axis=0), strict=True) if alarmed]
     first = f", first in {seen[0]}" if seen else ""
-    axis.set_title(f"Drift (dots) in {len(seen)} of {len(periods)} periods{first}")
+    axis.set_title(f"Drift (dots) in {len(seen)} of {len(periods)} periods{first}", parse_math=False)
     return figure

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
 from operator import itemgetter
 from typing import Any
 
@@ -10,10 +13,25 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from walkforward.drift.frames import SIDES, Frame, names_of, require
-from walkforward.drift.hypotheses import MEASURES, THRESHOLDS, Row, compare
+from walkforward.drift.columns import Column, column_of
+from walkforward.drift.compare import MEASURES, compare
+from walkforward.drift.dependence import alike_neighbours, in_blocks
+from walkforward.drift.frames import (
+    MIN_VALUES,
+    SIDES,
+    DriftWarning,
+    Frame,
+    fraction,
+    names_of,
+    place_of,
+    printed,
+    require,
+    several,
+)
+from walkforward.drift.hypotheses import THRESHOLDS, Row
 
-TEST = ("test", "statistic", "p_value", "p_corrected", "effect", "threshold", "drift", "verdict", "reason")
+_TEST = ("test", "statistic", "p_value", "p_corrected", "effect", "threshold", "drift", "verdict", "reason")
+_RULES = ("holm", "bonferroni", "none")
 
 
 def drift_report(
@@ -26,6 +44,8 @@ def drift_report(
     categorical: Collection[Any] = (),
     thresholds: Mapping[str, float] | None = None,
     bins: int = 10,
+    time: Any = None,
+    block: Any = None,
 ) -> Frame:
     """Compare two frames column by column; a row per column of `reference` (or of `columns`), worst first.
 
@@ -37,46 +57,102 @@ def drift_report(
 
     Numbers and dates: Anderson and Darling's two-sample test (Scholz and Stephens 1987, ties as midranks)
     with the limit distribution that these ties give. Categories: chi-squared, or the category that moved
-    most, whichever is clearer (doubled). A changed share of missing (and infinite) values is a hypothesis of
-    its own. All p-values of the report are corrected together (`correction`: holm, bonferroni, none) for the
-    error rate `alpha`. `drift` needs both: significance, and an effect of its threshold (default THRESHOLDS):
-    `ks` for numbers; for categories `tv` less what chance alone brings; the difference of the missing shares,
-    of MIN_MISSING rows at least. `verdict`: drift, no drift, significant but small, too few rows (under
-    MIN_VALUES). Values of another type than the reference's, and a lost column, are drift without a test.
+    most, whichever is clearer (doubled); where every category is rare, the share of levels that one side
+    has alone, against what shuffling brings. A changed share of missing (and infinite) values is a hypothesis
+    of its own. All p-values of the report are corrected together (`correction`: holm, bonferroni, none) for
+    the error rate `alpha`. `drift` needs both: significance, and an effect of its threshold (default
+    THRESHOLDS): `ks` for numbers; for categories `tv` less what chance alone brings; the difference of the
+    missing shares, of MIN_MISSING rows at least. `verdict`: drift, no drift, significant but small, too few
+    rows (under MIN_VALUES). Values of another type than the reference's, and a lost column, are drift without
+    a test.
+
+    Where that is no drift, single shares are tested: each category, new or rare ones too, levels that one
+    side has alone, and the outer 2.5 % of numbers. Such a share counts when it changes by half of the smaller
+    one and by the threshold `level` (two rows in a hundred; five rows at least); common categories by
+    `categorical`, as above. These tests have EXTRA of `alpha` on top, so that the others lose nothing.
 
     psi, js, kl and tv of numbers count rows between `bins` quantiles of the reference; rare categories
     (under five rows expected on a side) are pooled for every measure; psi and kl take an empty bin as half
-    a row. Numbers that are codes belong into `categorical`. Raises DriftError.
+    a row. Numbers that are codes belong into `categorical`.
+
+    The tests take rows as independent. Rows in time, which resemble their neighbours or follow a season,
+    alarm without drift: then pass `time`, the column of their dates (it is not compared), or `block`, the
+    stretch within which rows belong together: a number of rows, in order, or with `time` a length ("7D";
+    default a week, or the rows of one date where dates lie further apart). Choose a whole season. The tests
+    then work with the variance of the sums of whole blocks; rows behind the last whole one are left out.
+    Without either, a DriftWarning names columns whose neighbouring rows are alike.
+
+    Not seen: what leaves the distribution of each column as it is (`classifier_drift`), the relation to an
+    outcome, a change inside the outer 2.5 %, and any effect under its threshold. Raises DriftError.
     """
+    limits = _limits(thresholds)
+    require(
+        isinstance(correction, str) and correction in _RULES,
+        f"correction={correction!r}: take holm, bonferroni or none",
+    )
+    alpha = fraction("alpha", alpha)
+    counts = isinstance(bins, Integral) and not isinstance(bins, bool)
+    require(counts and bins > 1, f"bins={bins!r} compares nothing: take 2 or more, for example 10")
     names = names_of(reference, current, columns)
-    limits = {**THRESHOLDS, **(thresholds or {})}
-    rules = ("holm", "bonferroni", "none")
-    require(correction in rules, f"correction={correction!r}: take holm, bonferroni or none")
-    require(0 < alpha < 1, f"alpha={alpha} is no error rate: take one between 0 and 1, for example 0.05")
-    require(bins > 1, f"bins={bins} compares nothing: take 2 or more, for example 10")
-    unknown = [*(limits.keys() - THRESHOLDS), *(set(categorical) - set(reference))]
-    kinds = ", ".join(THRESHOLDS)
-    require(not unknown, f"{unknown[:1]} is no column (categorical) or kind (thresholds: {kinds})")
-    compared = [compare(reference[a], current.get(a), a in categorical, limits, bins) for a in names]
-    family = [test for _, tests in compared for test in tests if test["p_value"] == test["p_value"]]
+    coded = several("categorical", categorical)
+    unknown = [name for name in coded if place_of(reference, name) is None]
+    require(not unknown, f"categorical names {unknown[:1]}, which is no column of the reference")
+    if columns is None and time is not None:
+        names = [name for name in names if name != time]
+    reference, current, blocks = in_blocks(reference, current, time, block)
+    compared, alike = [], {}
+    for name in names:
+        old, new = _sides(reference, current, name, name in coded)
+        compared.append(compare(old, new, limits, bins, blocks))
+        if blocks is None:
+            both = [old] if new is None else [old, new]
+            alike |= dict.fromkeys(alike_neighbours(both, 2 * len(names)))
+    if alike:
+        _warn(list(alike))
+    family = [test for _, tests, _ in compared for test in tests if test["p_value"] == test["p_value"]]
     worst = 0.0
     for place, test in enumerate(sorted(family, key=itemgetter("p_value"))):  # Holm (1979) steps down
         times = {"holm": len(family) - place, "bonferroni": len(family), "none": 1}[correction]
         worst = test["p_corrected"] = min(1.0, max(worst, test["p_value"] * times))
-    rows = [row | _verdict(row, tests, alpha, len(family)) for row, tests in compared]
-    report = pd.DataFrame(rows, columns=["column", *MEASURES, *TEST])
+    for test in (claim for _, _, claims in compared for claim in claims):
+        test["p_corrected"] = min(1.0, test["p_value"] * (1 if correction == "none" else len(family)))
+    rows = [row | _verdict(row, tests, claims, alpha, len(family)) for row, tests, claims in compared]
+    report = pd.DataFrame(rows, columns=["column", *MEASURES, *_TEST])
     ratio = (report["effect"] / report["threshold"]).fillna(0)
     return report.iloc[np.lexsort([-ratio, ~report["drift"]])].reset_index(drop=True)
 
 
 def drift_history(reference: Frame, periods: Mapping[Any, Frame], **as_report: Any) -> Frame:
     """`drift_report` of every period against the reference: its rows, with the column `period` in front."""
+    kind = type(periods).__name__
+    require(isinstance(periods, Mapping), f"periods is a {kind}: pass a mapping of names to frames")
     require(len(periods) > 0, "periods is empty: pass a mapping of names to frames, one at least")
     reports = [drift_report(reference, frame, **as_report) for frame in periods.values()]
-    return pd.concat(reports, keys=periods, names=["period"]).reset_index(level=0).reset_index(drop=True)
+    for name, report in zip(periods, reports, strict=True):
+        report.insert(0, "period", [name] * len(report))
+    return pd.concat(reports, ignore_index=True)
 
 
-def _verdict(row: Row, tests: list[Row], alpha: float, family: int) -> Row:
+def _limits(thresholds: Mapping[str, float] | None) -> dict[str, float]:
+    given = {} if thresholds is None else thresholds
+    kinds = ", ".join(THRESHOLDS)
+    require(isinstance(given, Mapping), f"thresholds={given!r}: pass a mapping of {kinds} to least effects")
+    for kind, least in given.items():
+        require(kind in THRESHOLDS, f"thresholds: {kind!r} is no kind (it has {kinds})")
+        fits = isinstance(least, Real) and not isinstance(least, bool) and 0 <= least < np.inf
+        require(fits, f"thresholds: {kind!r} is {least!r}: pass a least effect, such as {THRESHOLDS[kind]}")
+    return {**THRESHOLDS, **given}
+
+
+def _sides(reference: Frame, current: Frame, name: Any, coded: bool) -> tuple[Column, Column | None]:
+    """The column of both frames; what is a category on one side is one on both."""
+    old = column_of(reference, name)
+    new = None if place_of(current, name) is None else column_of(current, name)
+    coded = coded or old.coded or (new is not None and new.coded)
+    return replace(old, coded=coded), new and replace(new, coded=coded)
+
+
+def _verdict(row: Row, tests: list[Row], claims: list[Row], alpha: float, family: int) -> Row:
     """The hypothesis that decides about a column, with the verdict and its reason in words."""
 
     def rank(test: Row) -> tuple[bool, bool, bool, float]:
@@ -88,6 +164,9 @@ def _verdict(row: Row, tests: list[Row], alpha: float, family: int) -> Row:
 
     test = min(tests, key=rank)
     small, said, unsure, _ = rank(test)
+    if small and claims:
+        claim = min(claims, key=rank)
+        test, small = (test, small) if rank(claim)[0] else (claim, False)
     if not small:
         return test | {"drift": True, "verdict": "drift"}
     if said and not unsure:
@@ -95,10 +174,24 @@ def _verdict(row: Row, tests: list[Row], alpha: float, family: int) -> Row:
         return test | {"drift": False, "verdict": "significant but small", "reason": words}
     sizes = np.array([row[f"n_{side}"] * (1 - row[f"missing_{side}"]) for side in SIDES])
     # the normal shift that a comparison of this size finds in four of five cases
-    seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * np.sqrt((1 / sizes.clip(1)).sum())
-    needed = f"{seen / 2:.0%} of the rows" if "chi2" in row else f"{seen:.2g} standard deviations"
+    seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * np.sqrt(
+        (test["design"] / sizes.clip(1)).sum()
+    )
+    measured = row["kind"] == "numeric" or row["kind"] == "date"
+    needed = f"{seen:.2g} standard deviations" if measured else f"{min(1, seen / 2):.0%} of the rows"
     words = f"within chance (p = {test['p_corrected']:.2g}); a shift of {needed} would be seen"
-    if not said:
-        few = f"{sizes.min():.0f} values on a side (or each category is rare)"
-        words = f"{few}: under {needed} nothing would be seen"
+    if not said and sizes.min() >= MIN_VALUES:
+        words = test["reason"]
+    elif not said:
+        words = f"{sizes.min():.0f} values on a side: under {needed} nothing would be seen"
     return test | {"drift": False, "verdict": "no drift" if said else "too few rows", "reason": words}
+
+
+def _warn(names: list[Any]) -> None:
+    words = (
+        f"neighbouring rows are alike in {', '.join(map(printed, names[:5]))}: p-values of independent rows"
+    )
+    words += (
+        " are too small for them; pass time= (a column of dates) or block= (rows), or shuffle rows that were"
+    )
+    warnings.warn(f"{words} only sorted: reference.sample(frac=1)", DriftWarning, stacklevel=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import SequenceMatcher
 from operator import itemgetter
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from walkforward.drift.columns import counts_of, in_order, shown, side_kind, types_said
-from walkforward.drift.frames import MIN_VALUES, SIDES, Frame, names_of
-from walkforward.drift.hypotheses import QUIET, THRESHOLDS, compare, missing_share
+from walkforward.drift.columns import Column, column_of, counts_of, shown, types_said
+from walkforward.drift.compare import QUIET, compare
+from walkforward.drift.frames import MIN_VALUES, SIDES, Frame, names_of, place_of, printed
+from walkforward.drift.hypotheses import THRESHOLDS, missing_share
 from walkforward.drift.measures import TINY, Array, merged, quantile
 
 UNITS = {1.609344: "miles, km", 1000: "thousands", 100: "percent, cents", 60: "minutes, seconds"}
@@ -27,60 +29,76 @@ def schema_report(reference: Frame, current: Frame) -> Frame:
     on, so only those before the reference count. Raises DriftError.
     """
     names_of(reference, current, shared=False)
-    rows, partner = [], {name: name for name in reference if name in current}
-    lost = [name for name in reference if name not in current]
-    new = [name for name in current if name not in reference]
-    guesses = ((_alike(reference[a], current[b]), a, b) for a in lost for b in new)
+    before, after = list(reference), list(current)
+    old = {name: column_of(reference, name) for name in before}
+    new = {name: column_of(current, name) for name in after}
+    partner = {name: name for name in before if place_of(current, name) is not None}
+    lost = [name for name in before if name not in partner]
+    added = [name for name in after if name not in partner]
+    first = [{name: _head(columns[name]) for name in names} for columns, names in ((old, lost), (new, added))]
+    guesses = ((_alike(first[0][a], first[1][b]), a, b) for a in lost for b in added)
+    rows: list[tuple[Any, ...]] = []
     for score, a, b in sorted(guesses, key=itemgetter(0)):
         if score < -0.6 and a not in partner and b not in partner.values():
-            rows.append((b, "renamed", a, b, "name and values are alike: a guess"))
+            rows.append((b, "renamed", printed(a), printed(b), "name and values are alike: a guess"))
             partner[a] = b
     no_such = ("the current frame has no such column", "the reference has no such column")
-    rows += [(a, "lost", reference[a].dtype, "", no_such[0]) for a in lost if a not in partner]
-    rows += [(b, "new", "", current[b].dtype, no_such[1]) for b in new if b not in partner.values()]
-    before, after = [a for a in reference if a in partner], [b for b in current if b in partner.values()]
-    if [partner[a] for a in before] != after:
-        rows.append(("", "order", before, after, "whoever takes columns by position reads the wrong one"))
-    rows += [(b, *change) for a, b in partner.items() for change in _changes(reference[a], current[b])]
-    report = pd.DataFrame(rows, columns=["column", "change", "reference", "current", "reason"])
-    return report.assign(**{side: report[side].astype(str) for side in SIDES})
+    rows += [(a, "lost", old[a].dtype, "", no_such[0]) for a in lost if a not in partner]
+    known = set(partner.values())
+    rows += [(b, "new", "", new[b].dtype, no_such[1]) for b in added if b not in known]
+    kept = [a for a in before if a in partner], [b for b in after if b in known]
+    if [partner[a] for a in kept[0]] != kept[1]:
+        rows.append(("", "order", *kept, "whoever takes columns by position reads the wrong one"))
+    rows += [(b, *change) for a, b in partner.items() for change in _changes(old[a], new[b])]
+    table = [(name, change, str(a), str(b), reason) for name, change, a, b, reason in rows]
+    report = pd.DataFrame(table, columns=["column", "change", *SIDES, "reason"])
+    return report.astype(dict.fromkeys(SIDES, str))
 
 
-def _alike(old: pd.Series, new: pd.Series) -> float:
+def _head(column: Column) -> Column:
+    """The first 10,000 rows."""
+    numbers = None if column.numbers is None else column.numbers[:10_000]
+    return replace(column, labels=column.labels.head(10_000), numbers=numbers)
+
+
+def _alike(old: Column, new: Column) -> float:
     """Minus the likeness of two columns, 0 to -1: half the names', half the values'."""
-    row, _ = compare(old.head(10_000), new.head(10_000), False, THRESHOLDS, 10)
+    row, _, _ = compare(old, new, THRESHOLDS, 10)
     names = [str(side.name).lower().replace("_", "") for side in (old, new)]
     distance = row.get("ks", row.get("tv", 1.0))
     return 0.0 if distance > 0.5 else (distance - 1 - SequenceMatcher(None, *names).ratio()) / 2
 
 
 @QUIET
-def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
+def _changes(old: Column, new: Column) -> list[tuple[str, Any, Any, str]]:
     """The changes of one column: kind of change, reference, current, reason."""
-    here, there, found = side_kind(old), side_kind(new), []
+    here, there = old.kind, new.kind
+    found: list[tuple[str, Any, Any, str]] = []
     if old.dtype != new.dtype or (here and there and here != there):
         words = types_said(here, there)
         if (here, there) == ("numeric", "categorical"):
-            read = pd.to_numeric(new.dropna().astype(str), errors="coerce").notna().mean()
-            words += f": {read:.0%} of the text can be read as numbers"
+            text = new.labels.dropna().map(str).astype(object)
+            words += f": {pd.to_numeric(text, errors='coerce').notna().mean():.0%}"
+            words += " of the text can be read as numbers"
         found.append(("dtype", old.dtype, new.dtype, words))
-    lost, rows = np.array([[side.isna().sum(), len(side)] for side in (old, new)]).T
+    lost, rows = np.array([[side.missing.sum(), len(side)] for side in (old, new)]).T
     test = missing_share(lost, rows, THRESHOLDS["missing"])
     if test["effect"] >= test["threshold"] and test["p_value"] < 0.001:
         shares = [f"{share:.1%}" for share in lost / rows]
         found.append(("missing", *shares, "the share of missing values changed"))
     if here != there or not here:
         return found
-    if here not in ("numeric", "date"):
+    if not (old.measured() and new.measured()):
         counts = counts_of(old, new)
         known, unseen = counts[counts["reference"] > 0], counts[counts["reference"] == 0]
         if len(unseen) and len(known) < len(old) / 2:  # else every row has a value of its own
             share = unseen["current"].sum() / counts["current"].sum()
-            names = ", ".join(map(str, unseen.index[:5])) + ", …" * (len(unseen) > 5)
+            names = [printed(shown(name, here) if here == "date" else name) for name in unseen.index[:5]]
             words = f"never seen before, in {share:.1%} of the rows"
+            names = ", ".join(names) + ", …" * (len(unseen) > 5)
             found.append(("category", f"{len(known)} categories", names, words))
         return found
-    r, c = in_order(old, here), in_order(new, here)
+    r, c = old.in_order(), new.in_order()
     if not (len(r) and len(c)):
         return found
     if here == "numeric" and min(len(r), len(c)) >= MIN_VALUES and (words := _unit(r, c)):
@@ -96,10 +114,10 @@ def _changes(old: pd.Series, new: pd.Series) -> list[tuple[str, Any, Any, str]]:
 def _unit(r: Array, c: Array) -> str:
     """The factor of UNITS that explains nearly all of the difference of two sorted samples, in words."""
     old, new = (np.quantile(np.abs(v), [0.5, 0.9]) for v in (r, c))
-    limit = min(0.06, merged(r, c)[0] / 5)
+    limit = min(0.06, merged(r, c).ks / 5)
     for factor, name in UNITS.items():
         for times, sign in ((factor, "×"), (1 / factor, "÷")):
             near = old[1] > 0 and np.all(np.abs(new / times / np.maximum(old, TINY) - 1) < 0.1)
-            if near and merged(r * times, c)[0] < limit:
+            if near and merged(r * times, c).ks < limit:
                 return f"the values are {sign} {factor:g}: another unit ({name})? A guess"
     return ""

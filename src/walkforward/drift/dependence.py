@@ -1,0 +1,136 @@
+"""Rows that depend on each other: how many of them tell as much as one independent row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from walkforward.drift.columns import Column, column_of
+from walkforward.drift.frames import SIDES, Frame, place_of, require, whole
+from walkforward.drift.measures import Array
+
+WEEK = 7.0  # days: the block of rows with a time, unless the call says otherwise
+MIN_BLOCKS = 2  # of each side
+_ALIKE = 0.1  # a lag-1 correlation of ranks from which on neighbours are said to be alike
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """To which block each row belongs, by side: whole numbers in ascending order, shapes (n,) and (m,)."""
+
+    ids: tuple[Array, Array]
+
+    def design(self, scores: Sequence[Array], there: Sequence[Array]) -> float:
+        """The design effect of a mean of scores: its variance over that of independent rows, 1 at least.
+
+        `scores`: of each side, of the rows that are `there`. The sums of blocks about the mean of their side
+        give the variance within blocks whatever the dependence, and the first autocorrelation of these sums
+        what reaches beyond a block (as for AR(1): (1 + ρ) / (1 - ρ)). The variance is itself an estimate,
+        hence Student's factor.
+        """
+        sums, squares, lagged, total = [], 0.0, 0.0, 0.0
+        for score, found, ids in zip(scores, there, self.ids, strict=True):
+            centred = score - score.mean() if len(score) else score
+            block = np.bincount(ids[found], weights=centred, minlength=ids[-1] + 1)
+            lagged += block[1:] @ block[:-1]
+            total += centred @ centred
+            sums.append(block)
+        every = np.concatenate(sums)
+        squares, count = every @ every, len(every)
+        if not (total and squares):
+            return 1.0
+        rho = np.clip((lagged / squares + 1 / count) / (1 - 3 / count), 0, 0.8)
+        free = max(2.0, (count - 2) / (1 + 2 * (rho > 0)))
+        student = (stats.t.isf(0.005, free) / stats.norm.isf(0.005)) ** 2
+        return float(max(1.0, student * squares * count / (count - 2) / total * (1 + rho) / (1 - rho)))
+
+
+def in_blocks(reference: Frame, current: Frame, time: Any, block: Any) -> tuple[Frame, Frame, Blocks | None]:
+    """Both frames in the order of time without what follows their last whole block, and the blocks."""
+    if time is None and block is None:
+        return reference, current, None
+    for frame, side in zip((reference, current), SIDES, strict=True):
+        lacks = time is not None and place_of(frame, time) is None
+        require(not lacks, f"time={time!r}: the {side} frame has no such column; it has {list(frame)[:8]}")
+    parts = [_split(frame, time, block) for frame in (reference, current)]
+    (before, first), (after, second) = parts
+    return before, after, Blocks((first, second))
+
+
+def _split(frame: Frame, time: Any, block: Any) -> tuple[Frame, Array]:
+    days = _period(block, time)
+    if time is not None:
+        found = column_of(frame, time)
+        held = f"time={time!r} holds {found.kind or 'nothing'}"
+        require(
+            found.kind in ("date", "") and not found.coded, f"{held}: pass a column of dates, or block= rows"
+        )
+        lost = int(found.missing.sum()) if found.kind else 0
+        require(
+            not lost, f"time={time!r} is missing in {lost} rows: drop them, frame.dropna(subset=[{time!r}])"
+        )
+        order = np.argsort(found.numbers, kind="stable") if found.kind else np.arange(len(frame))
+        frame, stamps = frame.iloc[order], found.numbers[order] if found.kind else np.zeros(len(frame))
+    if days is None:
+        rows = whole("block", block, 1)
+        kept = len(frame) // rows * rows
+        return frame.iloc[:kept], np.arange(kept) // rows
+    if not len(frame):
+        return frame, np.arange(0)
+    times = np.unique(stamps)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else days
+    if block is None and step > WEEK / 2:  # coarser than days: each time stands for itself
+        days = step
+        return frame, np.searchsorted(times, stamps)
+    ids = np.floor((stamps - stamps[0]) / days + 1e-9)
+    whole_ones = stamps[-1] + step - stamps[0] >= (ids[-1] + 1) * days - 1e-6
+    kept = len(ids) if whole_ones else int(np.searchsorted(ids, ids[-1]))
+    return frame.iloc[:kept], np.unique(ids[:kept], return_inverse=True)[1]
+
+
+def _period(block: Any, time: Any) -> float | None:
+    """The length of a block in days; None where it is a number of rows."""
+    if block is None:
+        return WEEK
+    if not isinstance(block, str | pd.Timedelta | np.timedelta64) and not hasattr(block, "total_seconds"):
+        whole("block", block, 1)
+        return None
+    require(
+        time is not None,
+        f"block={block!r} is a time: say which column holds it (time=), or pass rows, block=7",
+    )
+    length = pd.NaT
+    for text in (block, f"1{block}"):
+        try:
+            length = pd.Timedelta(text)
+            break
+        except (ValueError, OverflowError):
+            continue
+    good = not pd.isna(length) and length > pd.Timedelta(0)
+    require(good, f"block={block!r} is no length of time: pass rows, block=7, or days or hours, block='7D'")
+    return length / pd.Timedelta(days=1)
+
+
+def alike_neighbours(columns: Sequence[Column], tests: int) -> list[Any]:
+    """The names of the numeric columns whose neighbouring rows are more alike than chance makes them.
+
+    A lag-1 correlation of the ranks of the first 10,000 rows, over _ALIKE and sure at 0.5 % over all `tests`.
+    """
+    found = []
+    for column in columns:
+        if column.kind != "numeric" or column.coded:
+            continue
+        values = column.numbers[:10_000]
+        ranks = stats.rankdata(values[np.isfinite(values)])
+        if len(ranks) < 50 or ranks.min() == ranks.max():
+            continue
+        ranks = ranks - ranks.mean()
+        alike = ranks[1:] @ ranks[:-1] / (ranks @ ranks)
+        if alike > max(_ALIKE, stats.norm.isf(0.005 / tests) / np.sqrt(len(ranks))):
+            found.append(column.name)
+    return found
