@@ -1,6 +1,8 @@
 """The trip-duration project: `mlflow run` from clean folders, with git and without; linters on its files."""
 
+import gzip
 import importlib.util
+import io
 import json
 import os
 import re
@@ -365,6 +367,96 @@ def test_it_reads_csv_and_names_what_it_can_not_read(script, place, tmp_path):
         script.read_trips(tmp_path / "less.parquet")
     with pytest.raises(SystemExit, match="not a .parquet or .csv file"):
         script.read_trips(tmp_path / "trips.xlsx")
+
+
+HEADER = "trip_distance,pickup_location_id,dropoff_location_id,pickup_datetime,dropoff_datetime\n"
+TRIP = "1.5,151,239,2019-01-02 10:00:00,2019-01-02 10:09:00\n"  # a Wednesday
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "distance"),
+    [
+        ("2019-01-02 10", "2019-01-02T10", 1.5),
+        ("2019-01-02", "2019-1-2", 1.5),
+        (":00,2", ":00-05:00,2", 1.5),  # the local clock
+        ("\n", "\r\n", 1.5),
+        ("1.5", "NA", np.nan),
+    ],
+)
+def test_other_forms_of_the_same_trip(old, new, distance, script, tmp_path):
+    path = tmp_path / "trips.CSV"
+    path.write_text(HEADER + TRIP.replace(old, new), encoding="utf-8", newline="")
+    row = script.read_trips(path).to_numpy()
+    np.testing.assert_array_equal(row, [[distance, 151, 239, 10, 2, 9]])
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns", "zone", "text", "period", "category"])
+def test_clocks_of_other_makes(unit, script, tmp_path):
+    trips = pd.read_csv(io.StringIO(HEADER + TRIP), parse_dates=["pickup_datetime", "dropoff_datetime"])
+    make = {
+        "zone": lambda clock: clock.dt.tz_localize("America/New_York"),
+        "text": lambda clock: clock.astype(str),
+        "period": lambda clock: clock.dt.to_period("s"),
+        "category": lambda clock: clock.astype("category"),
+    }.get(unit, lambda clock: clock.astype(f"datetime64[{unit}]"))
+    for clock in ("pickup_datetime", "dropoff_datetime"):
+        trips[clock] = make(trips[clock])
+    trips.to_parquet(tmp_path / "trips.parquet")
+    assert script.read_trips(tmp_path / "trips.parquet").to_numpy().tolist() == [[1.5, 151, 239, 10, 2, 9]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.csv", b"", "is not a readable .csv file"),
+        ("cut.parquet", b"PAR1 and no more", "is not a readable .parquet file"),
+        ("wide.csv", (HEADER + TRIP).encode("utf-16"), "is not a readable .csv file"),
+        ("packed.csv", gzip.compress((HEADER + TRIP).encode()), "is not a readable .csv file"),
+        ("names.csv", HEADER, "is not a readable .csv file"),
+        ("other.csv", (HEADER + TRIP).replace(",", ";"), "has no column trip_distance"),
+        ("index.csv", HEADER + "0," + TRIP, "6 fields in a row for 5 names; export it without its index"),
+        ("longer.csv", HEADER + TRIP + "0," + TRIP, "is not a date"),
+        ("day_first.csv", HEADER + TRIP.replace("2019-01-02", "02/01/2019"), "0, '02/01/2019 10:00:00'"),
+        ("word.csv", HEADER + TRIP + TRIP.replace("2019-01-02 10:00:00", "unknown"), "1, 'unknown'"),
+        ("seconds.csv", HEADER + "1,2,3,1546423200,1546423740\n", "is not a date"),
+        ("number.csv", HEADER + TRIP.replace("1.5", '"1,234.5"'), "is not a number as 1234.5 in 1 rows"),
+        ("infinite.csv", HEADER + TRIP.replace("151", "1e999"), "0, '1e999'"),
+        ("truth.csv", HEADER + TRIP.replace("1.5", "True"), "is not a number"),
+        ("none.csv", HEADER + TRIP.replace("10:09", "10:00"), "none of its 1 trips takes 1 to 60 minutes"),
+        ("no_clock.csv", HEADER + "1.5,151,239,,\n", "none of its 1 trips"),
+    ],
+)
+def test_a_file_that_can_not_be_used_is_one_line(name, content, said, script, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SystemExit) as stopped:
+        script.read_trips(path)
+    assert str(stopped.value).startswith(name)
+    assert said in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+    assert stopped.value.__cause__ is None
+
+
+@pytest.mark.parametrize("empty", ["train", "test"])
+def test_no_trip_left_is_no_run_and_no_model(empty, place, store, data, script, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", store[1])
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    table = pd.read_parquet(place / "to test.parquet")
+    table.assign(dropoff_datetime=table["pickup_datetime"]).to_parquet(tmp_path / "none.parquet")
+    before = len(runs_in(store))
+    given = data | {empty: str(tmp_path / "none.parquet")}
+    monkeypatch.setattr(sys, "argv", ["x", "train", "--train", given["train"], "--test", given["test"]])
+    with pytest.raises(SystemExit, match="none.parquet: none of its 1,000 trips takes 1 to 60 minutes"):
+        script.main()
+    assert len(runs_in(store)) == before
+
+
+@pytest.mark.parametrize("minutes", [[np.nan, 1.0], [np.inf, 1.0], [1.0], [[1.0, 2.0], [3.0, 4.0]]])
+def test_predictions_that_are_not_one_number_a_trip(minutes, script):
+    trips = pd.DataFrame({"duration": [1.0, 3.0]})
+    with pytest.raises(SystemExit, match="the model gave no 2 numbers for 2 trips"):
+        script.errors(trips, np.array(minutes))
+    assert script.errors(trips, np.array([[2.0], [4.0]])) == {"rmse": 1.0, "mae": 1.0, "bias": 1.0}
 
 
 def test_one_byte_of_the_file_is_another_digest(script, tmp_path):

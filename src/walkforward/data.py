@@ -12,7 +12,7 @@ import http.client
 import io
 import re
 import urllib.request
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from numbers import Real
 from pathlib import Path
@@ -23,14 +23,14 @@ import pandas as pd
 import pyarrow as pa
 
 from walkforward import ROOT
-from walkforward.tables import DataError, as_dates, as_names, as_numbers, listed, open_table, plain
+from walkforward.columns import DataError, Faults, as_dates, as_names, as_numbers, listed, plain
+from walkforward.tables import open_table
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
 DATA = ROOT / "data"
 FIRST_MONTH, LAST_MONTH = "2018-01", "2020-12"
-SHOWN = 5  # rows or columns that an error names; it always says how many there are
 
 SAMPLE = 200_000  # trips of a file of your own that `load_trips` takes unless told otherwise
 
@@ -56,6 +56,8 @@ _TRIP_NAMES = {column.replace("_", ""): column for column in TRIP_TYPES} | {
     "dolocationid": "dropoff_location_id",
     **{f"{cab}pep{clock}datetime": f"{clock}_datetime" for cab in "tl" for clock in ("pickup", "dropoff")},
 }
+_SPACINGS = {7: "week", **dict.fromkeys(range(28, 32), "month"), **dict.fromkeys(range(90, 93), "quarter")}
+_SPACINGS |= dict.fromkeys((365, 366), "year")
 _SERIES_NAMES = {"ds": "ds", "date": "ds", "y": "y"}
 
 
@@ -116,7 +118,7 @@ def load_trips(
                 )
             sources.append(DATA / "trips" / f"{month}.parquet")
     else:
-        for source in [path] if isinstance(path, str | Path) else path:
+        for source in [path] if isinstance(path, str) or not isinstance(path, Iterable) else path:
             by_month = [str(source).replace("{month}", str(_month(month))) for month in wanted]
             sources += by_month if "{month}" in str(source) else [source]
         if not sources:
@@ -170,7 +172,7 @@ def _clock(values: pd.Series) -> pd.Series:
     clocks = plain(values)
     if clocks.dtype.kind == "M":
         return clocks
-    dates, found = as_dates(values), _Faults("the trips", {})
+    dates, found = as_dates(values), Faults("the trips", {})
     found.add(str(values.name), "is not a date as 2019-01-31", dates.isna() & values.notna(), values)
     found.refuse()
     return dates
@@ -180,7 +182,7 @@ def _trips(source: Source, sample: int | None, seed: int, dayfirst: bool | None)
     """The trips of one file, at most `sample` of them, and how many it has."""
     label = _label(source)
 
-    def types(columns: Collection[str]) -> dict[str, str]:
+    def types(columns: Mapping[str, str]) -> dict[str, str]:
         missing = [column for column in TRIP_TYPES if column not in columns]
         if len(missing) > len(TRIP_TYPES) / 2:
             raise DataError(
@@ -269,10 +271,13 @@ def _series(kind: str, path: Source | None, dayfirst: bool | None) -> pd.DataFra
 
     def ours(name: str) -> str | None:
         if name in types or (kind == "ridership" and name not in {"ridership", "date"}):
-            return None if name.startswith("unnamed") else name
+            return None if name.startswith(("unnamed", "__index_level_")) else name
         return _SERIES_NAMES.get(name) or ("y" if name in {"ridership", "births"} else None)
 
-    def all_types(columns: Collection[str]) -> dict[str, str]:
+    theirs: dict[str, str] = {}
+
+    def all_types(columns: Mapping[str, str]) -> dict[str, str]:
+        theirs.update(columns)
         if missing := [column for column in types if column not in columns]:
             raise DataError(
                 f"{label} lacks {listed(missing)}: a file of this kind has columns {listed(list(types))}"
@@ -283,25 +288,45 @@ def _series(kind: str, path: Source | None, dayfirst: bool | None) -> pd.DataFra
 
     frame = pd.concat(_batches(source, kind, ours, all_types, dayfirst), ignore_index=True)
     frame = frame.sort_values([*keys, "ds"], ignore_index=True)
-    _refuse_broken_calendar(frame, keys, label)
+    _refuse_broken_calendar(frame, keys, label, theirs)
     return frame
 
 
-def _refuse_broken_calendar(frame: pd.DataFrame, keys: list[str], label: str) -> None:
-    """Each day once and none left out, else a lag of seven rows is not a lag of seven days."""
-    days = frame["ds"]
+def _refuse_broken_calendar(
+    frame: pd.DataFrame, keys: list[str], label: str, theirs: Mapping[str, str]
+) -> None:
+    """Each day once and none left out, else a lag of seven rows is not a lag of seven days.
+
+    The code in a message makes days of `frame`, the file as pandas reads it, with its own names (`theirs`).
+    """
+    dated = f"frame.set_index(pd.to_datetime(frame[{theirs['ds']!r}]))"
+    by = f".groupby({theirs['unique_id']!r})" if keys else ""
+    daily = f"{dated}{by}[{theirs['y']!r}].resample('D')"
+    days, day = frame["ds"], pd.Timedelta(days=1)
+    step = frame.groupby(keys)["ds"].diff() if keys else days.diff()
+    usual = step[step > pd.Timedelta(0)].median()
     if (clock := days != days.dt.normalize()).any():
-        raise DataError(f"{label}: ds has a time of day in {clock.sum():,} rows: sum up to days first")
+        hours = usual / pd.Timedelta(hours=1)
+        often = f" (a row every {'hour' if hours == 1 else f'{hours:g} hours'})" if hours < 24 else ""
+        raise DataError(
+            f"{label}: ds has a time of day in {clock.sum():,} rows{often}, and this loader wants days: "
+            f"`{daily}.sum().reset_index()` sums up to them"
+        )
     if (twice := frame.duplicated([*keys, "ds"])).any():
         first = f"{days[twice].iloc[0]:%Y-%m-%d}"
         raise DataError(f"{label}: {twice.sum():,} rows repeat a day (the first: {first}); keep one of each")
-    step = frame.groupby(keys)["ds"].diff() if keys else days.diff()
-    if (gap := step > pd.Timedelta(days=1)).any():
-        last = days[gap].iloc[0]
-        lost = f"{last - step[gap].iloc[0] + pd.Timedelta(days=1):%Y-%m-%d}"
+    if usual > day:
         raise DataError(
-            f"{label}: {gap.sum():,} gaps in the days (the first: {lost}); fill them, or cut there"
+            f"{label} has a row every {_SPACINGS.get(usual.days, f'{usual.days} days')}, and this loader "
+            f"wants days: bring them, or repeat each row until the next: `{daily}.ffill().reset_index()`; "
+            "walkforward.forecasting.backtest takes the file's own rows"
         )
+    if (gap := step > day).any():
+        lost = days[gap] - step[gap] + day
+        where = f"{label}: {gap.sum():,} gaps in the days (the first: {lost.iloc[0]:%Y-%m-%d})"
+        if (lost.dt.dayofweek == 5).all() and (step[gap] == 3 * day).all():
+            raise DataError(f"{where}, all weekends: `{daily}.asfreq(fill_value=0).reset_index()` fills them")
+        raise DataError(f"{where}; fill them, or cut there")
 
 
 # ---------------------------------------------------------------- reading
@@ -309,18 +334,20 @@ def _batches(
     source: Source,
     kind: str,
     ours: Callable[[str], str | None],
-    types_of: Callable[[Collection[str]], dict[str, str]],
+    types_of: Callable[[Mapping[str, str]], dict[str, str]],
     dayfirst: bool | None,
 ) -> Iterator[pd.DataFrame]:
     """The file's rows in the types of its columns, batch by batch; after the last, what breaks the rules."""
     label = _label(source)
+    if dayfirst not in (None, True, False):
+        raise DataError(f"dayfirst={dayfirst!r}: pass True for 31/01/2019, False for 01/31/2019, or None")
     with _open(source, label) as stream:
         if not stream.read(1):
             raise DataError(f"{label} is an empty file: {_restore(source)}")
         names, tables = open_table(stream, label, _restore(source), ours)
-        types = types_of(list(names.values()))
         theirs = {name: column for column, name in names.items()}
-        faults, start = _Faults(label, theirs), 0
+        types = types_of(theirs)
+        faults, start = Faults(label, theirs), 0
         for table in tables:
             index = pd.RangeIndex(start, start + len(table))
             start += len(table)
@@ -369,34 +396,12 @@ def _open(source: Source, label: str) -> BinaryIO:
 
 
 # ---------------------------------------------------------------- checking
-class _Faults:
-    """What breaks a file's rules, over all its batches: each fault with its rows, counted from 0."""
-
-    def __init__(self, label: str, theirs: Mapping[str, str]) -> None:
-        self.label, self.theirs, self.count = label, theirs, 0
-        self.found: dict[str, tuple[int, list[tuple[int, object]]]] = {}
-        self.advice = "correct or remove them"
-
-    def add(self, column: str, fault: str, bad: pd.Series, values: pd.Series) -> None:
-        if not bad.any():
-            return
-        count, shown = self.found.get(f"{column} {fault}", (0, []))
-        self.count += 1
-        first = values[bad.to_numpy()].iloc[: SHOWN - len(shown)]
-        rows = zip(first.index.tolist(), first.tolist(), strict=True)
-        self.found[f"{column} {fault}"] = (count + int(bad.sum()), [*shown, *rows])
-
-    def refuse(self) -> None:
-        if self.found:
-            texts = [f"{fault} in {_rows(*rows)}" for fault, rows in self.found.items()]
-            more = [f"{len(texts) - 3} more faults"] if len(texts) > 3 else []
-            raise DataError(f"{self.label}: {'; '.join([*texts[:3], *more])}; {self.advice}")
-
-
-def _typed(values: pd.Series, kind: str, column: str, faults: _Faults, dayfirst: bool | None) -> pd.Series:
+def _typed(values: pd.Series, kind: str, column: str, faults: Faults, dayfirst: bool | None) -> pd.Series:
     """The column in this type; values that have no such form are faults, never dropped."""
     if kind == "str":
-        return as_names(values)
+        names = as_names(values)
+        faults.add(column, "is not a name", names.isna() & values.notna(), values)
+        return names
     if kind.startswith("date"):
         dates = as_dates(values, dayfirst)
         faults.add(column, "is not a date as 2019-01-31", dates.isna(), values)
@@ -406,7 +411,7 @@ def _typed(values: pd.Series, kind: str, column: str, faults: _Faults, dayfirst:
     if kind == "float64":
         faults.add(column, "is not a number", bad, values)
         return numbers
-    whole = (numbers == np.floor(numbers)) & (numbers.abs() <= 2**53)
+    whole = (numbers == np.floor(numbers)) & (numbers.abs() < 2**53)  # beyond it float64 leaves numbers out
     faults.add(column, "is not a whole number", ~whole, values)
     return numbers.where(whole, 0).astype(kind)
 
@@ -444,7 +449,7 @@ def _schema(kind: str) -> DataFrameSchema:
     return DataFrameSchema(columns)
 
 
-def _check(frame: pd.DataFrame, kind: str, faults: _Faults) -> None:
+def _check(frame: pd.DataFrame, kind: str, faults: Faults) -> None:
     """What breaks the schema becomes a fault."""
     schema = _schema(kind)
     from pandera.errors import SchemaErrors
@@ -467,6 +472,8 @@ def _is_url(source: Source) -> bool:
 
 def _label(source: Source) -> str:
     """How an error names a file: from the checkout on when it lies in there."""
+    if not isinstance(source, str | Path) or not str(source):
+        raise DataError(f"path={source!r} is no file: pass its name or its URL, as text or Path")
     if _is_url(source) or not Path(source).is_relative_to(ROOT):
         return str(source)
     return Path(source).relative_to(ROOT).as_posix()
@@ -477,14 +484,3 @@ def _restore(source: Source) -> str:
     if not _is_url(source) and Path(source).is_relative_to(DATA):
         return f"`git checkout -- {_label(source)}` brings it back"
     return "check the name, or fetch the file again"
-
-
-def _rows(count: int, shown: Sequence[tuple[int, object]]) -> str:
-    """How many rows, the first of them (counted from 0) and their values: `2 rows (5, 17: 'a', 'b')`."""
-    more = ", …" if count > len(shown) else ""
-    rows = ", ".join(str(row) for row, _ in shown)
-    values = [np.nan if value is None or value is pd.NA else value for _, value in shown]
-    bare = all(isinstance(value, str) and re.fullmatch(r"[-+.\deE]+|[-+]?inf", value) for value in values)
-    texts = [value if bare else repr(value) for value in values]
-    found = ", ".join(text if len(text) <= 30 else f"{text[:29]}…" for text in texts)
-    return f"{count:,} {'row' if count == 1 else 'rows'} ({rows}{more}: {found}{more})"

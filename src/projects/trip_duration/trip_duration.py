@@ -24,6 +24,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.data.sources import LocalArtifactDatasetSource
+from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from packaging.requirements import Requirement
 from xgboost import XGBRegressor
@@ -32,27 +33,81 @@ HERE = Path(__file__).resolve().parent
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 MIN_MINUTES, MAX_MINUTES = 1, 60  # the trips that the model is for
 XGBOOST = "xgboost" if sys.platform == "darwin" else "xgboost-cpu"  # without GPU libraries
+# Year, month, day and clock; an offset is left out
+CLOCK = r"^\s*(\d{4}-\d\d?-\d\d?[T ]\d\d?:\d\d(?::\d\d(?:\.\d+)?)?)\s*(?:Z|[+-]\d\d(?::?\d\d)?)?\s*$"
 OBJECTIVES = ["reg:squarederror", "reg:absoluteerror"]
 
 
 def read_trips(path: Path) -> pd.DataFrame:
     """Trips of 1 to 60 minutes from a Parquet or CSV file: the features as floats, and `duration` in minutes.
 
-    Raises SystemExit with one line when the file is of another kind or lacks a column.
+    Raises SystemExit with one line when the file can't be read or lacks a column, when a value is no number
+    or no date with the year first, and when no trip is left. A clock's offset is dropped: it is local time.
     """
     clocks = ["pickup_datetime", "dropoff_datetime"]
     wanted = [*FEATURES[:3], *clocks]
-    readers = {".parquet": pd.read_parquet, ".csv": lambda file: pd.read_csv(file, parse_dates=clocks)}
-    if path.suffix not in readers:
-        raise SystemExit(f"{path.name}: not a .parquet or .csv file; convert it")
-    trips = readers[path.suffix](path)
+    trips = read_table(path, wanted)
     if missing := [column for column in wanted if column not in trips]:
         raise SystemExit(f"{path.name} has no column {', '.join(missing)}; name it so")
-    pickup = trips["pickup_datetime"]
-    duration = (trips["dropoff_datetime"] - pickup).dt.total_seconds() / 60
-    trips = trips.assign(hour=pickup.dt.hour, weekday=pickup.dt.dayofweek, duration=duration)
-    kept = trips[duration.between(MIN_MINUTES, MAX_MINUTES)]
-    return kept[[*FEATURES, "duration"]].astype(float).reset_index(drop=True)
+    pickup, dropoff = (as_clock(trips[name], path) for name in clocks)
+    duration = (dropoff - pickup).dt.total_seconds() / 60
+    features = {name: as_numbers(trips[name], path) for name in FEATURES[:3]}
+    moments = {"hour": pickup.dt.hour, "weekday": pickup.dt.dayofweek, "duration": duration}
+    kept = pd.DataFrame(features | moments)[duration.between(MIN_MINUTES, MAX_MINUTES)]
+    if kept.empty:
+        limits = f"{MIN_MINUTES} to {MAX_MINUTES} minutes"
+        raise SystemExit(f"{path.name}: none of its {len(trips):,} trips takes {limits}; give another file")
+    return kept.astype(float).reset_index(drop=True)
+
+
+def read_table(path: Path, wanted: list[str]) -> pd.DataFrame:
+    """The columns of a file as they are written: those of a CSV are text."""
+    suffix = path.suffix.lower()
+    if suffix not in (".parquet", ".csv"):
+        raise SystemExit(f"{path.name}: not a .parquet or .csv file; convert it")
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(path)
+        names = pd.read_csv(path, nrows=0).columns
+        table = pd.read_csv(path, dtype=str, usecols=[name for name in wanted if name in names])
+        fields = pd.read_csv(path, nrows=1, header=None, skiprows=1, dtype=str)
+    except (OSError, ValueError, NotImplementedError) as error:
+        why = (str(error).splitlines() or ["no reason given"])[0][:100]
+        raise SystemExit(f"{path.name} is not a readable {suffix} file ({why}); export it again") from None
+    if fields.shape[1] > len(names):
+        how = "export it without its index"
+        raise SystemExit(f"{path.name}: {fields.shape[1]} fields in a row for {len(names)} names; {how}")
+    return table
+
+
+def as_clock(column: pd.Series, path: Path) -> pd.Series:
+    """Dates without a zone, NaT where the file has none."""
+    if column.dtype.kind == "M":
+        return column.dt.tz_localize(None)
+    parts = column.astype(str).str.extract(CLOCK, expand=False)
+    dates = pd.to_datetime(parts, format="ISO8601", errors="coerce")
+    refuse(column, dates, path, "a date as 2019-01-31 08:00:00")
+    return dates
+
+
+def as_numbers(column: pd.Series, path: Path) -> pd.Series:
+    """Finite numbers, NaN where the file has none."""
+    values = (
+        column.astype(str) if column.dtype.kind in "bmM" else column
+    )  # True, a date or a duration is none
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    finite = numbers.where(np.isfinite(numbers))
+    refuse(column, finite, path, "a number as 1234.5")
+    return finite
+
+
+def refuse(column: pd.Series, read: pd.Series, path: Path, form: str) -> None:
+    """Stop when the file has a value that could not be read; row 0 is the first below the names."""
+    wrong = np.flatnonzero(read.isna() & column.notna())
+    if len(wrong):
+        value = column.iloc[wrong[0]]
+        where = f"{len(wrong):,} rows (the first: {wrong[0]}, {value!r:.40})"
+        raise SystemExit(f"{path.name}: {column.name} is not {form} in {where}; correct it")
 
 
 def sha256(path: Path) -> str:
@@ -143,8 +198,13 @@ def log_settings(settings: dict[str, object]) -> None:
 
 
 def errors(trips: pd.DataFrame, minutes: np.ndarray) -> dict[str, float]:
-    """RMSE, MAE and bias of predictions, in minutes."""
-    off = np.asarray(minutes, dtype=float) - trips["duration"].to_numpy()
+    """RMSE, MAE and bias of predictions, in minutes; SystemExit when they are not one number a trip."""
+    predicted = np.asarray(minutes, dtype=float)
+    if predicted.size != len(trips) or not np.isfinite(predicted).all():
+        raise SystemExit(
+            f"the model gave no {len(trips):,} numbers for {len(trips):,} trips; give another model"
+        )
+    off = predicted.ravel() - trips["duration"].to_numpy()
     return {
         "rmse": float(np.sqrt((off**2).mean())),
         "mae": float(np.abs(off).mean()),
@@ -189,7 +249,11 @@ def evaluate(asked: argparse.Namespace) -> dict[str, float]:
         log_code()
         log_environment()
         log_data(asked.data, trips, "evaluation")
-        found = errors(trips, mlflow.pyfunc.load_model(asked.model).predict(trips[FEATURES]))
+        try:
+            minutes = mlflow.pyfunc.load_model(asked.model).predict(trips[FEATURES])
+        except MlflowException as error:
+            raise SystemExit(f"{asked.model}: {str(error).splitlines()[0]}") from None
+        found = errors(trips, minutes)
         mlflow.log_metrics(found)
     return found
 
