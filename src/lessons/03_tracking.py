@@ -34,17 +34,26 @@
 # %% [markdown]
 # ## Parameters
 #
-# Three months to train on, one to test on. To track models of your own city, put the path of a taxi file into `trips_path` and
-# a date from it into `test_from`.
+# Three months to train on, one to test on. To track models of your own city, put the path of a taxi file into `trips_path`; the
+# day in `test_from` is then chosen by it.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
+max_trips = 40_000  # of a file of your own, drawn at random; more take more time and memory
 first_month, last_month = "2019-07", "2019-10"
 test_from = "2019-10-01"  # trips that start on or after this day are the test set
 depths, rates = [2, 4, 10], [0.05, 0.1, 0.3]  # the XGBoost models that you will compare
 n_trees = 100  # boosting rounds of each
 forest_trees = 50
 show_seconds = False  # True prints what logging costs on your machine
+
+# %%
+from course import own_data
+
+if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
+    trips, test_from = own_data.split_trips(
+        trips_path, first_month, last_month, max_trips, test_from=test_from
+    )
 
 # %%
 import logging
@@ -81,7 +90,9 @@ from walkforward.plots import use_style
 use_style()
 
 # %% name="trips"
-trips = prepare_trips(load_trips(months(first_month, last_month), path=trips_path))
+if trips_path is None:
+    trips = load_trips(months(first_month, last_month))
+trips = prepare_trips(trips)
 trips["hour"] = trips["pickup_datetime"].dt.hour
 trips["weekday"] = trips["pickup_datetime"].dt.dayofweek
 ZONES = ["pickup_location_id", "dropoff_location_id"]

@@ -36,7 +36,9 @@
 # Two months to train on, one that chooses the parameters, one that is looked at in the end.
 
 # %% tags=["parameters"]
-trips_path = None  # files of your own, one a month: "taxi/{month}.parquet"
+trips_path = None  # a file of your own, or one a month: "taxi/{month}.parquet"
+max_trips = 60_000  # of a file of your own, drawn at random; more take more time and memory
+more_from = "2018-09"  # the first of the earlier months that are added at the end
 first_month, valid_month, test_month = (
     "2019-01",
     "2019-03",
@@ -46,6 +48,18 @@ trials = 12  # evaluations of each search that trains models here
 seed = 0  # of these searches
 evaluations = 64  # of each search that looks recorded trainings up
 seeds = 24  # how often each of those is repeated
+
+# %%
+from course import own_data
+from walkforward.data import load_trips, months, prepare_trips
+
+records, stop_years = load_trips, ["2020", "2019"]  # the trips of months; the years of a section on stopping
+if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
+    note = "The recorded trainings stay those of the course's trips."
+    roles = {"first_month": first_month, "valid_month": valid_month, "test_month": test_month}
+    trips, chosen = own_data.monthly_trips("04", trips_path, max_trips, note, more_from=more_from, **roles)
+    more_from, first_month, valid_month, test_month = chosen
+    records, stop_years = own_data.by_month(trips), [test_month[:4]]
 
 # %%
 import logging
@@ -70,7 +84,6 @@ from sklearn.model_selection import ParameterGrid
 from xgboost import XGBRegressor
 
 from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
 from walkforward.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
@@ -82,7 +95,7 @@ FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour"
 
 
 def trips_of(first, last):
-    trips = prepare_trips(load_trips(months(first, last), path=trips_path))
+    trips = prepare_trips(records(months(first, last)))
     trips["hour"] = trips["pickup_datetime"].dt.hour
     trips["weekday"] = trips["pickup_datetime"].dt.dayofweek
     trips["month"] = trips["pickup_datetime"].dt.strftime("%Y-%m")
@@ -93,6 +106,7 @@ def trips_of(first, last):
 trips = trips_of(first_month, test_month)
 train = trips[trips["month"].between(first_month, valid_month, inclusive="left")]
 valid, test = (trips[trips["month"] == month] for month in (valid_month, test_month))
+MARCH, APRIL = (pd.Period(month).strftime("%B") for month in (valid_month, test_month))
 print(f"train {len(train):,} trips, validation {len(valid):,}, test {len(test):,}")
 
 # %% [markdown]
@@ -112,7 +126,7 @@ models = {"mean": DummyRegressor(), "XGBoost, defaults": boosted()}
 for model in models.values():
     model.fit(train[FEATURES], train["duration"])
 pd.DataFrame(
-    {name: {"March": rmse(model, valid), "April": rmse(model, test)} for name, model in models.items()}
+    {name: {MARCH: rmse(model, valid), APRIL: rmse(model, test)} for name, model in models.items()}
 ).T.round(3)
 
 # %% [markdown]
@@ -215,10 +229,8 @@ mlflow.set_experiment(experiment_id=mlflow.create_experiment(title, artifact_loc
 
 columns = [*FEATURES, "duration"]
 DATA = {
-    "training": mlflow.data.from_pandas(
-        train[columns], name="trips, January and February", targets="duration"
-    ),
-    "validation": mlflow.data.from_pandas(valid[columns], name="trips, March", targets="duration"),
+    "training": mlflow.data.from_pandas(train[columns], name=f"trips before {MARCH}", targets="duration"),
+    "validation": mlflow.data.from_pandas(valid[columns], name=f"trips, {MARCH}", targets="duration"),
 }
 
 # %% name="trial"
@@ -511,7 +523,7 @@ with mlflow.start_run(run_id=winner["tags.mlflow.parentRunId"]):
     mlflow.xgboost.log_model(final, name="trip-duration", pip_requirements=requirements)
 
 plain = boosted().fit(until_march[FEATURES], until_march["duration"])
-print(f"April: best setting {rmse(final, test):.3f}, defaults {rmse(plain, test):.3f}")
+print(f"{APRIL}: best setting {rmse(final, test):.3f}, defaults {rmse(plain, test):.3f}")
 
 # %% [markdown]
 # The best setting predicts April a little better than the defaults, trained on the same months. Whether that is more than luck is the question of the next lesson.
@@ -577,7 +589,7 @@ for ax, scale in zip(axes, ("linear", "log"), strict=True):
         rate = runs["params.learning_rate"].astype(float)
         ax.scatter(rate, runs["metrics.rmse_valid"], c=colour, marker=marker, label=label)
     ax.set(xscale=scale, xlabel=f"learning rate, {scale} axis")
-axes[0].set(ylabel="RMSE in March (min)", title="The linear axis hides the slow rates")
+axes[0].set(ylabel=f"RMSE in {MARCH} (min)", title="The linear axis hides the slow rates")
 axes[0].legend()
 plt.show()
 
@@ -593,7 +605,8 @@ truth = record.groupby(["learning_rate", "max_depth"])["rmse_valid"].mean().unst
 fig, axes = plt.subplots(1, 2, figsize=(6.4, 3), sharey=True)
 limits = [4.1, 4.15, 4.2, 4.3, 4.5, 5, 6]
 x, y = np.log10(settings["learning_rate"]), settings["max_depth"]
-axes[0].tricontourf(x, y, error, levels=limits, cmap="cividis", extend="max")
+shades = limits if trips_path is None else np.unique(np.quantile(error, np.linspace(0, 0.9, 7)))
+axes[0].tricontourf(x, y, error, levels=shades, cmap="cividis", extend="max")
 axes[0].scatter(x, y, c="white", edgecolors="black", s=14)
 axes[0].set(title="Drawn from the trials …", xlabel="log10 of the rate", ylabel="maximum depth")
 filled = axes[1].contourf(
@@ -628,23 +641,28 @@ exercise.check(tightest_axis)
 
 
 # %% name="stopped"
-def stopped(rows, decides_month, month_of_test):
+def in_year(month, year):
+    """The same month of the year in which the test falls."""
+    return str(pd.Period(month) + 12 * (int(year) - int(test_month[:4])))
+
+
+def stopped(rows, decides_month, year):
     """Train before March of that year, stop on one month; return trees, and the errors in March and April."""
-    earlier = rows[rows["month"] < month_of_test.replace("-04", "-03")]
-    march, april = (rows[rows["month"] == m] for m in (month_of_test.replace("-04", "-03"), month_of_test))
-    decides = april if decides_month == "April" else march
+    earlier = rows[rows["month"] < in_year(valid_month, year)]
+    march, april = (rows[rows["month"] == in_year(month, year)] for month in (valid_month, test_month))
+    decides = april if decides_month == APRIL else march
     model = boosted(n_estimators=400, learning_rate=0.1, early_stopping_rounds=20)
     evaluated = [(decides[FEATURES], decides["duration"])]
     model.fit(earlier[FEATURES], earlier["duration"], eval_set=evaluated, verbose=False)
-    return {"trees": model.best_iteration + 1, "March": rmse(model, march), "April": rmse(model, april)}
+    return {"trees": model.best_iteration + 1, MARCH: rmse(model, march), APRIL: rmse(model, april)}
 
 
-years = {"2020": trips_of("2020-01", "2020-04"), "2019": trips_of("2019-01", "2019-04")}
+rows_of = {year: trips_of(in_year(first_month, year), in_year(test_month, year)) for year in stop_years}
 pd.DataFrame(
     {
-        f"{year}, stopped on {month}": stopped(rows, month, f"{year}-04")
-        for year, rows in years.items()
-        for month in ("April", "March")
+        f"{year}, stopped on {month}": stopped(rows, month, year)
+        for year, rows in rows_of.items()
+        for month in (APRIL, MARCH)
     }
 ).T.round(3)
 
@@ -846,20 +864,20 @@ chosen = record.loc[record["rmse_valid"].idxmin()]
 best_known_setting = {name: chosen[name] for name in NAMES} | {
     name: int(chosen[name]) for name in ("max_depth", "n_estimators")
 }
-more = trips_of("2018-09", "2019-02")
-offers = {
-    "the defaults": ({}, train),
-    "best of 6,912 settings": (best_known_setting, train),
-    "defaults, one more month (December)": ({}, more[more["month"] >= "2018-12"]),
-    "defaults, four more months": ({}, more),
-    "best of 6,912, four more months": (best_known_setting, more),
-}
+more = trips_of(more_from, str(pd.Period(valid_month) - 1))
+offers = {"the defaults": ({}, train), "best of 6,912 settings": (best_known_setting, train)}
+if earlier := len(months(more_from, first_month)) - 1:
+    one, count = pd.Period(first_month) - 1, {4: "four"}.get(earlier, earlier)
+    since = more[more["month"] >= str(one)]
+    offers[f"defaults, one more month ({one.strftime('%B')})"] = ({}, since)
+    offers[f"defaults, {count} more months"] = ({}, more)
+    offers[f"best of 6,912, {count} more months"] = (best_known_setting, more)
 table = {}
 for name, (setting, rows) in offers.items():
     model = boosted(**setting).fit(rows[FEATURES], rows["duration"])
-    table[name] = {"March": rmse(model, valid), "April": rmse(model, test)}
+    table[name] = {MARCH: rmse(model, valid), APRIL: rmse(model, test)}
 table = pd.DataFrame(table).T
-table["April, against the defaults"] = (100 * (table["April"] / table["April"].iloc[0] - 1)).round(1)
+table[f"{APRIL}, against the defaults"] = (100 * (table[APRIL] / table[APRIL].iloc[0] - 1)).round(1)
 table.round(3)
 
 # %% [markdown]

@@ -32,13 +32,22 @@
 # %% [markdown]
 # ## Parameters
 #
-# Three months to train on, one to test on, as in lesson 03. A taxi file of your own goes into `trips_path`, with a date from it in `test_from`.
+# Three months to train on, one to test on, as in lesson 03. A taxi file of your own goes into `trips_path`; the day in `test_from` is then chosen by it.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
+max_trips = 40_000  # of a file of your own, drawn at random; more take more time and memory
 first_month, last_month = "2019-07", "2019-10"
 test_from = "2019-10-01"  # trips that start on or after this day are the test set
 n_trees = 100  # boosting rounds
+
+# %%
+from course import own_data
+
+if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
+    trips, test_from = own_data.split_trips(
+        trips_path, first_month, last_month, max_trips, test_from=test_from
+    )
 
 # %%
 import json
@@ -79,7 +88,9 @@ from walkforward.plots import PALETTE, use_style
 use_style()
 
 # %% name="trips"
-trips = prepare_trips(load_trips(months(first_month, last_month), path=trips_path))
+if trips_path is None:
+    trips = load_trips(months(first_month, last_month))
+trips = prepare_trips(trips)
 ZONES = ["pickup_location_id", "dropoff_location_id"]
 RAW = ["pickup_datetime", *ZONES, "trip_distance"]  # what a request holds; the miles as a route planner says
 FEATURES = ["trip_distance", *ZONES, "hour", "weekday"]  # what the trees learn from

@@ -31,16 +31,26 @@
 # %% [markdown]
 # ## Parameters
 #
-# Two months to train on, one to test on. To package a model of your own city, put the path of a taxi file into `trips_path`
-# and dates from it into the two lines below the months.
+# Two months to train on, one to test on. To package a model of your own city, put the path of a taxi file into `trips_path`;
+# the days in the two lines below the months are then chosen by it.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
+max_trips = 40_000  # of a file of your own, drawn at random; more take more time and memory
 first_month, last_month = "2019-08", "2019-10"
 test_from = "2019-10-01"  # trips that start on or after this day are the test set
 changed_from = "2019-09-15"  # a night job will change the trips from here on
 n_estimators = 100  # boosting rounds of each model
 env_manager = "local"  # "uv" or "virtualenv": `mlflow run` installs the project's own environment (network)
+
+# %%
+from course import own_data
+
+if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
+    trips, test_from = own_data.split_trips(
+        trips_path, first_month, last_month, max_trips, test_from=test_from
+    )
+    changed_from = own_data.day_before(trips, changed_from, test_from)
 
 # %%
 import difflib
@@ -98,7 +108,8 @@ client = MlflowClient()
 # of 4.86<!-- =mail: the mail: ([\d.]+) --> minutes. Works for me."* This is the share, and the cell.
 
 # %% name="mail"
-trips = load_trips(months(first_month, last_month), path=trips_path)
+if trips_path is None:
+    trips = load_trips(months(first_month, last_month))
 trips = trips.sort_values("pickup_datetime", kind="stable", ignore_index=True)
 is_test = trips["pickup_datetime"] >= test_from
 trips[~is_test].to_parquet(SHARE / "trips.parquet")

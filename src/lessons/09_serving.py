@@ -33,11 +33,12 @@
 # %% [markdown]
 # ## Parameters
 #
-# Three months to train on, one to test on. To serve a model of your own city, put the path of a taxi file into `trips_path` and
-# a date from it into `test_from`.
+# Three months to train on, one to test on. To serve a model of your own city, put the path of a taxi file into `trips_path`; the
+# day in `test_from` is then chosen by it.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
+max_trips = 40_000  # of a file of your own, drawn at random; more take more time and memory
 first_month, last_month = "2019-07", "2019-10"
 test_from = "2019-10-01"  # trips that start on or after this day are the test set
 n_trees = 100
@@ -45,6 +46,14 @@ n_trips = 300  # trips that a client asks for in one request
 n_single = 300  # requests of one row each, against the batch
 kubernetes_version = "1.34"  # whose schemas the manifest is held against
 show_seconds = False  # True prints what calls and requests cost on your machine
+
+# %%
+from course import own_data
+
+if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
+    trips, test_from = own_data.split_trips(
+        trips_path, first_month, last_month, max_trips, test_from=test_from
+    )
 
 # %%
 import json
@@ -88,7 +97,9 @@ from walkforward.servers import base_environment, model_server
 pd.set_option("display.max_colwidth", None)
 
 # %% name="trips"
-trips = prepare_trips(load_trips(months(first_month, last_month), path=trips_path))
+if trips_path is None:
+    trips = load_trips(months(first_month, last_month))
+trips = prepare_trips(trips)
 trips["hour"] = trips["pickup_datetime"].dt.hour
 trips["weekday"] = trips["pickup_datetime"].dt.dayofweek
 ZONES = ["pickup_location_id", "dropoff_location_id"]
@@ -96,7 +107,7 @@ FEATURES = ["trip_distance", *ZONES, "hour", "weekday"]
 trips[FEATURES] = trips[FEATURES].astype(float)
 
 train, test = trips[trips["pickup_datetime"] < test_from], trips[trips["pickup_datetime"] >= test_from]
-asked = test.sample(n_trips, random_state=0)  # what a client wants to know
+asked = test.sample(min(n_trips, len(test)), random_state=0)  # what a client wants to know
 print(f"train {len(train):,} trips, test {len(test):,}, asked {len(asked)}")
 
 # %% name="store"
