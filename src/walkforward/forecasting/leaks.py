@@ -1,0 +1,171 @@
+"""The guard against leaks: what of the features changes with the days that are to be forecast?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from walkforward.forecasting.entry import Array, as_dates, as_numbers, day, names, whole
+from walkforward.forecasting.errors import ForecastError, LeakError
+from walkforward.forecasting.frame import Frame, Panel, panel
+
+Builder = Callable[[Frame], pd.DataFrame]
+
+
+def find_leaks(
+    features: Builder,
+    frame: Frame,
+    *,
+    horizon: int = 1,
+    known: Sequence[str] = (),
+    cutoffs: Any = None,
+    freq: Any = None,
+) -> dict[str, str]:
+    """Features that know what they can't: feature → reason. An honest builder gives {}.
+
+    The target, and every column that is not in `known`, is scrambled after a cutoff and the features are
+    built again. Those of the days up to `horizon` days after the cutoff must not have moved. `cutoffs` are
+    days (default: a Friday, a Saturday and a Sunday on the way, three in the last hundredth, the days of the
+    highest and the lowest y); before the first day always is one of them, because back-filling shows only
+    there. Scrambled numbers keep their sign, other values their kind. `freq`: see `backtest`. What the
+    builder itself raises is its own.
+    """
+    if not whole(horizon, 1):
+        raise ForecastError(f"horizon={horizon!r}: a whole number of days, 1 or more")
+    guard = Guard(features, panel(frame, freq=freq, missing_y=True), names(known, "known"))
+    if cutoffs is None:
+        return guard.leaks(horizon)
+    dates = as_dates([cutoffs] if isinstance(cutoffs, str) else cutoffs, "cutoffs", text=True)
+    days = guard.panel.dates.get_indexer(dates)
+    if (days < 0).any():
+        raise ForecastError(f"cutoff {day(dates[np.argmin(days)])}: no day of the frame")
+    return guard.leaks(horizon, list(days))
+
+
+class Guard:
+    """Builds features on frames whose days after a cutoff are scrambled: honest ones don't notice."""
+
+    def __init__(self, features: Builder, panel: Panel, known: Sequence[str]) -> None:
+        if not callable(features):
+            raise ForecastError(f"features={features!r}: what makes features of a frame, a function")
+        self.features, self.panel = features, panel
+        self.honest = built_by(features, panel.frame)
+        frame, rng = panel.frame, np.random.default_rng(0)
+        unknown = frame.columns.drop(["unique_id", "ds", *known], errors="ignore")
+        floats = [c for c in unknown if c == "y" or types.is_float_dtype(frame[c])]
+        self.real = {c: frame[c].to_numpy(dtype=float, na_value=np.nan) for c in floats}
+        draws, low = rng.standard_normal(len(frame) + len(floats)), rng.random(len(frame))
+        self.noise = {
+            name: _noise(real, draws[i : i + len(frame)], low)
+            for i, (name, real) in enumerate(self.real.items())
+        }
+        for name in unknown.drop(floats):  # whole numbers, flags and text: another of their values
+            self.real[name] = frame[name].array
+            try:
+                code, values = pd.factorize(frame[name], use_na_sentinel=False)
+            except TypeError:  # lists and their like: those of another row
+                self.noise[name] = frame[name].array.take(rng.permutation(len(frame)))
+                continue
+            other = (code + rng.integers(1, max(len(values), 2), size=len(frame))) % len(values)
+            self.noise[name] = values.take(other).array
+
+    def scrambled(self, cutoff: int, *, keep_y: bool = False) -> Frame:
+        """The frame; what is not known in advance is scrambled after the cutoff (not y, with `keep_y`)."""
+        columns, future = dict(self.panel.frame.items()), self.panel.day > cutoff
+        for name in self.real.keys() - ({"y"} if keep_y else set()):
+            column = self.real[name].copy()
+            column[future] = self.noise[name][future]
+            columns[name] = column
+        return Frame(columns)
+
+    def moved(self, built: Frame, cutoff: int, horizon: int) -> dict[str, str]:
+        """Features built on a scrambled frame that differ too early, and why."""
+        if list(built.columns) != list(self.honest.columns):
+            changed = sorted(map(str, set(built.columns) ^ set(self.honest.columns)))
+            changed = changed or ["the order of the columns"]
+            return dict.fromkeys(changed, "whether it exists depends on the days to be forecast")
+        checked, moved = self.panel.day <= cutoff + horizon, {}
+        for i, column in enumerate(built.columns):
+            a, b = self.honest.iloc[:, i], built.iloc[:, i]
+            if not (_real(a) and _real(b)):  # text and its like, as numbers
+                codes = pd.factorize(np.concatenate([a.astype(object), b.astype(object)]))[0]
+                a, b = pd.Series(codes[: len(a)]), pd.Series(codes[len(a) :])
+            a, b = (x.to_numpy(dtype=float, na_value=np.nan)[checked] for x in (a, b))
+            if np.array_equal(a, b, equal_nan=True):
+                continue
+            same = np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+            if not same.all():
+                at = self.panel.frame["ds"][checked].iloc[int(np.argmin(same))]
+                when = "from the first day on" if cutoff < 0 else f"after {day(self.panel.dates[cutoff])}"
+                moved[str(column)] = f"its value of {day(at)} changes with what happens {when}"
+        return moved
+
+    def leaks(self, horizon: int, cutoffs: Sequence[int] | None = None) -> dict[str, str]:
+        """The features that move at one of the cutoffs, or before the first day."""
+        found: dict[str, str] = {}
+        for cutoff in dict.fromkeys([-1, *(self.cutoffs() if cutoffs is None else cutoffs)]):
+            built = built_by(self.features, self.scrambled(cutoff))
+            found = {**self.moved(built, cutoff, horizon), **found}
+        return found
+
+    def cutoffs(self) -> list[int]:
+        """Where leaks show: beside weekends, near the end, at the extremes of y; all days of a short one."""
+        n, y = len(self.panel.dates), self.real["y"]
+        if n < 3 or not np.isfinite(y).any():
+            return list(range(n - 1))
+        dates = self.panel.dates.to_numpy().astype("M8[D]")
+        ends = np.append(dates[1:] > dates[:-1], True)  # the last stamp of each day
+        weekdays = self.panel.dates.dayofweek.to_numpy()
+        chosen = []
+        for weekday, least in ((4, n // 2), (6, n // 2 + n // 4), (5, n // 2 + n // 8)):
+            later = np.flatnonzero(ends[least:] & (weekdays[least:] == weekday))
+            chosen.append(least + int(later[0]) if len(later) else least)
+        chosen += [n - 2, n - 1 - n // 200, n - 1 - n // 100]
+        chosen += [int(self.panel.day[np.nanargmax(y)]), int(self.panel.day[np.nanargmin(y)])]
+        return sorted({min(one, n - 2) for one in chosen})
+
+
+def _noise(real: Array, draws: Array, low: Array) -> Array:
+    """Numbers far above all and, where none is negative, as many below: both ends of quantiles move."""
+    seen = real[np.isfinite(real)]
+    large = (10 * (seen.std() if len(seen) else 1.0) + 1) * draws
+    if (seen < 0).any() or not len(seen):
+        return large
+    return np.where(low < 0.5, 2 * low * seen.min(), np.abs(large))
+
+
+def built_by(features: Builder, frame: Frame) -> Frame:
+    """What the builder makes of a copy of the frame (it may write into it), without the frame's keys."""
+    out = features(frame.copy(deep=False))
+    if not isinstance(out, Frame) or len(out) != len(frame):
+        what = f"{len(out)} rows" if isinstance(out, Frame) else f"a {type(out).__name__}"
+        raise ForecastError(f"features gave {what} for a frame of {len(frame)}: give a row for every row")
+    if out.columns.duplicated().any():
+        twice = out.columns[out.columns.duplicated()][0]
+        raise ForecastError(f"features gave two columns named {twice!r}: give each a name of its own")
+    return out.drop(columns=["unique_id", "ds", "y"], errors="ignore")
+
+
+def feature_numbers(built: Frame) -> Array:
+    """Features as floats (n, k), NaN for missing."""
+    columns = [as_numbers(built[c], f"feature {c}", ", not numbers") for c in built]
+    return np.column_stack(columns) if columns else np.empty((len(built), 0))
+
+
+def refuse_leaks(found: Mapping[str, str]) -> None:
+    """Raise `LeakError` that names the first feature, its reason and the ways out."""
+    if found:
+        name, reason = next(iter(found.items()))
+        more = f" ({len(found)} features leak: {', '.join(found)})" if len(found) > 1 else ""
+        raise LeakError(
+            f"feature {name} leaks: {reason}{more}. Build it from earlier days (shift it), name regressors "
+            f"known in advance in known=, and put what is fitted into the model's pipeline"
+        )
+
+
+def _real(column: pd.Series) -> bool:
+    return types.is_numeric_dtype(column) and column.dtype.kind != "c"

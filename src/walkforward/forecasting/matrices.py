@@ -1,0 +1,255 @@
+"""Regressors in a backtest: matrices made once, one fit a fold, and three ways to look ahead.
+
+The matrices are of S series × T days × k columns: `evening` holds what is known the evening before each day,
+`in_advance` what is known of the day itself long before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from walkforward.forecasting.entry import Array, as_numbers, day
+from walkforward.forecasting.errors import ForecastError, LeakError
+from walkforward.forecasting.features import Rolling, calendar_features, history
+from walkforward.forecasting.frame import Frame, Panel
+from walkforward.forecasting.leaks import Builder, Guard, built_by, feature_numbers, refuse_leaks
+
+
+class Fold(NamedTuple):
+    """Positions on the panel's calendar."""
+
+    start: int  # first training day
+    end: int  # last training day: the cutoff
+    test: Array
+
+    @property
+    def steps(self) -> Array:
+        """Of each test day, how many days it lies after the cutoff."""
+        return self.test - self.end
+
+
+class Columns(NamedTuple):
+    """What the model learns from; see `backtest`."""
+
+    lags: list[int]
+    rolling: Rolling | None
+    calendar: str | None
+    known: list[str]
+    past: Mapping[str, list[int]]
+    features: Builder | None
+    check: bool
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A regressor on matrices; what all folds share."""
+
+    model: Any
+    strategy: str
+    panel: Panel
+    columns: Columns
+    y: Array  # S × T
+    evening: Array  # the target's own lags and windows, then past, then features
+    own: int  # how many columns are the target's own
+    in_advance: Array  # calendar, then known
+    begun: Array  # S × T: days on which every column of the evening has begun (before, it is warm-up)
+    ended: Array  # S × T: days after a series' last
+    guard: Guard | None
+    feeds_itself: bool  # recursive, and a lag is shorter than the horizon: predictions are fed
+
+    def ready(self, fold: Fold, trained: Fold) -> Array:
+        """Which series (S) can be forecast at the cutoff."""
+        return np.isfinite(self.y[:, fold.end]) & self.begun[:, fold.end + 1]
+
+    def fit(self, fold: Fold) -> list[Any]:
+        """The fold's models: one, or for the direct strategy one for each step."""
+        return [self._fit_one(fold, ahead) for ahead in self._groups(fold)]
+
+    def _fit_one(self, fold: Fold, ahead: Array) -> Any:
+        first = fold.start
+        width = max(0, fold.end + 1 - first - int(ahead[-1]))
+        targets = np.stack([self.y[:, first + a : first + a + width] for a in ahead], axis=2)
+        days = self.begun[:, first : first + width] & np.isfinite(targets).all(axis=2)
+        if not days.any():
+            raise ForecastError(
+                f"series {self.panel.ids[0]}, cutoff {day(self.panel.dates[fold.end])}: no training row has "
+                f"all its lags; shorten lags and windows, or begin later (initial=)"
+            )
+        model = clone(self.model)
+        target = targets[days] if self.strategy == "multi_output" else targets[days][:, 0]
+        model.fit(self._rows(days, first, ahead, self.evening), target)
+        return model
+
+    def predict(self, models: list[Any], fold: Fold, trained: Fold) -> tuple[Array, dict[str, Array]]:
+        """Which series can be forecast at this cutoff (S), and their predictions (S, steps of the fold)."""
+        ready, out = self.ready(fold, trained), np.full((len(self.y), len(fold.test)), np.nan)
+        evening, future, looks_back = self._as_of(fold)
+        if not ready.any():
+            return ready, {"yhat": out}
+        if self.strategy != "recursive":
+            self._each_group(models, fold, ready, evening, out)
+        elif self.feeds_itself or looks_back:
+            out[ready] = self._day_by_day(models[0], fold, ready, evening, future)[:, fold.steps - 1]
+        else:
+            out[ready] = self._at_once(models[0], fold, ready, evening)
+        return ready, {"yhat": out}
+
+    def _as_of(self, fold: Fold) -> tuple[Array, Frame | None, bool]:
+        """The evening's matrix as of the cutoff, its frame, and whether features need the days between.
+
+        The future is scrambled: what leaks past the check is worth nothing.
+        """
+        if self.guard is None:
+            return self.evening, None, False
+        guard, last = self.guard, int(fold.steps[-1])
+        future = guard.scrambled(fold.end)
+        built = built_by(guard.features, future)
+        moved = guard.moved(built, fold.end, last) if self.strategy == "recursive" else {}
+        if self.columns.check:
+            refuse_leaks(guard.moved(built, fold.end, 1))
+            if moved:  # on the way only the target is known, from the model's own predictions
+                kept = built_by(guard.features, guard.scrambled(fold.end, keep_y=True))
+                refuse_leaks(guard.moved(kept, fold.end, last))
+        evening = self.evening.copy()
+        evening[:, :, evening.shape[2] - built.shape[1] :] = _after_end(self.panel, built, self.ended)
+        return evening, future, bool(moved)
+
+    def _each_group(self, models: list[Any], fold: Fold, ready: Array, evening: Array, out: Array) -> None:
+        """direct, multi_output: each model forecasts the steps that it was trained for."""
+        for model, ahead in zip(models, self._groups(fold), strict=True):
+            rows = self._rows(ready[:, None], fold.end + 1, ahead, evening)
+            out[np.ix_(ready, np.isin(fold.steps - 1, ahead))] = _asked(model, rows, len(ahead))
+
+    def _at_once(self, model: Any, fold: Fold, ready: Array, evening: Array) -> Array:
+        """recursive, when every lag of every step is known at the cutoff: all steps in one call."""
+        width = int(fold.test[-1] - fold.test[0]) + 1
+        days = np.repeat(ready[:, None], width, axis=1)
+        rows = self._rows(days, int(fold.test[0]), np.array([0]), evening)
+        return _asked(model, rows, 1).reshape(-1, width)[:, fold.steps - fold.steps[0]]
+
+    def _day_by_day(
+        self, model: Any, fold: Fold, ready: Array, evening: Array, future: Frame | None
+    ) -> Array:
+        """recursive: each prediction is taken for the truth by the days after it."""
+        lags, rolling, steps = self.columns.lags, self.columns.rolling, int(fold.steps[-1])
+        begin = max(0, fold.end + 1 - max([*lags, *(rolling or {}), 1]))
+        first = fold.end + 1 - begin  # of the days kept, the first to be forecast
+        y, out = np.array(self.y[:, begin : fold.end + 1 + steps]), np.empty((int(ready.sum()), steps))
+        y[:, first:] = np.nan
+        for step in range(steps):
+            now, at = first + step, fold.end + 1 + step
+            row = evening[:, at].copy()
+            row[:, : self.own] = history(y[:, : now + 1], lags, rolling, first=now)[1][:, 0]
+            if future is not None:
+                self._build_day(row, y[:, first:now], future, at, step)
+            known = np.concatenate([row, self.in_advance[:, at]], axis=1)[ready]
+            out[:, step] = y[ready, now] = _asked(model, known, 1)[:, 0]
+        return out
+
+    def _build_day(self, row: Array, predicted: Array, future: Frame, at: int, step: int) -> None:
+        """The builder's features of the day `at`, from the truth up to the cutoff and what was predicted."""
+        panel = self.panel
+        so_far, known_y = panel.day <= at, future["y"].to_numpy(copy=True)
+        ours = so_far & (panel.day >= at - step) & (panel.day < at)
+        known_y[ours] = predicted[panel.row[ours], panel.day[ours] - (at - step)]
+        known_y[panel.day == at] = np.nan
+        built = built_by(self.columns.features, future.assign(y=known_y)[so_far].reset_index(drop=True))
+        last = panel.day[so_far] == at
+        row[panel.row[so_far][last], row.shape[1] - built.shape[1] :] = feature_numbers(built[last])
+
+    def _groups(self, fold: Fold) -> list[Array]:
+        """For each model of a fold, the days ahead of the evening's day that it is trained for."""
+        if self.strategy == "recursive":
+            return [np.array([0])]
+        ahead = fold.steps - 1
+        return [ahead] if self.strategy == "multi_output" else list(ahead[:, None])
+
+    def _rows(self, days: Array, first: int, ahead: Array, evening: Array) -> Array:
+        """The matrix of the marked days (S, n) from `first` on, in order of series and day."""
+        n = days.shape[1]
+        advance = [self.in_advance[:, first + a : first + a + n][days] for a in ahead]
+        return np.concatenate([evening[:, first : first + n][days], *advance], axis=1)
+
+
+def _asked(model: Any, rows: Array, outputs: int) -> Array:
+    got = np.asarray(model.predict(rows))
+    if got.size != len(rows) * outputs:
+        raise ForecastError(
+            f"the model's predict gave an array {got.shape} for {len(rows)} rows and {outputs} outputs: "
+            f"it gives one number for each"
+        )
+    return got.reshape(len(rows), outputs)
+
+
+def _after_end(panel: Panel, built: Frame, ended: Array) -> Array:
+    """Columns as S × T × k, 0 after a series' end (dropped later)."""
+    return np.where(ended[:, :, None], 0.0, panel.matrix(feature_numbers(built)))
+
+
+def regression(model: Any, strategy: str, panel: Panel, folds: list[Fold], columns: Columns) -> Regression:
+    """The matrices, after checks of the regressors and of the builder."""
+    y, longest = panel.matrix(panel.frame["y"]), max(int(fold.steps[-1]) for fold in folds)
+    ended = np.isnan(y) & np.logical_or.accumulate(np.isfinite(y), axis=1)
+    in_advance = _in_advance(panel, columns, ended)
+    names = (columns.lags, columns.rolling, columns.past, columns.features)
+    if not (any(names) or in_advance.shape[2]):
+        raise ForecastError("nothing to learn from: give lags=, rolling=, calendar=, known= or features=")
+    own = history(y, columns.lags, columns.rolling)[1]
+    past = [_past(panel, name, lags, strategy, longest) for name, lags in columns.past.items()]
+    guard, features = None, []
+    if columns.features is not None:
+        guard = Guard(columns.features, panel, columns.known)
+        features.append(_after_end(panel, guard.honest, ended))
+        if columns.check:
+            refuse_leaks(guard.leaks(1))
+    evening = np.concatenate([own, *past, *features], axis=2)
+    begun = np.logical_or.accumulate(np.isfinite(evening), axis=1).all(axis=2)
+    short = bool(columns.rolling) or min(columns.lags, default=longest) < longest
+    unset = [n for n, value in model.get_params().items() if n.endswith("n_jobs") and value is None]
+    one_thread = clone(model).set_params(**dict.fromkeys(unset, 1))
+    return Regression(
+        *(one_thread, strategy, panel, columns, y, evening, own.shape[2], in_advance, begun, ended, guard),
+        feeds_itself=strategy == "recursive" and short,
+    )
+
+
+def check_regressors(panel: Panel, known: list[str], past: Mapping[str, list[int]]) -> None:
+    """Columns of the frame, of numbers, and not the target under another name."""
+    for column in (*known, *past):
+        numbers = _numbers(panel, column)
+        if column in known and np.array_equal(
+            numbers, panel.frame["y"].to_numpy(dtype=float), equal_nan=True
+        ):
+            raise LeakError(f"known regressor {column!r} is the target itself")
+
+
+def _numbers(panel: Panel, column: str) -> Array:
+    rule = ": known= and past= name columns of numbers"
+    if column not in panel.frame:
+        raise ForecastError(f"regressor {column!r} is not in the frame{rule}")
+    return as_numbers(panel.frame[column], f"regressor {column!r}", rule)
+
+
+def _in_advance(panel: Panel, columns: Columns, ended: Array) -> Array:
+    parts = [np.empty((*ended.shape, 0))]
+    if columns.calendar is not None:
+        days = calendar_features(panel.dates, columns.calendar).to_numpy(dtype=float)
+        parts.append(np.broadcast_to(days, (len(ended), *days.shape)))
+    if columns.known:
+        known = np.column_stack([_numbers(panel, name) for name in columns.known])
+        parts.append(np.where(ended[:, :, None], 0.0, panel.matrix(known)))
+    return np.concatenate(parts, axis=2)
+
+
+def _past(panel: Panel, column: str, lags: list[int], strategy: str, longest: int) -> Array:
+    if strategy == "recursive" and min(lags, default=longest) < longest:
+        raise ForecastError(
+            f"past regressor {column!r}, lag {min(lags)}: {longest} days ahead it is not yet known. "
+            f"Take lags of {longest} or more, strategy='direct', or known="
+        )
+    return history(panel.matrix(_numbers(panel, column)), lags, None)[1]
