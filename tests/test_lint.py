@@ -173,6 +173,10 @@ def test_an_unknown_topic_is_an_error(tmp_path):
         ("# %%\n" + "x = 1\n" * 21, "21 lines of code, at most 20"),
         ("# %%\nopen('/home/me/data.csv')\n", "an absolute path (/home/m"),
         ("# %%\nopen(r'C:\\Users\\me')\n", "an absolute path"),
+        (
+            "# %%\nrows = pq.read_table('rows.parquet')\n",
+            "read_table opens files where the build does not see",
+        ),
         ("# %% [markdown]\n# See /tmp/data.\n", "an absolute path"),
         ("# %% [markdown]\n# ![](../images/x.png)\n", "an image without alt text"),
         ("# %% [markdown]\n# ![figure](../images/x.png)\n", "an image without alt text"),

@@ -2,18 +2,22 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import tiny
 
 from authoring import build, stamp
+from authoring.execute import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 USES = """
 # %% name="uses"
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +46,8 @@ path = os.pathsep.join([os.environ["PYTHONPATH"], str(COURSE / "src")])
 command = [sys.executable, "-c", code, "data/child.txt"]
 subprocess.run(command, cwd=COURSE, env=os.environ | {"PYTHONPATH": path}, check=True)
 project = COURSE / "src" / "projects" / "training"
+linter = shutil.which("ruff", path=Path(sys.executable).parent)
+subprocess.run([linter, "--version"], capture_output=True, check=True)
 assert subprocess.run([sys.executable, "-I", "-c", "pass", f"--project={project}"], check=True)
 """
 SHOP = {
@@ -131,6 +137,7 @@ def edited(course: build.Course, name: str, old: str, new: str) -> list[str]:
         ("src/projects/training/train.py", "3", "4", ""),
         ("requirements.txt", "\njoblib==", "\njoblib==9.", "pin of joblib"),
         ("requirements.txt", "\nchevron==", "\nchevron==9.", "pin of chevron"),
+        ("requirements.txt", "\nruff==", "\nruff==9.", "pin of ruff"),
         ("requirements.txt", "\nipykernel==", "\nipykernel==9.", "pin of ipykernel"),
     ],
     ids=[
@@ -144,6 +151,7 @@ def edited(course: build.Course, name: str, old: str, new: str) -> list[str]:
         "a folder that is given to a program",
         "the pin of what is imported",
         "the pin of what a child imports",
+        "the pin of a program",
         "the pin of the kernel",
     ],
 )
@@ -217,6 +225,17 @@ def test_the_record_is_the_same_without_caches(recorded, tmp_path, monkeypatch):
     assert one.faults == []
     stored = [course.notebooks / "07_tiny.ipynb" for course in (recorded, cold)]
     assert stored[0].read_bytes() == stored[1].read_bytes()
+
+
+def test_what_the_loaders_read_is_seen(tmp_path):
+    """pyarrow opens files in C, where no hook sees it; our loaders look into a file before."""
+    code = "from walkforward.data import *\nload_trips(), load_ridership(), load_stations(), load_births()"
+    log = tmp_path / "record.log"
+    recording = {"WALKFORWARD_RECORD": str(log), "WALKFORWARD_RECORD_ROOT": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment(tmp_path) | recording, check=True)
+    used = stamp.used(build.Course(ROOT), log.read_text(encoding="utf-8").splitlines())
+    data = {name for name in used if name.startswith("data/")}
+    assert data == {f"data/{name}.parquet" for name in ("trips/2019-01", "ridership", "stations", "births")}
 
 
 def test_nothing_is_recorded_of_this_machine(recorded):

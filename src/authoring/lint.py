@@ -28,6 +28,10 @@ VOICE = {
     r"\bjust\b": "no «just»",
     r"(?<=[\w)])!(?=\s|$|\*|_)": "no exclamation mark",
 }
+# Opened in C, where no audit hook sees it, so the notebook would not be stale when the file changes.
+UNSEEN = re.compile(
+    r"\b(?:ParquetFile|ParquetDataset|read_table|OSFile|memory_map)\(|\b(?:pyarrow\.dataset|duckdb)\b"
+)
 VOLATILE = {
     r"\b0x[0-9a-fA-F]{6,}\b": "a memory address",
     r"\b[0-9a-f]{32}\b": "a run or model id",
@@ -69,6 +73,11 @@ def source_faults(lesson: Lesson) -> list[str]:
         if len(lines) > LINES_PER_CELL:
             found.append(
                 f"{where}: {len(lines)} lines of code, at most {LINES_PER_CELL}; split the idea in two"
+            )
+        if match := UNSEEN.search(cell.source):
+            found.append(
+                f"{where}: {match[0].rstrip('(')} opens files where the build does not see which; "
+                "use pd.read_parquet"
             )
         if "history" not in cell.metadata.get("tags", []):
             for line, row in deprecations.found_in(cell.source):

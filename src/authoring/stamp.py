@@ -19,6 +19,7 @@ import hashlib
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import distributions
@@ -83,8 +84,8 @@ def used(course: Course, record: Iterable[str]) -> set[str]:
     for line in record:
         what, _, place = line.partition(" ")
         path = Path(place)
-        if what == "run" and any(part in ("site-packages", "dist-packages") for part in path.parts):
-            names |= {PIN + name for name in _distributions_of(path) if name in locked}
+        if what == "run" and (owners := _distributions_of(path)):
+            names |= {PIN + name for name in owners if name in locked}
         elif name := _of_the_course(course, path):
             names |= _names(course, what, name)
     # Who is read as text has its code in there, too.
@@ -136,9 +137,11 @@ def pinned(notebook: Any) -> set[str]:
 
 
 def _distributions_of(place: Path) -> set[str]:
-    """Return whose a folder below site-packages is, or a module that lies there itself."""
-    at = max(position for position, part in enumerate(place.parts) if part.endswith("-packages"))
-    return _owners().get("/".join(place.parts[at + 1 :]), set())
+    """Return whose a folder below site-packages is, a module that lies there itself, or a program."""
+    if place.parent == Path(sys.executable).parent:
+        return _owners().get(f"../{place.name}", set())
+    at = [position for position, part in enumerate(place.parts) if part in ("site-packages", "dist-packages")]
+    return _owners().get("/".join(place.parts[at[-1] + 1 :]), set()) if at else set()
 
 
 @cache
@@ -149,7 +152,8 @@ def _owners() -> dict[str, set[str]]:
         name = re.sub(r"[-_.]+", "-", distribution.name).lower()
         for line in (distribution.read_text("RECORD") or "").splitlines():
             folder, _, file = line.rsplit(",", 2)[0].strip('"').rpartition("/")
-            owners.setdefault(folder or file, set()).add(name)
+            place = f"../{file}" if folder.startswith("../") else folder or file
+            owners.setdefault(place, set()).add(name)
     return owners
 
 

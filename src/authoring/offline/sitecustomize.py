@@ -72,14 +72,17 @@ def _guard(event: str, args: tuple) -> None:
 def _recorder(log: str, root: str) -> Callable[[str, tuple], None]:
     """Return a hook that writes to `log` what this process takes from `root` and from installed packages.
 
-    One line each, a word and an absolute path: `run`, code or a folder of a package whose code is executed;
-    `read`, a file that is opened by other than an import; `list`, a folder whose names are asked for; `tree`,
-    a folder that is given to another program.
+    One line each, a word and an absolute path: `run`, code, a folder of a package whose code is executed, or
+    a program that a package brings; `read`, a file that is opened by other than an import; `list`, a folder
+    whose names are asked for; `tree`, a folder that is given to another program.
     """
+    import shutil
+
     # All in the closure: a hook outlives this module's names when the interpreter ends.
     split, append = os.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT
     inside, compiled = tuple({root + os.sep, split.realpath(root) + os.sep}), f"{os.sep}__pycache__{os.sep}"
     packages = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
+    programs = split.dirname(sys.executable) + os.sep
     importing = "<frozen importlib._bootstrap_external>"
     seen: set[tuple[str, str]] = set()
     written: set[str] = set()
@@ -92,9 +95,9 @@ def _recorder(log: str, root: str) -> Callable[[str, tuple], None]:
         if (what, path) in seen:
             return
         seen.add((what, path))
-        if any(part in path for part in packages):
+        if path.startswith(programs) or any(part in path for part in packages):
             home = split.dirname(path)
-            kept = path if home.endswith("-packages") else home
+            kept = path if home.endswith("-packages") or path.startswith(programs) else home
             if what != "run":
                 return
         else:
@@ -108,8 +111,9 @@ def _recorder(log: str, root: str) -> Callable[[str, tuple], None]:
             os.write(file, line.encode(errors="surrogateescape"))
             os.close(file)
 
-    def given(words: object, folder: str | None) -> None:
-        """Note what is named on the command line of a program, which may read it unseen."""
+    def given(program: str, words: object, folder: str | None, path: str | None) -> None:
+        """Note a program, and what is named on its command line, which it may read unseen."""
+        note("run", shutil.which(program, path=path))
         for word in [words] if isinstance(words, (str, bytes)) else list(words or ()):
             text = os.fsdecode(word) if isinstance(word, (str, bytes, os.PathLike)) else ""
             for name in {text, text.rpartition("=")[2]} if len(text) < 4096 else ():
@@ -131,11 +135,11 @@ def _recorder(log: str, root: str) -> Callable[[str, tuple], None]:
             elif event in ("os.listdir", "os.scandir"):
                 note("list", args[0])
             elif event == "subprocess.Popen":
-                given(args[1], args[2])
+                given(os.fsdecode(args[0]), args[1], args[2], (args[3] or os.environ).get("PATH"))
                 note("tree", args[2])
             elif event in ("os.exec", "os.posix_spawn"):
-                given(args[1], None)
-        except (OSError, ValueError, AttributeError):
+                given(os.fsdecode(args[0]), args[1], None, None)
+        except (OSError, ValueError, TypeError, AttributeError):
             pass  # a name that is no path, a current folder that is gone: nothing of the checkout
 
     return record
