@@ -92,12 +92,13 @@ def _read(values: pd.Series) -> tuple[str, bool, pd.Series, Array | None]:
     """Kind, coded, labels and numbers of one column."""
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        kind = _read(pd.Series(dtype.categories))[0]
-        levels = dtype.categories.dtype
-        other = isinstance(levels, pd.IntervalDtype | pd.ArrowDtype) or levels.kind == "m"
-        if other or kind in ("date", "mixed"):
-            kind, _, labels, found = _read(values.astype(levels))
-            return kind, True, labels, found
+        kind, _, levels, found = _read(pd.Series(dtype.categories))
+        codes = values.cat.codes.to_numpy()  # -1 where missing: the last one
+        if found is not None and (kind == "date" or dtype.categories.dtype.kind == "m"):
+            days = np.append(found, np.nan)[codes]
+            return kind, True, pd.Series(days), days
+        if kind == "mixed" or isinstance(dtype.categories.dtype, pd.ArrowDtype):
+            values = pd.Series(np.append(levels.to_numpy(object), None)[codes], dtype=object)
         return (kind if values.notna().any() else ""), True, values, None
     if isinstance(dtype, pd.StringDtype):
         return ("categorical" if values.first_valid_index() is not None else ""), False, values, None
@@ -236,7 +237,7 @@ def types_said(here: str, there: str) -> str:
 
 def shown(value: Any, kind: str) -> str:
     """A value of a column, for a reader: one line."""
-    if kind == "date":
+    if kind == "date" and not isinstance(value, str):
         return str(np.datetime64(int(np.floor(value)), "D"))
     if kind == "numeric":
         return f"{value:.4g}"
