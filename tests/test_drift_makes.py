@@ -294,7 +294,7 @@ def test_names_of_every_kind_in_reports_and_pictures():
     report = drift.drift_report(old, new, NAMES, categorical=[None, "a|b"])
     assert sorted(map(repr, report["column"])) == sorted(map(repr, NAMES))
     assert not report["reason"].str.contains("\n").any()
-    history = drift.drift_history(old, {name: new for name in NAMES})
+    history = drift.drift_history(old, dict.fromkeys(NAMES, new))
     assert sorted(map(repr, set(history["period"]))) == sorted(map(repr, NAMES))
     assert len(drift.schema_report(old, new.iloc[:, ::-1])) > 0
     assert drift.classifier_drift(old, new, permutations=19).drift
