@@ -71,6 +71,11 @@ def rides(*days: str, y: str = "1") -> str:
     return "ds,y\n" + "".join(f"{day},{y}\n" for day in days)
 
 
+def as_csv(frame: pd.DataFrame, path: Path) -> Path:
+    frame.to_csv(path, index=False)
+    return path
+
+
 def as_parquet(path: Path, **columns: pa.Array) -> Path:
     pq.write_table(pa.table(columns), path)
     return path
@@ -229,6 +234,8 @@ NO_DATES = {
     "year 36,000,000": pa.array([2**60, 2**60 + 86400], pa.timestamp("ms")),
     "one missing": pa.array([STAMPS[0], None]),
     "dictionary of integers": pa.array([1, 2]).dictionary_encode(),
+    "day 2,147,483,647": pa.array([2**31 - 2, 2**31 - 1], pa.date32()),
+    "a zone nobody knows": pa.array([0, 86_400_000_000]).view(pa.timestamp("us", "Mars/Phobos")),
 }
 
 
@@ -262,6 +269,21 @@ def test_periods_and_indexes_of_pandas(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "rides.parquet")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['ds', 'y'] 01 02"
+
+
+def test_both_clocks_of_a_trip_have_the_same_zone(tmp_path: Path) -> None:
+    path = tmp_path / "trips.csv"
+    times = ("00:41:22", "00:55:22")
+    for zones in (("Z", "Z"), ("-05:00", "-04:00"), ("", "")):
+        trip = TRIP.replace(times[0], times[0] + zones[0]).replace(times[1], times[1] + zones[1])
+        assert prepare_trips(load_trips(path=written(path, TRIPS + trip)))["duration"].tolist() == [14]
+    for zones in (("Z", ""), ("", "-04:00"), ("+00:00", "-04:00")):
+        trip = TRIP.replace(times[0], times[0] + zones[0]).replace(times[1], times[1] + zones[1])
+        assert "write both alike" in refused(written(path, TRIPS + trip), load_my_trips)
+    columns = {name: pa.array([1.0, 1.0]) for name in TRIPS.strip().split(",")}
+    columns |= {"tpep_pickup_datetime": ARROW_DATES["UTC"], "tpep_dropoff_datetime": ARROW_DATES["New York"]}
+    path = as_parquet(tmp_path / "trips.parquet", **columns)
+    assert "pickup_datetime has UTC, dropoff_datetime America/New_York" in refused(path, load_my_trips)
 
 
 # ---------------------------------------------------------------- numbers
@@ -489,13 +511,33 @@ def test_trips_of_a_shifted_export(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "row 1 has 11 fields, not 10" in refused(written(path, later), load_my_trips)
 
 
-@pytest.mark.parametrize("path", [5, None, b"x", 1.5, "", [None], ["a", 3], "a\0b"])
+def test_text_that_is_no_utf_8_in_parquet(tmp_path: Path) -> None:
+    offsets = pa.py_buffer(np.array([0, 2, 4], "int32").tobytes())
+    broken = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"\xff\xfe\xfdx")])
+    good = {"ds": ARROW_DATES["date32"], "y": pa.array([1.0, 2.0]), "unique_id": pa.array(["a", "b"])}
+    for column in good:
+        path = as_parquet(tmp_path / "panel.parquet", **(good | {column: broken}))
+        assert "not a readable" in refused(path, load_stations)
+
+
+@pytest.mark.parametrize(
+    "path", [5, None, b"x", 1.5, "", [None], ["a", 3], "a\0b", "~nobody_here/x", "x" * 5000]
+)
 def test_what_is_no_path(path: object) -> None:
     with pytest.raises(DataError):
         load_trips(path=[path] if path is None else path)
     if path is not None:
         with pytest.raises(DataError):
             load_births(path)
+
+
+def test_months_and_seeds_of_other_types() -> None:
+    for wrong in (None, 5, [5]):
+        with pytest.raises(DataError, match="is not a month"):
+            load_trips(wrong)
+    for seed in (-1, "a", None, 0.5):
+        with pytest.raises(DataError, match="is no seed"):
+            load_trips(path="none.csv", seed=seed)
 
 
 # ---------------------------------------------------------------- the calendar
@@ -525,6 +567,24 @@ def test_another_spacing_is_named_and_the_way_out_works(
     assert daily["ds"].max() == stamps[-1].normalize()
     if "time of day" in message:
         assert daily["y"].sum() == len(frame)
+
+
+def test_hours_with_two_offsets_are_summed_up_to_local_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = pd.date_range("2019-03-09", "2019-03-12", freq="h", tz="America/New_York", inclusive="left")
+    frame = pd.DataFrame({"ds": [hour.isoformat() for hour in hours], "y": 1.0})
+    path = as_csv(frame, tmp_path / "hours.csv")
+    daily = load_ridership(mended(refused(path), path, monkeypatch))
+    assert daily["y"].tolist() == [24, 23, 24]
+
+
+def test_day_first_months_are_repeated_by_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "months.csv", rides("01/02/2019", "01/03/2019", "01/04/2019"))
+    message = refused(path, load_ridership, dayfirst=True)
+    assert "a row every month" in message
+    daily = load_ridership(mended(message, path, monkeypatch))
+    assert daily["ds"].iloc[[0, -1]].tolist() == [pd.Timestamp("2019-02-01"), pd.Timestamp("2019-04-01")]
 
 
 def test_one_row_is_a_series(tmp_path: Path) -> None:

@@ -126,7 +126,8 @@ def plain(values: pd.Series) -> pd.Series:
         decoded = pa.chunked_array([chunk.dictionary_decode() for chunk in array.chunks], kind.value_type)
         return plain(pd.Series(pd.arrays.ArrowExtensionArray(decoded), values.index))
     if kinds.is_date(kind):
-        return array.cast(pa.timestamp("us"), safe=False).to_pandas().set_axis(values.index)
+        unit = "s" if kinds.is_date32(kind) else "ms"  # with a place for every day
+        return array.cast(pa.timestamp(unit)).to_pandas().set_axis(values.index)
     if kinds.is_decimal(kind):
         return array.cast(pa.float64(), safe=False).to_pandas().set_axis(values.index)
     try:  # text of any kind; bytes where they are text
@@ -135,7 +136,22 @@ def plain(values: pd.Series) -> pd.Series:
         text = array
     if kinds.is_string(text.type):
         return pd.Series(pd.array(text, dtype="str"), values.index)
-    return array.to_pandas().set_axis(values.index)
+    try:
+        return array.to_pandas().set_axis(values.index)
+    except (pa.ArrowException, LookupError):  # a time zone that nobody knows
+        return pd.Series([kind] * len(values), values.index, dtype=object)
+
+
+def zone(values: pd.Series) -> str:
+    """What the first date says of its zone: "" for nothing, a name, or "an offset"."""
+    dense = plain(values)
+    if isinstance(dense.dtype, pd.DatetimeTZDtype):
+        return str(dense.dt.tz)
+    first = str(dense.iloc[0]) if len(dense) and isinstance(dense.dtype, pd.StringDtype) else ""
+    written = re.search(r":\d\d\S*?\s*(Z|z|UTC|[+-]\d\d(?::?\d\d)?)\s*$", first)
+    if written is None:
+        return ""
+    return "UTC" if written[1] in ("Z", "z", "UTC", "+00:00", "+0000", "+00") else "an offset"
 
 
 def _date_as_text(value: object) -> str | None:
@@ -178,8 +194,8 @@ class Faults:
         first = values[bad.to_numpy()].iloc[: SHOWN - len(shown)]
         try:
             texts = [np.nan if value is None or value is pd.NA else value for value in first.tolist()]
-        except (OverflowError, ValueError):
-            texts = ["beyond the calendar"] * len(first)
+        except (OverflowError, ValueError, LookupError):
+            texts = ["beyond the calendar"] * len(first)  # or in a zone that nobody knows
         rows = zip(first.index, texts, strict=True)
         self.found[f"{column} {fault}"] = (count + int(bad.sum()), [*shown, *rows])
         if self.way_out == "correct or remove them" and texts:

@@ -1,7 +1,7 @@
 """The course's data, and files of the same kind that you bring.
 
 `load_trips`, `load_ridership`, `load_stations` and `load_births` read data/ by default, or `path`: a file or
-URL, Parquet or CSV (gzip allowed). What is read is checked with a schema; a `DataError` names the file, the
+URL, Parquet or CSV, packed or not. What is read is checked with a schema; a `DataError` names the file, the
 columns or rows at fault and the way out. The cards of the data sets, with their known faults, are in
 data/README.md.
 """
@@ -14,7 +14,7 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 
 from walkforward import ROOT
-from walkforward.columns import DataError, Faults, as_dates, as_names, as_numbers, listed, plain
+from walkforward.columns import DataError, Faults, as_dates, as_names, as_numbers, listed, plain, zone
 from walkforward.tables import open_table
 
 if TYPE_CHECKING:
@@ -97,15 +97,18 @@ def load_trips(
     `sample`: of a file of your own with more trips, so many are drawn at random by `seed`, in order, and a
     printed line says so; None keeps all (3 million: 250 MB). The whole file is checked either way.
     `dayfirst`: what `02/01/2019` is in your file: True for 2 January, False for 1 February; None refuses it.
-    A time zone or an offset in the clocks is dropped: the clock is kept as it is written.
+    A time zone or an offset in the clocks is dropped: the clock is kept as it is written, so that a trip in
+    the night when clocks change is an hour off, as in the TLC's own files.
 
     Raises `DataError`.
     """
-    if sample is not None and not (isinstance(sample, int) and sample > 0):
+    if sample is not None and not (_is_whole(sample) and sample > 0):
         raise DataError(
             f"sample={sample!r} is no number of trips: pass a whole number from 1, or None for all"
         )
-    wanted = [months] if isinstance(months, str) else list(months)
+    if not (_is_whole(seed) and seed >= 0):
+        raise DataError(f"seed={seed!r} is no seed: pass a whole number from 0")
+    wanted = list(months) if isinstance(months, Iterable) and not isinstance(months, str) else [months]
     sources: list[Source] = []
     if path is None:
         if not wanted:
@@ -220,6 +223,10 @@ def _lowest(
     return [pd.concat(kept, ignore_index=True).take(taken)], [drawn[taken]]
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _month(month: str) -> pd.Period:
     if not (isinstance(month, str) and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month)):
         raise DataError(f"{month!r} is not a month: write year and month, as in '2019-01'")
@@ -288,18 +295,19 @@ def _series(kind: str, path: Source | None, dayfirst: bool | None) -> pd.DataFra
 
     frame = pd.concat(_batches(source, kind, ours, all_types, dayfirst), ignore_index=True)
     frame = frame.sort_values([*keys, "ds"], ignore_index=True)
-    _refuse_broken_calendar(frame, keys, label, theirs)
+    _refuse_broken_calendar(frame, keys, label, theirs, dayfirst)
     return frame
 
 
 def _refuse_broken_calendar(
-    frame: pd.DataFrame, keys: list[str], label: str, theirs: Mapping[str, str]
+    frame: pd.DataFrame, keys: list[str], label: str, theirs: Mapping[str, str], dayfirst: bool | None
 ) -> None:
     """Each day once and none left out, else a lag of seven rows is not a lag of seven days.
 
     The code in a message makes days of `frame`, the file as pandas reads it, with its own names (`theirs`).
     """
-    dated = f"frame.set_index(pd.to_datetime(frame[{theirs['ds']!r}]))"
+    local = f"frame[{theirs['ds']!r}].astype(str).str[:19]"  # without an offset, which differs in summer
+    dated = f"frame.set_index(pd.to_datetime({local}{', dayfirst=True' if dayfirst else ''}))"
     by = f".groupby({theirs['unique_id']!r})" if keys else ""
     daily = f"{dated}{by}[{theirs['y']!r}].resample('D')"
     days, day = frame["ds"], pd.Timedelta(days=1)
@@ -353,6 +361,8 @@ def _batches(
             start += len(table)
             so_far = faults.count
             columns = {column: _pandas(table[column], index) for column in types}
+            if kind == "trips" and not index.start:
+                _refuse_two_zones(columns["pickup_datetime"], columns["dropoff_datetime"], label)
             frame = pd.DataFrame(
                 {
                     column: _typed(values, types[column], column, faults, dayfirst)
@@ -364,6 +374,15 @@ def _batches(
             if not faults.found:
                 yield frame
         faults.refuse()
+
+
+def _refuse_two_zones(pickup: pd.Series, dropoff: pd.Series, label: str) -> None:
+    """Clocks lose their zone, so both must have the same."""
+    zones = [zone(clock) or "no zone" for clock in (pickup, dropoff)]
+    if zones[0] != zones[1]:
+        raise DataError(
+            f"{label}: pickup_datetime has {zones[0]}, dropoff_datetime {zones[1]}: write both alike"
+        )
 
 
 def _pandas(column: pa.ChunkedArray, index: pd.Index) -> pd.Series:
@@ -382,16 +401,18 @@ def _open(source: Source, label: str) -> BinaryIO:
             raise DataError(
                 f"{label} can't be fetched ({error}): check the address and the network"
             ) from None
-    path = Path(source).expanduser()
-    if path.is_dir():
-        raise DataError(f"{label} is a folder: pass a file, or a list of files")
     try:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            raise DataError(f"{label} is a folder: pass a file, or a list of files")
         return path.open("rb")
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{label} is missing: {_restore(source)}") from None
     except OSError as error:
         raise DataError(f"{label} can't be opened ({error.strerror}): check its permissions") from None
-    except ValueError:
+    except (ValueError, RuntimeError):  # a NUL; a home folder that nobody has
         raise DataError(f"{label!r} is no path: {_restore(source)}") from None
 
 

@@ -108,6 +108,7 @@ def _parquet(
             raise DataError(_without_rows(label))
         for batch in file.iter_batches(ROWS, columns=list(names)):
             table = pa.Table.from_batches([batch])
+            table.validate(full=True)  # text that is no UTF-8
             yield table.rename_columns([names[name] for name in table.column_names])
 
     return names, batches()
