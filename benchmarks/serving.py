@@ -244,12 +244,11 @@ RUNGS = [
     Rung("ours-2", "walkforward serve, 2 workers", "a second process", "ours", ours("--workers", "2")),
     Rung(
         "ours-pyfunc",
-        "walkforward serve --pyfunc --no-batching",
+        "walkforward serve --pyfunc",
         "nothing compiled",
         "stock-1",
-        ours("--pyfunc", "--no-batching"),
+        ours("--pyfunc"),
     ),
-    Rung("ours-batching", "walkforward serve --pyfunc", "adaptive batching", "ours-pyfunc", ours("--pyfunc")),
     Rung(
         "limit",
         "Granian, constant answer",

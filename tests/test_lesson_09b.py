@@ -54,6 +54,14 @@ def test_it_goes_on_where_no_server_starts():
         assert printed(outcome.notebook, name) == "", name
 
 
+def test_merged_rows_that_depend_on_each_other_are_wrong_and_others_are_not():
+    from_the_mean = defined_in("merged")["from_the_mean"]
+    ada, bo = [1.0, 3.0], [10.0, 30.0]
+    assert from_the_mean(ada).tolist() == [-1, 1]
+    assert from_the_mean(ada + bo)[:2].tolist() == [-10, -8]
+    assert from_the_mean([5.0]).tolist() == from_the_mean([7.0]).tolist() == [0]  # one row can't tell
+
+
 def noise(kind, rng, rows=2_000, n=800):
     """Extra errors of challengers exactly as good as the champion, mean 0, shape (rows, n)."""
     if kind == "normal":

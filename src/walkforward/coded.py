@@ -60,6 +60,7 @@ class Coding:
     def __init__(self, texts: Sequence[bool]) -> None:
         self.texts, self.base = list(texts), np.zeros(len(texts))
         self.tables: list[Table] = []
+        self.filled: list[tuple[list[int], list[int]]] = []  # columns with gaps, and where they have none
         self.columns = list(range(len(texts)))
         self.vocabulary: dict[int, list[Any]] = {}
 
@@ -70,7 +71,21 @@ class Coding:
         numbers[:, plain] = rows[:, plain]
         for table in self.tables:
             numbers[:, table.place] = table(rows[:, table.column])
+        for gaps, places in self.filled:
+            values = numbers[:, gaps]
+            numbers[:, places] = np.where(np.isnan(values), self.base[places], values)
         return numbers[:, self.columns]
+
+    def is_text(self, column: int) -> bool:
+        """Whether a column of the pipeline without names is a text of the rows, which it can't take."""
+        return column < len(self.texts) and self.texts[column]
+
+    def fill(self, columns: list[int], statistics: np.ndarray) -> list[int]:
+        """Fill the gaps of columns with a number each; return where they stand without gaps."""
+        places = list(range(len(self.base), len(self.base) + len(columns)))
+        self.base = np.concatenate([self.base, statistics])
+        self.filled.append((columns, places))
+        return places
 
     def add(self, encoder: Any, columns: list[int]) -> list[int]:
         """Tabulate a fitted encoder of these columns; return where its output stands."""
@@ -125,7 +140,7 @@ def coded(raw: Any, texts: Sequence[bool]) -> tuple[Any, Coding]:
     while isinstance(raw, BaseSearchCV):
         raw = raw.best_estimator_
     plain, coding.columns = _coded(copy.deepcopy(raw), coding.columns, coding)
-    if any(texts[column] for column in coding.columns if column < len(texts)):
+    if any(map(coding.is_text, coding.columns)):
         raise Refused("a text goes to something else than an encoder of categories")
     if any(isinstance(part, ENCODERS) for part in parts(plain)):
         raise Refused("an encoder stands behind what changes its columns")
@@ -136,6 +151,8 @@ def _coded(part: Any, columns: list[int], coding: Coding) -> tuple[Any, list[int
     """The part without names, and the columns that it takes, in their order."""
     if type(part) in ENCODERS:
         return _same(), coding.add(part, columns)
+    if type(part) is SimpleImputer and _fills_numbers(part) and not any(map(coding.is_text, columns)):
+        return _same(), coding.fill(columns, part.statistics_)
     if isinstance(part, Pipeline):
         return _pipeline(part, columns, coding)
     if isinstance(part, ColumnTransformer):
@@ -144,6 +161,12 @@ def _coded(part: Any, columns: list[int], coding: Coding) -> tuple[Any, list[int
         part.regressor_, columns = _coded(part.regressor_, columns, coding)
         part.regressor = part.regressor_
     return _nameless(part), columns
+
+
+def _fills_numbers(part: SimpleImputer) -> bool:
+    whole = part.statistics_.dtype.kind == "f" and np.isfinite(part.statistics_).all()
+    gap_is_nan = part.missing_values != part.missing_values
+    return bool(whole and gap_is_nan and not part.add_indicator)
 
 
 def _pipeline(part: Pipeline, columns: list[int], coding: Coding) -> tuple[Any, list[int]]:

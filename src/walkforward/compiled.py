@@ -71,12 +71,13 @@ def compiled(model: str | Path | PyFuncModel, *, pyfunc: bool = False) -> Predic
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"), threadpool_limits(1):
             return _fastest(model)
     except Exception as error:  # whatever it is, MLflow can serve the model
-        reason = f"no fast path: {one_line(error)}; served through pyfunc"
+        why = error if isinstance(error, Refused) else one_line(error)
+        reason = f"no fast path: {why}; served through pyfunc"
         return Predictor("pyfunc", reason, partial(by_pyfunc, model), model)
 
 
 def column_types(model: PyFuncModel) -> dict[str, DataType]:
-    """Name and type of each input column. Raises: Refused, when one is no required number or text."""
+    """Name and type of each input column. Raises: Refused, when one is no number or text."""
     schema, loader = model.metadata.get_input_schema(), model.loader_module
     if loader not in ("mlflow.xgboost", "mlflow.sklearn"):
         raise Refused(f"the flavor is {loader.removeprefix('mlflow.')}, and only xgboost and sklearn compile")
@@ -84,11 +85,8 @@ def column_types(model: PyFuncModel) -> dict[str, DataType]:
         raise Refused("the signature has no named columns")
     known = [*NUMERIC, DataType.string] if loader == "mlflow.sklearn" else [*NUMERIC]
     for column in schema.inputs:
-        if not isinstance(column.type, DataType) or column.type not in known or not column.required:
-            kind = column.type if column.required else f"optional {column.type}"
-            raise Refused(
-                f"column {column.name!r} is {kind}, and only required numbers and categories compile"
-            )
+        if not isinstance(column.type, DataType) or column.type not in known:
+            raise Refused(f"column {column.name!r} is {column.type}, and only numbers and categories compile")
     types = {column.name: column.type for column in schema.inputs}
     if len(types) != len(schema.inputs):
         raise Refused("two columns have the same name")
@@ -179,10 +177,10 @@ def _sklearn_forms(raw: Any, types: dict[str, DataType]) -> tuple[dict[int, list
     )
     try:
         plain, coding = coded(raw, texts)
-    except Exception:
+    except Exception as error:
         if any(texts):
             raise
-        return {}, [frame]
+        return {}, [_Form("onnx", "as numbers", np.float64, False, partial(_raise, error)), frame]
     columns, dtype = len(coding.columns), object if any(texts) else np.float64
 
     def form(path: str, name: str, build: Callable[[], Predict]) -> _Form:
@@ -207,8 +205,12 @@ def _sklearn_forms(raw: Any, types: dict[str, DataType]) -> tuple[dict[int, list
     return coding.vocabulary, forms if any(texts) else [*forms, frame]
 
 
+def _raise(error: Exception) -> Predict:
+    raise error
+
+
 def _after(coding: Coding, predict: Predict) -> Predict:
-    if not coding.tables and coding.columns == list(range(len(coding.texts))):
+    if not coding.tables and not coding.filled and coding.columns == list(range(len(coding.texts))):
         return predict
     return lambda rows: predict(coding(rows))
 
