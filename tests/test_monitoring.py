@@ -416,7 +416,7 @@ def test_features_are_json_for_every_reader(place):
         ({"prediction": "long"}, "yhat: 'long' is a text: give a number"),
         ({"prediction": [1, 2]}, "yhat has 2 values for 1 rows: give one a row"),
         ({"request_id": ""}, "a request id is empty or stands twice"),
-        ({"request_id": "a\nb"}, "at most 200 printable characters: shorten it"),
+        ({"request_id": "a\nb"}, r"'a\\nb' has characters that can't be printed: leave them out"),
         ({"request_id": "x" * 201}, "at most 200 printable characters: shorten it"),
         ({"request_id": None, "at": "soon"}, "at: .*soon"),
         ({"at": 1_585_699_200}, "at: 1585699200 is no time: give a datetime"),
@@ -460,6 +460,12 @@ def test_what_is_no_label_is_refused(log, labels, says):
         ("mysql://host/name", "mysql://host/name keeps no log: give a file's path or postgresql"),
         ("sqlite://", "sqlite:// keeps no log"),
         ("://", "Could not parse .* check the address"),
+        ("postgresql://host:port/name", "check the address"),
+        ("postgresql://[::1/name", "check the address"),
+        ("a\0b", "keeps no log: give a file's path"),
+        (None, "None keeps no log: give a file's path"),
+        (7, "7 keeps no log: give a file's path"),
+        (b"log.db", "b'log.db' keeps no log"),
         ("postgresql://me:a-secret@127.0.0.1:1/x", "refused.*; check the address"),
         ("sqlite:////no/such/folder/log.db", "unable to open database file; check the address, your rights"),
     ],
@@ -600,11 +606,51 @@ def test_pages_of_many_threads_count_everything():
     [
         (REPORT.drop(columns="effect"), "the report has no effect: pass what drift_report returns"),
         (pd.concat([REPORT, REPORT]), "stands twice in the report: pass that of one period"),
+        (None, "None is no report: pass what drift_report returns"),
+        (REPORT.set_axis(["column", "effect", "effect", "drift"], axis=1), "is no report"),
+        (REPORT.assign(effect="high"), "effect: 'high' is a text: give a number"),
+        (REPORT.assign(drift=[[1], [0], [1]]), r"drift: \[1\] is a list|detected: \[1\] is a list"),
     ],
 )
 def test_what_is_no_report_is_refused(report, says):
     with pytest.raises(MonitoringError, match=says):
         Monitor().set_drift(report)
+
+
+def test_a_name_that_utf_8_can_not_write_leaves_the_page_whole():
+    monitor = Monitor()
+    monitor.observe(0.1, outcome="lacks \udcff")
+    monitor.set_drift(REPORT.assign(column=["a|b", "\ud800", ("a", 1)]))
+    drift = [key[1] for key in samples(monitor.page()) if key[0] == "walkforward_drift_detected"]
+    assert drift == ["a|b", "\\ud800", "('a', 1)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((-1.0,), "seconds is -1.0: give a number, 0 or more"),
+        ((math.nan,), "seconds is nan"),
+        ((math.inf,), "seconds is inf"),
+        (("1",), "seconds: '1' is a text"),
+        ((0.1, -1), "rows is -1"),
+        ((0.1, None), "rows is None"),
+    ],
+)
+def test_what_is_no_request_is_not_counted(arguments, says):
+    monitor = Monitor()
+    with pytest.raises(MonitoringError, match=says):
+        monitor.observe(*arguments)
+    after = samples(monitor.page())
+    assert after[("walkforward_latency_seconds_count",)] == after[("walkforward_rows_total",)] == 0
+
+
+def test_a_registry_has_one_monitor_and_a_port_is_a_number():
+    monitor = Monitor()
+    with pytest.raises(MonitoringError, match="has a Monitor already: give each a registry"):
+        Monitor(monitor.registry)
+    for port in (-1, 70_000, 1.5):
+        with pytest.raises(MonitoringError, match=f"port {port} can't be had"), monitor.serve(port):
+            pass
 
 
 # The trend
@@ -650,6 +696,36 @@ def test_the_trend_is_read_back_from_the_store(store):
         log_drift(wide, step=1)  # more than one call to the store may carry
     assert len(client.get_run(active.info.run_id).data.metrics) == 3 * 400 + 1 + 8
 
+    store.delete_experiment(store.create_experiment("gone"))
+    for where, says in (({"run_id": "0" * 32}, "not found"), ({"experiment": "gone"}, "is deleted")):
+        told = f"the drift can't be logged: .*{says}.*; check the run, or the tracking URI"
+        with pytest.raises(MonitoringError, match=told) as caught:
+            log_drift(REPORT, **where)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"step": "1"}, "step is '1': give a whole number"),
+        ({"step": 1.5}, "step is 1.5"),
+        ({"run_id": 7}, "run_id is 7: give a text, or leave it out"),
+        ({"experiment": 7}, "experiment is 7: give a text"),
+        ({"report": REPORT.assign(period=["2020-03", None, "2020-03"])}, "a row of the report has no period"),
+        ({"report": "report"}, "'report' is no report"),
+    ],
+)
+def test_a_trend_that_can_not_be_logged_is_named(call, says):
+    with pytest.raises(MonitoringError, match=says) as caught:
+        log_drift(**{"report": REPORT} | call)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["", "drift", None, 5, ["effect"]])
+def test_a_metric_of_no_kind_is_refused(kind):
+    with pytest.raises(MonitoringError, match="kind is .*: give effect, p_corrected or detected"):
+        drift_metric(kind, "fare")
+
 
 def test_names_of_metrics_are_legal_and_differ():
     from mlflow.utils.validation import _validate_metric_name
@@ -669,6 +745,9 @@ def test_names_of_metrics_are_legal_and_differ():
         "x" * 300,
         "x" * 301,
         "\n",
+        "a|b",
+        "\ud800",
+        "\ud801",
     ]
     names = [drift_metric("effect", column) for column in columns]
     for name in names:
