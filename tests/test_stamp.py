@@ -274,6 +274,22 @@ def test_docstrings_count_where_they_are_asked_for():
 
 
 @pytest.mark.parametrize(
+    "cell, asks",
+    [
+        ("load_trips?", True),
+        ("??walkforward.data.load_trips", True),
+        ("help(load_trips)", True),
+        ("print(load_trips.__doc__)", True),
+        ("rows = 1  # how many?", False),
+        ("print('Why?')", False),
+        ("parser.print_help()", False),
+    ],
+)
+def test_which_cells_ask_for_docstrings(cell, asks):
+    assert bool(stamp.ASKS_FOR_DOCSTRINGS.search(f"x = 1\n{cell}\n")) == asks
+
+
+@pytest.mark.parametrize(
     "one, other",
     [
         ("x = 1", "x = 1.0"),

@@ -35,31 +35,23 @@ PIN, TEXT, NAMES = "pin of ", "text of ", "files in "
 MISSING = "missing"
 NOT_OURS = ("build", "work")  # what lies in a checkout and is not of the course; hidden folders neither
 LISTED = ("data", "benchmarks", "src/projects")
-AS_WRITTEN = (
-    "src/lessons/",
-    "src/projects/",
-)  # solutions and projects are shown
+AS_WRITTEN = ("src/lessons/", "src/projects/")  # solutions and projects are shown, comments included
 HINTS = "src/course/exercise"  # shows docstrings, but those of the exercises alone
-SHOWS_DOCSTRINGS = re.compile(r"__doc__|\bgetdoc\b|\bhelp\(|^\s*\?|\?\s*$", re.MULTILINE)
+ASKS_FOR_DOCSTRINGS = re.compile(
+    r"__doc__|\bgetdoc\b|\bhelp\(|^\s*(?:\?{1,2}[\w.]+|[\w.]+\?{1,2})\s*$", re.MULTILINE
+)
 # Decorators of Python's own show no docstring; click makes help texts of them, and who knows what others do.
-SILENT = {
-    "property",
-    "setter",
-    "staticmethod",
-    "classmethod",
-    "cache",
-    "lru_cache",
-    "cached_property",
-    "wraps",
-}
-SILENT |= {"contextmanager", "abstractmethod", "overload", "dataclass"}
+SILENT = frozenset(
+    "abstractmethod cache cached_property classmethod contextmanager dataclass lru_cache overload property "
+    "setter staticmethod wraps".split()
+)
 
 
 def inputs(course: Course, lesson: Lesson, notebook: Any, used: Iterable[str]) -> dict[str, str]:
     """Return a short hash for each thing the outputs depend on; `used`: the names that the execution gave."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     written = [[cell.id, cell.source, cell.metadata.get("tags", [])] for cell in code]
-    docstrings = any(SHOWS_DOCSTRINGS.search(cell.source) for cell in code)
+    docstrings = any(ASKS_FOR_DOCSTRINGS.search(cell.source) for cell in code)
     names = set(used)
     if lesson.exercises is not None and lesson.exercises.exists():
         names.add(_relative(course, lesson.exercises))
@@ -98,8 +90,10 @@ def _of_the_course(course: Course, path: Path) -> str | None:
     if not path.is_relative_to(root) or not path.exists():
         return None
     inner = path.relative_to(root)
-    passing = any(part.startswith((".", "__pycache__")) or part.endswith(".egg-info") for part in inner.parts)
-    return None if passing or inner.parts[0] in NOT_OURS else inner.as_posix()
+    for part in inner.parts:
+        if part.startswith((".", "__pycache__")) or part.endswith((".egg-info", "-packages")):
+            return None
+    return None if inner.parts[0] in NOT_OURS else inner.as_posix()
 
 
 def _names(course: Course, what: str, name: str) -> set[str]:
@@ -177,7 +171,7 @@ def _hash(course: Course, name: str, docstrings: bool) -> str:
         return _short(path.read_bytes())
     if path.suffix != ".py" or name.startswith((TEXT, *AS_WRITTEN)):
         return _short(content.encode())
-    own = name.startswith(HINTS) or SHOWS_DOCSTRINGS.search(content) is not None
+    own = name.startswith(HINTS) or ASKS_FOR_DOCSTRINGS.search(content) is not None
     return _short(as_parsed(content, docstrings or own).encode())
 
 
