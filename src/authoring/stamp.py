@@ -175,6 +175,7 @@ def _hash(course: Course, name: str, docstrings: bool) -> str:
     return _short(as_parsed(content, docstrings or own).encode())
 
 
+@cache  # twenty lessons share most modules
 def as_parsed(source: str, docstrings: bool = False) -> str:
     """Return code as one line in which layout and comments leave no trace, the same in every Python.
 
