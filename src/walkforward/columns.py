@@ -144,7 +144,7 @@ def plain(values: pd.Series) -> pd.Series:
 
 def zone(values: pd.Series) -> str:
     """What the first date says of its zone: "" for nothing, a name, or "an offset"."""
-    dense = plain(values)
+    dense = plain(values).dropna()
     if isinstance(dense.dtype, pd.DatetimeTZDtype):
         return str(dense.dt.tz)
     first = str(dense.iloc[0]) if len(dense) and isinstance(dense.dtype, pd.StringDtype) else ""
