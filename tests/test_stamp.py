@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import run
 import tiny
 
 from authoring import build, stamp
-from authoring.execute import environment
+from authoring.execute import environment, recording
 
 ROOT = Path(__file__).resolve().parents[1]
 USES = """
@@ -231,11 +232,21 @@ def test_what_the_loaders_read_is_seen(tmp_path):
     """pyarrow opens files in C, where no hook sees it; our loaders look into a file before."""
     code = "from walkforward.data import *\nload_trips(), load_ridership(), load_stations(), load_births()"
     log = tmp_path / "record.log"
-    recording = {"WALKFORWARD_RECORD": str(log), "WALKFORWARD_RECORD_ROOT": str(ROOT)}
-    subprocess.run([sys.executable, "-c", code], env=environment(tmp_path) | recording, check=True)
+    env = environment(tmp_path) | recording(log, ROOT)
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
     used = stamp.used(build.Course(ROOT), log.read_text(encoding="utf-8").splitlines())
     data = {name for name in used if name.startswith("data/")}
     assert data == {f"data/{name}.parquet" for name in ("trips/2019-01", "ridership", "stations", "births")}
+
+
+def test_a_copy_of_the_checkout_is_built_from_its_own_modules(tmp_path):
+    """With the environment of another checkout, whose modules would be run and the copy's hashed."""
+    copy, log = tmp_path / "copy", tmp_path / "record.log"
+    write(build.Course(copy), {"src/walkforward/__init__.py": ""})
+    env = environment(tmp_path) | recording(log, copy)
+    subprocess.run([sys.executable, "-c", "import walkforward"], env=env, check=True)
+    used = stamp.used(build.Course(copy), log.read_text(encoding="utf-8").splitlines())
+    assert used == {"src/walkforward/__init__.py"}
 
 
 def test_nothing_is_recorded_of_this_machine(recorded):
@@ -247,6 +258,20 @@ def test_nothing_is_recorded_of_this_machine(recorded):
     versions = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     for name in stamp.pinned(build.load(recorded.notebooks / "07_tiny.ipynb")):
         assert f"\n{name}=={inputs[f'pin of {name}'].split()[0]}" in versions
+
+
+def test_outputs_are_compared_where_what_was_imported_has_its_version(course, monkeypatch):
+    monkeypatch.setattr(run, "ROOT", course.root)
+    if "is not the reference" in run.how_to_compare()[1]:
+        pytest.skip("nothing is compared here")
+    lock = course.root / "requirements.txt"
+    text = lock.read_text(encoding="utf-8")
+    lock.write_text(text.replace("\nshap==", "\nshap==9."), encoding="utf-8")
+    assert run.how_to_compare()[0] == "--nbval"
+    lock.write_text(text.replace("\njoblib==", "\njoblib==9."), encoding="utf-8")
+    option, why = run.how_to_compare()
+    assert option == "--nbval-lax"
+    assert "joblib" in why
 
 
 # Code as parsed --------------------------------------------------------------------------------------------

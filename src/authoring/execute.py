@@ -68,6 +68,20 @@ def environment(scratch: Path) -> dict[str, str]:
     }
 
 
+def recording(log: Path, root: Path) -> dict[str, str]:
+    """Return what makes a kernel record to `log` what it uses of the checkout `root`.
+
+    A checkout whose `walkforward` is not the installed one, a copy say, comes first on the path: what is
+    hashed must be what is run.
+    """
+    found = {"WALKFORWARD_RECORD": str(log), "WALKFORWARD_RECORD_ROOT": str(root)}
+    sources = root / "src"
+    installed = {Path(entry).resolve() for entry in sys.path[1:]}  # the first is that of the authoring side
+    if (sources / "walkforward").is_dir() and sources not in installed:
+        found["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), str(sources)])
+    return found
+
+
 class Runner:
     """Executes notebooks, as many at a time as there are threads that ask; `stop` ends them all.
 
@@ -255,7 +269,7 @@ def main(folder: str) -> None:
     if job["parameters"]:
         notebook = parameterize_notebook(notebook, job["parameters"], kernel_name="python3")
     if job["root"]:  # from here on: what only executes notebooks is no part of what they depend on
-        os.environ |= {"WALKFORWARD_RECORD": str(scratch / RECORD), "WALKFORWARD_RECORD_ROOT": job["root"]}
+        os.environ |= recording(scratch / RECORD, Path(job["root"]))
     notebook = prepare_notebook_metadata(notebook, None, None)
     faults = []
     started = time.perf_counter()
