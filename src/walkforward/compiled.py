@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 import timeit
@@ -313,15 +314,28 @@ class Merging:
 
 
 def folder_of(model_uri: str, folder: str) -> str:
-    """Where the model is, after a download if need be. Raises: ServeError."""
+    """Where the model is: a folder, or what MLflow makes of a URI, after a download. Raises: ServeError."""
     path = Path(model_uri)
-    if "://" in model_uri or re.match(r"(models|runs):/", model_uri):
+    if not _holds_model(path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", model_uri):
         from mlflow.artifacts import download_artifacts
+        from mlflow.utils.file_utils import local_file_uri_to_path
 
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         try:
-            path = Path(download_artifacts(artifact_uri=model_uri, dst_path=folder))
+            if model_uri.startswith("file:"):
+                path = Path(local_file_uri_to_path(model_uri))
+            else:
+                path = Path(download_artifacts(artifact_uri=model_uri, dst_path=folder))
         except Exception as error:
             raise ServeError(f"{model_uri} can't be found: {one_line(error)}") from None
-    if not (path / "MLmodel").is_file():
-        raise ServeError(f"{model_uri} is no MLflow model: there is no MLmodel file.")
+    if not _holds_model(path):
+        what = f"{model_uri} is no MLflow model: there is no MLmodel file"
+        raise ServeError(f"{what} in {path.absolute()}: give a model's folder, models:/… or runs:/….")
     return str(path.resolve())
+
+
+def _holds_model(path: Path) -> bool:
+    try:
+        return (path / "MLmodel").is_file()
+    except (OSError, ValueError):  # a name that no file can have; a folder that may not be looked into
+        return False
