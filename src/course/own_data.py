@@ -178,11 +178,13 @@ def monthly_trips(
         kept = ", ".join(f"{name} {month}" for name, month in wanted.items() if month in found)
         way_out = " ".join(f"-p {name} {month}" for name, month in _placed(found, places, {}).items())
         raise OwnDataError(
-            f"{kept} of {_listed(found)}: not in the lesson's order, or no month left between them: {way_out}"
+            f"{kept} in a file of {_listed(found)} leaves no month for the lesson's other parameters, which "
+            f"come in this order: {way_out}"
         )
     _say(f"{size}, {_span(pickup)}", {k: v for k, v in chosen.items() if v != wanted[k]}, note)
     in_them = trips["pickup_datetime"].dt.strftime("%Y-%m").isin(found)
-    return trips[in_them].reset_index(drop=True), list(chosen.values())
+    mixed = trips[in_them].sample(frac=1, random_state=0)  # in no order, as the course's are
+    return mixed.reset_index(drop=True), list(chosen.values())
 
 
 def by_month(trips: pd.DataFrame) -> Callable[[str | Sequence[str]], pd.DataFrame]:

@@ -106,7 +106,7 @@ def trips_of(first, last):
 trips = trips_of(first_month, test_month)
 train = trips[trips["month"].between(first_month, valid_month, inclusive="left")]
 valid, test = (trips[trips["month"] == month] for month in (valid_month, test_month))
-MARCH, APRIL = (pd.Period(month).strftime("%B") for month in (valid_month, test_month))
+VALID, TEST = (pd.Period(month).strftime("%B") for month in (valid_month, test_month))
 print(f"train {len(train):,} trips, validation {len(valid):,}, test {len(test):,}")
 
 # %% [markdown]
@@ -126,7 +126,7 @@ models = {"mean": DummyRegressor(), "XGBoost, defaults": boosted()}
 for model in models.values():
     model.fit(train[FEATURES], train["duration"])
 pd.DataFrame(
-    {name: {MARCH: rmse(model, valid), APRIL: rmse(model, test)} for name, model in models.items()}
+    {name: {VALID: rmse(model, valid), TEST: rmse(model, test)} for name, model in models.items()}
 ).T.round(3)
 
 # %% [markdown]
@@ -229,8 +229,8 @@ mlflow.set_experiment(experiment_id=mlflow.create_experiment(title, artifact_loc
 
 columns = [*FEATURES, "duration"]
 DATA = {
-    "training": mlflow.data.from_pandas(train[columns], name=f"trips before {MARCH}", targets="duration"),
-    "validation": mlflow.data.from_pandas(valid[columns], name=f"trips, {MARCH}", targets="duration"),
+    "training": mlflow.data.from_pandas(train[columns], name=f"trips before {VALID}", targets="duration"),
+    "validation": mlflow.data.from_pandas(valid[columns], name=f"trips, {VALID}", targets="duration"),
 }
 
 # %% name="trial"
@@ -523,7 +523,7 @@ with mlflow.start_run(run_id=winner["tags.mlflow.parentRunId"]):
     mlflow.xgboost.log_model(final, name="trip-duration", pip_requirements=requirements)
 
 plain = boosted().fit(until_march[FEATURES], until_march["duration"])
-print(f"{APRIL}: best setting {rmse(final, test):.3f}, defaults {rmse(plain, test):.3f}")
+print(f"{TEST}: best setting {rmse(final, test):.3f}, defaults {rmse(plain, test):.3f}")
 
 # %% [markdown]
 # The best setting predicts April a little better than the defaults, trained on the same months. Whether that is more than luck is the question of the next lesson.
@@ -589,7 +589,7 @@ for ax, scale in zip(axes, ("linear", "log"), strict=True):
         rate = runs["params.learning_rate"].astype(float)
         ax.scatter(rate, runs["metrics.rmse_valid"], c=colour, marker=marker, label=label)
     ax.set(xscale=scale, xlabel=f"learning rate, {scale} axis")
-axes[0].set(ylabel=f"RMSE in {MARCH} (min)", title="The linear axis hides the slow rates")
+axes[0].set(ylabel=f"RMSE in {VALID} (min)", title="The linear axis hides the slow rates")
 axes[0].legend()
 plt.show()
 
@@ -650,11 +650,11 @@ def stopped(rows, decides_month, year):
     """Train before March of that year, stop on one month; return trees, and the errors in March and April."""
     earlier = rows[rows["month"] < in_year(valid_month, year)]
     march, april = (rows[rows["month"] == in_year(month, year)] for month in (valid_month, test_month))
-    decides = april if decides_month == APRIL else march
+    decides = april if decides_month == TEST else march
     model = boosted(n_estimators=400, learning_rate=0.1, early_stopping_rounds=20)
     evaluated = [(decides[FEATURES], decides["duration"])]
     model.fit(earlier[FEATURES], earlier["duration"], eval_set=evaluated, verbose=False)
-    return {"trees": model.best_iteration + 1, MARCH: rmse(model, march), APRIL: rmse(model, april)}
+    return {"trees": model.best_iteration + 1, VALID: rmse(model, march), TEST: rmse(model, april)}
 
 
 rows_of = {year: trips_of(in_year(first_month, year), in_year(test_month, year)) for year in stop_years}
@@ -662,7 +662,7 @@ pd.DataFrame(
     {
         f"{year}, stopped on {month}": stopped(rows, month, year)
         for year, rows in rows_of.items()
-        for month in (APRIL, MARCH)
+        for month in (TEST, VALID)
     }
 ).T.round(3)
 
@@ -875,9 +875,9 @@ if earlier := len(months(more_from, first_month)) - 1:
 table = {}
 for name, (setting, rows) in offers.items():
     model = boosted(**setting).fit(rows[FEATURES], rows["duration"])
-    table[name] = {MARCH: rmse(model, valid), APRIL: rmse(model, test)}
+    table[name] = {VALID: rmse(model, valid), TEST: rmse(model, test)}
 table = pd.DataFrame(table).T
-table[f"{APRIL}, against the defaults"] = (100 * (table[APRIL] / table[APRIL].iloc[0] - 1)).round(1)
+table[f"{TEST}, against the defaults"] = (100 * (table[TEST] / table[TEST].iloc[0] - 1)).round(1)
 table.round(3)
 
 # %% [markdown]

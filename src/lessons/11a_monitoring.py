@@ -447,15 +447,15 @@ exercise.check(settled_rmse)
 #
 # An hour is a luxury. Say the durations come from the meters' provider with a delay of 14<!-- given --> days. What does your team know in spring 2020, and when? Meanwhile the **proxies** must do: features and predictions.
 
-# %% name="weeks"
+# %%
 week_of = live["pickup_datetime"].dt.to_period("W").dt.start_time
-first_day, last_day = pd.Period(shock_month).start_time, pd.Period(shock_month).end_time
-five_before, last_week = (
-    day.to_period("W").start_time for day in (first_day - pd.Timedelta(weeks=5), last_day)
-)
-spring = live[week_of.between(five_before, last_week)]
+shock_days = pd.Period(shock_month)
+five_weeks_before = (shock_days.start_time - pd.Timedelta(weeks=5)).to_period("W").start_time
+spring = live[week_of.between(five_weeks_before, shock_days.end_time)]
+
+# %% name="weeks"
 rows = []
-for week, seen in spring.groupby(week_of[spring.index]):
+for week, seen in spring.groupby(week_of):
     if len(seen) < 30:  # too few to compare
         continue
     report = drift_report(reference, seen, [*WATCHED, "yhat"], categorical=ZONES).set_index("column")

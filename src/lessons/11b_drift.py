@@ -525,8 +525,8 @@ exercise.check(holm)
 # %% name="verdict"
 WATCHED = ["trip_distance", *ZONES, "hour", "passenger_count", "yhat"]
 SHOWN = ["column", "p_corrected", "effect", "threshold", "verdict"]
-JUNE = pd.Period(next_month).strftime("%B %Y")
-for name, (old, new) in {JUNE: (first, second), SHOCK: (before, shock)}.items():
+QUIET = pd.Period(next_month).strftime("%B %Y")
+for name, (old, new) in {QUIET: (first, second), SHOCK: (before, shock)}.items():
     report = drift_report(old, new, WATCHED, categorical=ZONES)
     print(f"{name}\n{report[SHOWN].round(3).to_string(index=False)}\n")
 
@@ -649,8 +649,8 @@ def share_seen(rows: pd.DataFrame, n: int) -> float:
     return np.mean([drift_report(small, one, INPUTS, categorical=ZONES)["drift"].any() for one in draws])
 
 
-OCTOBER = pd.Period(autumn[1]).strftime("%B %Y")
-seen = {n: {SHOCK: share_seen(shock, n), OCTOBER: share_seen(quiet, n)} for n in (25, 50, 100, 200)}
+AUTUMN = pd.Period(autumn[1]).strftime("%B %Y")
+seen = {n: {SHOCK: share_seen(shock, n), AUTUMN: share_seen(quiet, n)} for n in (25, 50, 100, 200)}
 pd.DataFrame(seen).T.rename_axis("rows").round(2)
 
 # %% [markdown]
