@@ -151,12 +151,13 @@ def test_what_is_no_date(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("day", ["02/01/2019", "2.1.2019", "02-01-2019", "02/01/2019 00:00:00"])
-def test_what_comes_first_is_asked(day: str, tmp_path: Path) -> None:
+def test_what_comes_first_is_asked(day: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "rides.csv", rides(day))
     message = refused(path)
     assert repr(day) in message
     assert "dayfirst=True reads the day first, dayfirst=False the month" in message
     assert load_ridership(path, dayfirst=True)["ds"].tolist() == [pd.Timestamp("2019-01-02")]
+    assert load_ridership(mended(message, path, monkeypatch))["ds"].tolist() == [pd.Timestamp("2019-01-02")]
     assert load_births(path, dayfirst=False)["ds"].tolist() == [pd.Timestamp("2019-02-01")]
     assert load_ridership(written(path, rides("2019-01-02")), dayfirst=True)["ds"][0].day == 2
 
@@ -485,6 +486,7 @@ def test_files_that_are_refused(content: str | bytes, said: str, tmp_path: Path)
         ("sep=;\n" + BODY.replace(",", ";"), "seems to be separated by ';'"),
         (("ds,y\n" + BODY[5:].replace("2019", "0,2019")), "the rows have 3 fields for 2 names"),
         (("ds,y\n" + BODY[5:].replace("2019", "a,0,2019")), "the rows have 4 fields for 2 names"),
+        (BODY.replace(",1", ",1,x"), "3 fields for 2 names (fields beyond the last name)"),
         (BODY.replace("y\n", "y,ort\n").replace(",1\n", ",1,K\u00f6ln\n").encode("cp1252"), "is not UTF-8"),
         (BODY.replace("y\n", "y,temp\u00b0\n").replace(",1\n", ",1,2\n").encode("cp1252"), "is not UTF-8"),
     ],
@@ -642,6 +644,16 @@ def test_prepare_trips_refuses_what_is_no_clock(make: str) -> None:
     trips = pd.DataFrame({"pickup_datetime": NO_CLOCKS[make], "dropoff_datetime": PICKUP})
     with pytest.raises(DataError, match="the trips: pickup_datetime is not a date as 2019-01-31 in"):
         prepare_trips(trips)
+
+
+def test_prepare_trips_says_how_numbers_become_clocks() -> None:
+    seconds = pd.DataFrame({"pickup_datetime": [1546670211, 1546670212], "dropoff_datetime": PICKUP})
+    seconds["dropoff_datetime"] = seconds["pickup_datetime"] + 60
+    for _ in ("pickup_datetime", "dropoff_datetime"):
+        with pytest.raises(DataError) as error:
+            prepare_trips(seconds)
+        exec(re.search("`(.+?)`", str(error.value)).group(1), {"pd": pd, "frame": seconds})
+    assert prepare_trips(seconds)["duration"].tolist() == [1, 1]
 
 
 def test_prepare_trips_refuses_other_input() -> None:

@@ -451,7 +451,9 @@ def test_no_trip_left_is_no_run_and_no_model(empty, place, store, data, script, 
     assert len(runs_in(store)) == before
 
 
-@pytest.mark.parametrize("minutes", [[np.nan, 1.0], [np.inf, 1.0], [1.0], [[1.0, 2.0], [3.0, 4.0]]])
+@pytest.mark.parametrize(
+    "minutes", [[np.nan, 1.0], [np.inf, 1.0], [1.0], ["a", "1"], [[1.0, 2.0], [3.0, 4.0]]]
+)
 def test_predictions_that_are_not_one_number_a_trip(minutes, script):
     trips = pd.DataFrame({"duration": [1.0, 3.0]})
     with pytest.raises(SystemExit, match="the model gave no 2 numbers for 2 trips"):

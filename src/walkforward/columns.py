@@ -219,7 +219,8 @@ def _way_out(value: object, column: str, fault: str) -> str | None:
         other_form = spoilt and not re.fullmatch(_NUMBER, text)
         return "write numbers alone, with a point and no separator of thousands" if other_form else None
     if re.match(_YEAR_LAST, text):
-        return "dayfirst=True reads the day first, dayfirst=False the month"
+        code = f"{series} = pd.to_datetime({series}, dayfirst=True)"
+        return f"dayfirst=True reads the day first, dayfirst=False the month; `{code}` writes them anew"
     if not re.fullmatch("[0-9]+", digits):
         return None
     whole = f"{series}.astype('int64')"

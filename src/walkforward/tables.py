@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from walkforward.columns import DataError, listed
 ROWS = 2**18  # rows of a batch of Parquet
 BYTES = 2**25  # of a batch of CSV
 
+_DAYS = ("ds", "pickup_datetime")  # columns that show whether values stand below their names
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 # What the readers raise for a broken file
 _BROKEN = (OSError, ValueError, EOFError, StopIteration, csv.Error, lzma.LZMAError, zlib.error)
@@ -133,13 +135,16 @@ def _csv(
     beyond = columns[
         len(header) :
     ]  # commas at the ends of all rows: empty fields, or else the rows are shifted
+    days = [first[int(place)] for place, name in at.items() if name in _DAYS and int(place) < len(first)]
+    in_place = any(re.match(r"\s*\d+[-/.]\d", day) for day in days)
+    shifted = _shifted(label, len(columns), len(header), in_place)
     ragged = []
 
     def batches() -> Iterator[pa.Table]:
         if not first:
             raise DataError(_without_rows(label))
         if any(cell.strip() for cell in first[len(header) :]):
-            raise DataError(_shifted(label, len(first), len(header)))
+            raise DataError(shifted)
         reading = pa.csv.ReadOptions(
             use_threads=False, block_size=BYTES, skip_rows=above, column_names=columns, encoding=encoding
         )
@@ -156,7 +161,7 @@ def _csv(
             for batch in pa.csv.open_csv(stream, reading, parsing, as_text):
                 table = pa.Table.from_batches([batch])
                 if any(table[column].null_count < len(table) for column in beyond):
-                    raise DataError(_shifted(label, len(columns), len(header)))
+                    raise DataError(shifted)
                 yield table.select(list(at)).rename_columns(list(at.values()))
         except _BROKEN:
             if not ragged:
@@ -201,10 +206,11 @@ def _mend(label: str, how: str) -> str:
     )
 
 
-def _shifted(label: str, fields: int, names: int) -> str:
-    return f"{label}: the rows have {fields} fields for {names} names (an export with its index?): " + _mend(
-        label, f"index_col={list(range(fields - names))}"
-    )
+def _shifted(label: str, fields: int, names: int, in_place: bool) -> str:
+    """`in_place`: the date stands below its name, so that what is too much stands behind."""
+    why = "fields beyond the last name" if in_place else "an export with its index?"
+    how = f"usecols=range({names})" if in_place else f"index_col={list(range(fields - names))}"
+    return f"{label}: the rows have {fields} fields for {names} names ({why}): {_mend(label, how)}"
 
 
 def _other_delimiter(label: str, how: str) -> str:

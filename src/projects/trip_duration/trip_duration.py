@@ -199,12 +199,12 @@ def log_settings(settings: dict[str, object]) -> None:
 
 def errors(trips: pd.DataFrame, minutes: np.ndarray) -> dict[str, float]:
     """RMSE, MAE and bias of predictions, in minutes; SystemExit when they are not one number a trip."""
-    predicted = np.asarray(minutes, dtype=float)
+    predicted = pd.to_numeric(np.asarray(minutes).ravel(), errors="coerce")
     if predicted.size != len(trips) or not np.isfinite(predicted).all():
         raise SystemExit(
             f"the model gave no {len(trips):,} numbers for {len(trips):,} trips; give another model"
         )
-    off = predicted.ravel() - trips["duration"].to_numpy()
+    off = predicted - trips["duration"].to_numpy()
     return {
         "rmse": float(np.sqrt((off**2).mean())),
         "mae": float(np.abs(off).mean()),
