@@ -390,6 +390,27 @@ def test_progress_of_a_clock_that_can_not_be_is_left_out(home):
     assert "line 1, 2, 3, 4" in shown.stdout or "line 3, 4" in shown.stdout
 
 
+def test_odd_names_break_no_line_and_no_link(home):
+    from course.cards import explanation
+
+    write("state/stories/two\nlines.md", "# x")(home)
+    assert "two lines" in call("story", "list").stdout
+    odd = {"title": "a [list] of\nthings]", "url": "https://example.org/a_(b)", "checked": "2026-01-01"}
+    question = interview.load_bank()[0]
+    question = interview.Question(**question.model_dump() | {"sources": [odd]})
+    link = r"[a \[list\] of things\]](https://example.org/a_%28b%29)"
+    assert f"Source: {link} (checked 2026-01-01)" in explanation(question)
+
+
+def test_a_lesson_that_is_no_notebook_ends_no_practice(home):
+    from course.cards import section
+
+    notebooks = home / "notebooks"
+    for content in ("{", "[]", "{}", "\udcff"):
+        (notebooks / "01_lesson.ipynb").write_bytes(content.encode(errors="surrogateescape"))
+        assert section("01", "p", notebooks) == (notebooks / "01_lesson.ipynb", "")
+
+
 def test_a_folder_that_is_gone_is_said(home):
     (home / "gone").mkdir()
     os.chdir(home / "gone")

@@ -17,8 +17,12 @@ def section(lesson: str, cell: str, notebooks: Path = NOTEBOOKS) -> tuple[Path, 
     """Return a lesson's notebook and the heading under which a cell stands, empty when it has none."""
     paths = sorted(notebooks.glob(f"{lesson}_*.ipynb"))
     heading = ""
-    for one in json.loads(paths[0].read_text(encoding="utf-8"))["cells"] if paths else []:
-        if one["id"] == cell:
+    try:
+        cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"] if paths else []
+    except (OSError, ValueError, LookupError, TypeError):  # its link is worth showing without a heading
+        cells = []
+    for one in cells:
+        if one.get("id") == cell:
             return paths[0], heading
         if one["cell_type"] == "markdown":
             heading = ([heading] + re.findall(r"^##+ (.+)$", "".join(one["source"]), re.MULTILINE))[-1]
@@ -88,11 +92,17 @@ def explanation(question: Question) -> str:
     lines += [f"- *{wrong.says}* {wrong.why}" for wrong in question.wrong]
     lines += ["", "**What comes next**", ""]
     lines += [f"- *{follow.ask}* {follow.gist}" for follow in question.follow_ups]
-    if links := [f"[{name}]({address})" for name, address in places(question)]:
+    if links := [_link(name, address) for name, address in places(question)]:
         lines += ["", "See it run: " + ", ".join(links)]
     for source in question.sources:
-        lines += ["", f"Source: [{source.title}]({source.url}) (checked {source.checked})"]
+        lines += ["", f"Source: {_link(source.title, source.url)} (checked {source.checked})"]
     return "\n".join(lines)
+
+
+def _link(text: str, address: str) -> str:
+    """A link in Markdown, whatever brackets and line breaks are in the text, and in the address."""
+    shown = re.sub(r"([\[\]])", r"\\\1", " ".join(text.split()))
+    return f"[{shown}]({address.replace('(', '%28').replace(')', '%29')})"
 
 
 def somebody_is_there() -> bool:

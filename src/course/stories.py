@@ -130,7 +130,8 @@ def show() -> None:
         )
         empty = len(COMMENT.findall(text))
         click.echo(
-            f"{file.stem:<40} {words:>4} words  {last}" + (f"  (parts to write: {empty})" if empty else "")
+            f"{' '.join(file.stem.split()):<40} {words:>4} words  {last}"
+            + (f"  (parts to write: {empty})" if empty else "")
         )
     click.echo(f"\nThey are in {folder()}")
 
