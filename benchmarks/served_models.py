@@ -227,6 +227,7 @@ def regressors() -> Iterator[Kind]:
         "QuantileRegressor": lambda make: make(alpha=0.01),
         "RANSACRegressor": lambda make: make(random_state=0),
         "CCA": lambda make: make(n_components=1),
+        "OrthogonalMatchingPursuitCV": lambda make: make(),
         "PLSCanonical": lambda make: make(n_components=1),
         "PLSRegression": lambda make: make(n_components=1),
     }

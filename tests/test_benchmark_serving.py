@@ -197,3 +197,38 @@ def test_the_course_s_readme_quotes_the_record():
     assert f"answered {kept['ours_rps']:,.0f} requests a second" in words
     assert f"p99 {kept['ours_p99_ms']:.1f} ms" in words
     assert f"`mlflow models serve` answered {kept['mlflow_rps']:,.0f} " in words
+
+
+# The kinds of models
+
+
+def kinds_benchmark():
+    sys.modules.setdefault("serving", serving)  # the script beside it, not the package's module
+    spec = importlib.util.spec_from_file_location("serving_kinds", FOLDER / "serving_kinds.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_shows_the_record_of_kinds():
+    assert between("serving-kinds") == kinds_benchmark().table(
+        read(FOLDER / "results" / "serving_kinds.json")
+    )
+
+
+def test_the_goals_of_the_kinds_hold_in_the_record():
+    kept = read(FOLDER / "results" / "serving_kinds.json")
+    rps = {kind["key"]: kind["rps"] for kind in kept["kinds"]}
+    assert list(rps) == list(kinds_benchmark().kinds())
+    for key, goal in {"onehot": 50, "texts": 20, "gaps": 20, "forest": 50, "large": 5, "xgboost": 30}.items():
+        assert rps[key]["ours"] >= goal * rps[key]["stock"], key
+        assert rps[key]["ours"] >= rps[key]["ours-pyfunc"], key
+
+
+def test_the_requests_of_a_kind_are_answered_by_its_pyfunc(tmp_path):
+    model = kinds_benchmark().saved(tmp_path, "texts", ["2019-07"])
+    assert len(model.bodies) == len(model.expected) == 200
+    assert len(set(model.bodies)) == 200
+    with fast_server(model.path, tmp_path) as server:
+        serving.check(f"{server.uri}/invocations", model)
+    assert "served by ONNX Runtime (double)" in server.log.read_text(encoding="utf-8")

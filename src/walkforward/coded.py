@@ -34,24 +34,20 @@ class Table:
         """`numbers` (m, width) are the encoder's outputs for the m categories, from column `start` on."""
         decided = np.flatnonzero((numbers != numbers[:1]).any(axis=0))
         self.column, self.place, self.numbers = column, start + decided, numbers[:, decided]
-        known = [
-            (value, code) for code, value in enumerate(categories) if value is not NEVER and value == value
-        ]
-        self.codes = dict(known)
-        self.missing = next((i for i, value in enumerate(categories) if value != value), None)
-        self.never = next((i for i, value in enumerate(categories) if value is NEVER), None)
+        self.codes = {value: code for code, value in enumerate(categories)}
+        self.never = self.codes.pop(NEVER, None)
+        self.missing = self.codes.pop(MISSING, None)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return the numbers of values (n,). Raises: Refused, for what the encoder refuses."""
-        codes: list[Any] = [
-            self.codes.get(v, self.never if v == v else self.missing) for v in values.tolist()
-        ]
+        known, never, missing = self.codes, self.never, self.missing
+        codes: list[Any] = [known.get(v, never if v == v else missing) for v in values.tolist()]
         if None in codes:
             raise Refused("the encoder refuses a category")
-        return self.numbers[codes]
+        return self.numbers.take(codes, axis=0)
 
 
-NEVER = object()  # stands for every value that the encoder has not seen
+NEVER, MISSING = object(), object()  # stand for every value that the encoder has not seen, and for NaN
 
 
 class Coding:
@@ -59,22 +55,22 @@ class Coding:
 
     def __init__(self, texts: Sequence[bool]) -> None:
         self.texts, self.base = list(texts), np.zeros(len(texts))
+        self.plain = np.array([i for i, text in enumerate(texts) if not text], int)
         self.tables: list[Table] = []
         self.filled: list[tuple[list[int], list[int]]] = []  # columns with gaps, and where they have none
-        self.columns = list(range(len(texts)))
+        self.columns: Any = list(range(len(texts)))
         self.vocabulary: dict[int, list[Any]] = {}
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return rows (n, k), in the signature's order, as numbers. Raises: Refused."""
-        numbers = np.tile(self.base, (len(rows), 1))
-        plain = [i for i, text in enumerate(self.texts) if not text]
-        numbers[:, plain] = rows[:, plain]
+        numbers = np.repeat(self.base[None], len(rows), axis=0)
+        numbers[:, self.plain] = rows[:, self.plain]
         for table in self.tables:
             numbers[:, table.place] = table(rows[:, table.column])
         for gaps, places in self.filled:
             values = numbers[:, gaps]
             numbers[:, places] = np.where(np.isnan(values), self.base[places], values)
-        return numbers[:, self.columns]
+        return numbers.take(self.columns, axis=1)
 
     def is_text(self, column: int) -> bool:
         """Whether a column of the pipeline without names is a text of the rows, which it can't take."""
@@ -90,6 +86,8 @@ class Coding:
     def add(self, encoder: Any, columns: list[int]) -> list[int]:
         """Tabulate a fitted encoder of these columns; return where its output stands."""
         fitted = encoder[-1] if isinstance(encoder, Pipeline) else encoder
+        if max(columns) >= len(self.texts):
+            raise Refused("an encoder stands behind another")
         known = [[v for v in values.tolist() if v == v and v is not None] for values in fitted.categories_]
         common = [values[0] if values else np.nan for values in known]
         base = self._ask(encoder, [common])
@@ -103,7 +101,7 @@ class Coding:
             if asked is None:
                 raise Refused(f"{type(fitted).__name__} refuses categories of its own")
             others = {NEVER: "\1 never seen" if text else max(values, default=0) + 1}
-            others |= {} if text else {np.nan: np.nan}
+            others |= {} if text else {MISSING: np.nan}
             entries, numbers = list(values), [asked]
             for name, value in others.items():
                 answer = self._ask(encoder, [[*common[:i], value, *common[i + 1 :]]])
@@ -139,8 +137,9 @@ def coded(raw: Any, texts: Sequence[bool]) -> tuple[Any, Coding]:
     coding = Coding(texts)
     while isinstance(raw, BaseSearchCV):
         raw = raw.best_estimator_
-    plain, coding.columns = _coded(copy.deepcopy(raw), coding.columns, coding)
-    if any(map(coding.is_text, coding.columns)):
+    plain, columns = _coded(copy.deepcopy(raw), coding.columns, coding)
+    coding.columns = np.array(columns, int)
+    if any(map(coding.is_text, columns)):
         raise Refused("a text goes to something else than an encoder of categories")
     if any(isinstance(part, ENCODERS) for part in parts(plain)):
         raise Refused("an encoder stands behind what changes its columns")

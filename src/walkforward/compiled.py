@@ -211,7 +211,8 @@ def _raise(error: Exception) -> Predict:
 
 
 def _after(coding: Coding, predict: Predict) -> Predict:
-    if not coding.tables and not coding.filled and coding.columns == list(range(len(coding.texts))):
+    as_it_is = np.array_equal(coding.columns, np.arange(len(coding.texts)))
+    if as_it_is and not coding.tables and not coding.filled:
         return predict
     return lambda rows: predict(coding(rows))
 
