@@ -2,7 +2,7 @@
 
     python benchmarks/drift.py                       everything; the peers' environments are made when missing
     python benchmarks/drift.py --short               a few runs of each: does it work?
-    python benchmarks/drift.py --only score speed    parts: level, tests, score, correlation, …
+    python benchmarks/drift.py --only score speed    parts: level, independent, "in time", shares, tests, …
     python benchmarks/drift.py --no-peers            ours and the plain tests only
     python benchmarks/drift.py --write               into results/drift.json and benchmarks/README.md
 
@@ -10,6 +10,8 @@ False alarms and power: 15 columns (normal ×3, lognormal ×2, exponential ×2, 
 20 categories with Zipf's shares), two samples of n rows. An alarm is any flagged column, a hit is the changed
 one: the first normal column moved by 0.3 or 0.2 standard deviations, or a tenth of the rows moved from the
 first of 8 categories to the others (TV 0.10). Level: the same false alarms of ours, 2,000 comparisons each.
+Independent: the same for nine worlds of rows at five sizes. In time: days with
+AR(1) and a weekly season, with and without `time=`. Shares: one column whose vocabulary, levels or tail move.
 Tests: one normal column of 500 rows, at the level that Holm leaves the least of 15 columns, 0.05 / 15.
 Correlation: two normal columns are correlated in the second sample only. Known: the made-up car loans in
 nannyml's wheel (Apache-2.0; read where it is installed), 50,000 reference rows against ten chunks of 5,000,
@@ -87,6 +89,102 @@ def million(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
     frame = pd.DataFrame(x)
     # the text type that this pandas reads from a file
     return frame.astype({c: "str" if pd.__version__ >= "3" else object for c in frame if c.startswith("c")})
+
+
+SIZES = ((100, 100), (500, 500), (3_000, 3_000), (1_000, 200), (50_000, 200))
+
+
+def numbers_of(draw: Callable[[np.random.Generator, int], np.ndarray]) -> Callable[..., pd.DataFrame]:
+    return lambda rng, n: pd.DataFrame({f"x{k}": draw(rng, n) for k in range(5)})
+
+
+def correlated(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    common = rng.normal(size=n)
+    return pd.DataFrame({f"x{k}": 0.9 * common + 0.44 * rng.normal(size=n) for k in range(5)})
+
+
+def with_gaps(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    frame = sample(rng, n)
+    return frame.mask(rng.random(frame.shape) < 0.2)
+
+
+def long_tail(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.char.add("name ", rng.zipf(1.5, n).astype("U20")).astype(object)
+
+
+WORLDS: dict[str, Callable[[np.random.Generator, int], pd.DataFrame]] = {
+    "mixtures": numbers_of(lambda rng, n: rng.normal(size=n) * np.where(rng.random(n) < 0.1, 5, 1)),
+    "heavy tails": numbers_of(lambda rng, n: rng.standard_cauchy(n)),
+    "ties": numbers_of(lambda rng, n: np.where(rng.random(n) < 0.5, 0, rng.exponential(size=n))),
+    "discretised": numbers_of(lambda rng, n: np.round(rng.normal(size=n), 1)),
+    "correlated": correlated,
+    "rare levels": lambda rng, n: pd.DataFrame({f"c{k}": long_tail(rng, n) for k in range(5)}),
+    "a fifth missing": with_gaps,
+    "clumped": numbers_of(lambda rng, n: rng.integers(0, 6, n) ** 2 + (rng.random(n) < 0.01)),
+    "15 columns, mixed": lambda rng, n: sample(rng, n),
+}
+WEEK = np.array([0.2, 0.3, 0.3, 0.3, 0.4, -0.7, -0.8])  # a season, Monday to Sunday
+
+
+def days(
+    rng: np.random.Generator, n: int, m: int, rho: float, shift: float = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Days, n and the m after them: AR(1) columns with a weekly season, the fourth cut to levels."""
+    noise = rng.normal(size=(n + m + 200, 4)) * (1 - rho**2) ** 0.5
+    for day in range(1, len(noise)):
+        noise[day] += rho * noise[day - 1]
+    stamps = pd.date_range("2020-01-01", periods=n + m) + pd.Timedelta(days=int(rng.integers(7)))
+    x = noise[200:] + WEEK[stamps.dayofweek][:, None]
+    x[n:, 0] += shift
+    frame = pd.DataFrame({"day": stamps, "a": x[:, 0], "b": np.exp(x[:, 1]), "c": x[:, 2]})
+    frame["d"] = np.array(["low", "mid", "high", "top"], dtype=object)[np.digitize(x[:, 3], [-1, 0, 1])]
+    return frame[:n], frame[n:].reset_index(drop=True)
+
+
+def merchants(rng: np.random.Generator, n: int, name: str) -> np.ndarray:
+    return np.char.add(name, rng.integers(0, 1_000, n).astype("U5")).astype(object)
+
+
+def levels_of(rng: np.random.Generator, n: int, *shares: float) -> np.ndarray:
+    return rng.choice(np.array(list("abcdefgh")[: len(shares)], dtype=object), n, p=shares)
+
+
+def top_decile(rng: np.random.Generator, n: int, times: float) -> np.ndarray:
+    x = rng.lognormal(size=n)
+    edge = np.exp(1.2816)  # the ninth decile
+    return np.where(x > edge, edge + times * (x - edge), x)
+
+
+def unseen(rng: np.random.Generator, n: int, share: float) -> np.ndarray:
+    return np.where(rng.random(n) < share, "new", levels_of(rng, n, 0.5, 0.3, 0.1, 0.05, 0.03, 0.02))
+
+
+def ids(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.char.add(f"id {rng.integers(10**9)} ", np.arange(n).astype("U9")).astype(object)
+
+
+Pair = tuple[Any, Any]
+USUAL = (0.3, 0.25, 0.2, 0.18)
+PAIRS: dict[str, Callable[[np.random.Generator], Pair]] = {
+    "none: 1,000 merchants, 5,000 rows": lambda g: (merchants(g, 5_000, "a"), merchants(g, 5_000, "a")),
+    "none: one long-tailed law, 5,000 rows": lambda g: (long_tail(g, 5_000), long_tail(g, 5_000)),
+    "none: one long-tailed law, 5,000 against 200": lambda g: (long_tail(g, 5_000), long_tail(g, 200)),
+    "none: ids, each once": lambda g: (ids(g, 5_000), ids(g, 5_000)),
+    "all merchants replaced, 5,000 rows": lambda g: (merchants(g, 5_000, "a"), merchants(g, 5_000, "b")),
+    "all merchants replaced, 5,000 against 200": lambda g: (merchants(g, 5_000, "a"), merchants(g, 200, "b")),
+    "a new level in 5 % of 200, 50,000 before": lambda g: (unseen(g, 50_000, 0), unseen(g, 200, 0.05)),
+    "none: six levels, 3,000 rows": lambda g: (
+        levels_of(g, 3_000, *USUAL, 0.05, 0.02),
+        levels_of(g, 3_000, *USUAL, 0.05, 0.02),
+    ),
+    "5 % and 2 % swapped, 3,000 rows": lambda g: (
+        levels_of(g, 3_000, *USUAL, 0.05, 0.02),
+        levels_of(g, 3_000, *USUAL, 0.02, 0.05),
+    ),
+    "top decile × 3, 500 rows": lambda g: (top_decile(g, 500, 1), top_decile(g, 500, 3)),
+    "top decile × 3, 1,000 rows": lambda g: (top_decile(g, 1_000, 1), top_decile(g, 1_000, 3)),
+    "top decile × 3, 3,000 rows": lambda g: (top_decile(g, 3_000, 1), top_decile(g, 3_000, 3)),
+}
 
 
 # ---------------------------------------------------------------- detectors: which columns they flag
@@ -392,8 +490,62 @@ def memory(what: str) -> float:
     return float("nan")
 
 
+def independent(name: str, runs: int) -> dict[str, dict[str, dict[str, float]]]:
+    """False alarms of ours on independent rows, by world and size."""
+    flags, found = DETECTORS[name](), {}
+    for world, draw in WORLDS.items():
+        found[world] = {}
+        for n, m in SIZES:
+            rng = np.random.default_rng(5)
+            alarms = [bool(flags(draw(rng, n), draw(rng, m), [])) for _ in range(runs)]
+            found[world][f"{n:,} / {m:,}"] = {"any": float(np.mean(alarms)), "runs": runs}
+    return found
+
+
+def in_time(name: str, runs: int) -> dict[str, dict[str, float]]:
+    """False alarms and power of ours on days, with and without the order in time."""
+    from walkforward.drift import DriftWarning, drift_report
+
+    found = {}
+    for rho in (0.3, 0.7):
+        for n, m in ((365, 30), (365, 90), (1_000, 365)):
+            rng, counts = (
+                np.random.default_rng(6),
+                dict.fromkeys(("as if independent", "time=", "block=7"), 0),
+            )
+            warned = hits = 0
+            for _ in range(runs):
+                old, new = days(rng, n, m, rho)
+                with warnings.catch_warnings(record=True) as said:
+                    warnings.simplefilter("always", DriftWarning)
+                    counts["as if independent"] += drift_report(old, new, list("abcd"))["drift"].any()
+                warned += bool(said)
+                counts["time="] += drift_report(old, new, time="day")["drift"].any()
+                counts["block=7"] += drift_report(old, new, list("abcd"), block=7)["drift"].any()
+                moved = drift_report(*days(rng, n, m, rho, shift=1), time="day").set_index("column")
+                hits += moved.loc["a", "drift"]
+            rates = counts | {"warned": warned, "+1 σ with time=": hits}
+            key = f"{rho}, {n:,} / {m:,}"
+            found[key] = {what: count / runs for what, count in rates.items()} | {"runs": runs}
+    return found
+
+
+def one_column(name: str, runs: int) -> dict[str, dict[str, float]]:
+    """In which share of comparisons ours says drift, by what changed."""
+    flags, found = DETECTORS[name](), {}
+    for change, draw in PAIRS.items():
+        rng = np.random.default_rng(7)
+        pairs = (draw(rng) for _ in range(runs))
+        alarms = [bool(flags(*(pd.DataFrame({"x": side}) for side in pair), [])) for pair in pairs]
+        found[change] = {"drift": float(np.mean(alarms)), "runs": runs}
+    return found
+
+
 TASKS: dict[str, Callable[..., Any]] = {
     "level": score,
+    "independent": independent,
+    "in time": in_time,
+    "shares": one_column,
     "tests": tests,
     "score": score,
     "correlation": correlation,
@@ -450,6 +602,9 @@ def measure(parts: list[str], names: list[str], short: bool) -> dict[str, Any]:
         if "level" in parts and name == "walkforward":
             long = {f"none, n = {n}": (n, {}, 5 if short else 2_000) for n in (100, 500)}
             found["level"] = run(name, "level", rows=long)
+        for part in ("independent", "in time", "shares"):
+            if part in parts and name == "walkforward":
+                found[part] = run(name, part, runs=2 if short else 500)
         if "tests" in parts and name == "walkforward":
             found["tests"] = run(name, "tests", runs=5 if short else 300)
         if "correlation" in parts and name in ("walkforward", "alibi-detect", "nannyml"):
@@ -490,66 +645,118 @@ def line(name: str, row: dict[str, Any], keys: list[str], what: Callable[[str], 
     return [name, *(cell(row[key], what(key)) for key in keys)]
 
 
+def show_score(rows: dict[str, Any]) -> str:
+    head = list(rows["walkforward"])
+    body = [
+        line(name, row, head, lambda key: "any" if key[:4] == "none" else "hit") for name, row in rows.items()
+    ]
+    return "False alarms (any column) and hits:\n\n" + table(["rule", *head], body)
+
+
+def show_level(rows: dict[str, Any]) -> str:
+    rates = [f"{row['any']:.4f} at {key[6:]} ({row['runs']:,} comparisons)" for key, row in rows.items()]
+    return f"Ours without drift, longer: {', '.join(rates)}."
+
+
+def show_tests(rows: dict[str, Any]) -> str:
+    changes = list(rows["Anderson-Darling"])
+    body = [[name, *(cell(row, key) for key in changes)] for name, row in rows.items()]
+    head = ["test of one column", "none, p < 0.05", *(f"{change}, p < 0.05 / 15" for change in changes[1:])]
+    return "The test for numbers, n = 500:\n\n" + table(head, body)
+
+
+def show_correlation(rows: dict[str, Any]) -> str:
+    head = list(rows["walkforward"])
+    body = [line(name, row, head, lambda key: "alarm") for name, row in rows.items()]
+    return "Alarms when only a correlation changes, n = 500:\n\n" + table(["detector", *head], body)
+
+
+def show_months(rows: dict[str, Any]) -> str:
+    body = []
+    for name, row in rows.items():
+        if "failed" in row:
+            body.append([name, row["failed"], "", ""])
+            continue
+        quiet = {month: columns for month, columns in row.items() if month <= "2020-02"}
+        alarmed = sum(bool(columns) for columns in quiet.values())
+        later = [month for month in row if month >= "2020-04"]
+        seen = f"{sum(bool(row[month]) for month in later)} of {len(later)}"
+        body.append([name, f"{alarmed} of {len(quiet)}", ", ".join(row.get("2020-04", [])) or "–", seen])
+    head = ["rule", "quiet months that alarm", "columns in April 2020", "months from April 2020 on"]
+    return "Real months against 2018, what the model sees:\n\n" + table(head, body)
+
+
+def show_known(rows: dict[str, Any]) -> str:
+    body = []
+    for name, row in rows.items():
+        if "failed" in row:
+            body.append([name, row["failed"], ""])
+            continue
+        early = sum(k <= 5 for chunks in row.values() for k in chunks)
+        late = {column: sum(k > 5 for k in chunks) for column, chunks in row.items()}
+        seen = [f"{column} {count} of 5" for column, count in late.items() if count]
+        body.append([name, f"{early} of {5 * len(row)}", ", ".join(seen)])
+    head = ["rule", "alarms in the clean half, columns × chunks", "in the drifted half"]
+    return "nannyml's car loans, whose answer is known:\n\n" + table(head, body)
+
+
+def show_equal(rows: dict[str, Any]) -> str:
+    if len(rows) < 2:
+        return ""
+    mine, theirs = rows["walkforward"], rows["frouros"]
+    apart = max(abs(mine[key] / value - 1) for key, value in theirs.items())
+    return f"{len(theirs)} statistics that frouros defines alike: ours differ by {apart:.0e} at most."
+
+
+def show_speed(rows: dict[str, Any]) -> str:
+    figures = ("cpu", "bare", "times", "mb")
+    body = [[name, *(cell(row, key) for key in figures), row.get("failed", "")] for name, row in rows.items()]
+    head = ["detector", "CPU s", "bare sort and factorize, s", "×", "extra MB", ""]
+    return "Twice 1,000,000 rows × (10 numbers + 5 texts), one thread:\n\n" + table(head, body)
+
+
+def show_independent(rows: dict[str, Any]) -> str:
+    head = list(next(iter(rows.values())))
+    body = [[name, *(cell(row[key], "any") for key in head)] for name, row in rows.items()]
+    (runs,) = {row["runs"] for sizes in rows.values() for row in sizes.values()}
+    words = f"Ours without drift, independent rows, {runs} comparisons a cell (reference against current):"
+    return f"{words}\n\n" + table(["world", *head], body)
+
+
+def show_in_time(rows: dict[str, Any]) -> str:
+    kinds = ["as if independent", "time=", "block=7", "warned", "+1 σ with time="]
+    body = [[name, *(cell(row, key) for key in kinds)] for name, row in rows.items()]
+    (runs,) = {row["runs"] for row in rows.values()}
+    words = f"Ours on days without drift, AR(1) and a weekly season, {runs} comparisons a row: any alarm,"
+    words += " the share that warns, and hits when one of four columns moves:"
+    return f"{words}\n\n" + table(["ρ, days", *kinds], body)
+
+
+def show_shares(rows: dict[str, Any]) -> str:
+    body = [[name, cell(row, "drift"), str(row["runs"])] for name, row in rows.items()]
+    return "Ours on one column, vocabularies, levels and tails:\n\n" + table(
+        ["change", "drift", "runs"], body
+    )
+
+
+SHOW = {
+    "score": show_score,
+    "level": show_level,
+    "independent": show_independent,
+    "in time": show_in_time,
+    "shares": show_shares,
+    "tests": show_tests,
+    "correlation": show_correlation,
+    "months": show_months,
+    "known": show_known,
+    "equal": show_equal,
+    "speed": show_speed,
+}
+
+
 def tables(found: dict[str, Any]) -> str:
-    texts = []
-    if rows := found.get("score"):
-        head = list(rows["walkforward"])
-        body = [
-            line(name, row, head, lambda key: "any" if key[:4] == "none" else "hit")
-            for name, row in rows.items()
-        ]
-        texts += ["False alarms (any column) and hits:\n", table(["rule", *head], body)]
-    if rows := found.get("level"):
-        rates = [f"{row['any']:.4f} at {key[6:]} ({row['runs']:,} comparisons)" for key, row in rows.items()]
-        texts += [f"\nOurs without drift, longer: {', '.join(rates)}."]
-    if rows := found.get("tests"):
-        head = list(rows["Anderson-Darling"])
-        body = [[name, *(cell(row, key) for key in head)] for name, row in rows.items()]
-        head = ["test of one column", "none, p < 0.05", *(f"{change}, p < 0.05 / 15" for change in head[1:])]
-        texts += ["\nThe test for numbers, n = 500:\n", table(head, body)]
-    if rows := found.get("correlation"):
-        head = list(rows["walkforward"])
-        body = [line(name, row, head, lambda key: "alarm") for name, row in rows.items()]
-        texts += ["\nAlarms when only a correlation changes, n = 500:\n", table(["detector", *head], body)]
-    if rows := found.get("months"):
-        body = []
-        for name, row in rows.items():
-            if "failed" in row:
-                body.append([name, row["failed"], "", ""])
-                continue
-            quiet = {month: columns for month, columns in row.items() if month <= "2020-02"}
-            alarmed = sum(bool(columns) for columns in quiet.values())
-            later = [month for month in row if month >= "2020-04"]
-            seen = f"{sum(bool(row[month]) for month in later)} of {len(later)}"
-            body.append([name, f"{alarmed} of {len(quiet)}", ", ".join(row.get("2020-04", [])) or "–", seen])
-        head = ["rule", "quiet months that alarm", "columns in April 2020", "months from April 2020 on"]
-        texts += ["\nReal months against 2018, what the model sees:\n", table(head, body)]
-    if rows := found.get("known"):
-        body = []
-        for name, row in rows.items():
-            if "failed" in row:
-                body.append([name, row["failed"], ""])
-                continue
-            early = sum(k <= 5 for chunks in row.values() for k in chunks)
-            late = {column: sum(k > 5 for k in chunks) for column, chunks in row.items()}
-            seen = [f"{column} {count} of 5" for column, count in late.items() if count]
-            body.append([name, f"{early} of {5 * len(row)}", ", ".join(seen)])
-        head = ["rule", "alarms in the clean half, columns × chunks", "in the drifted half"]
-        texts += ["\nnannyml's car loans, whose answer is known:\n", table(head, body)]
-    if len(rows := found.get("equal", {})) == 2:
-        mine, theirs = rows["walkforward"], rows["frouros"]
-        apart = max(abs(mine[key] / value - 1) for key, value in theirs.items())
-        texts += [
-            f"\n{len(theirs)} statistics that frouros defines alike: ours differ by {apart:.0e} at most."
-        ]
-    if rows := found.get("speed"):
-        body = [
-            [name, *(cell(row, key) for key in ("cpu", "bare", "times", "mb")), row.get("failed", "")]
-            for name, row in rows.items()
-        ]
-        head = ["detector", "CPU s", "bare sort and factorize, s", "×", "extra MB", ""]
-        texts += ["\nTwice 1,000,000 rows × (10 numbers + 5 texts), one thread:\n", table(head, body)]
-    return "\n".join(texts)
+    texts = [show(found[part]) for part, show in SHOW.items() if found.get(part)]
+    return "\n\n".join(text for text in texts if text)
 
 
 def main() -> None:

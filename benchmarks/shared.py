@@ -48,9 +48,10 @@ def environment(folder: Path, requirements: Path) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Markdown: the first column to the left, the others to the right."""
+    """Markdown: the first column to the left, the others to the right; no cell breaks it."""
     align = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, align, *rows])
+    plain = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in [head, align, *rows]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in plain)
 
 
 def marked(marker: str, text: str, whole: str) -> str:

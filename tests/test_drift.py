@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from walkforward import drift
-from walkforward.drift import hypotheses, numeric
+from walkforward.drift import categories, hypotheses, numeric
 from walkforward.drift.measures import Gap
 from walkforward.plots import PALETTE
 
@@ -409,3 +409,104 @@ def test_history_and_pictures():
     assert len(titles) == 3
     assert to_hex(panels.axes[2].patches[0].get_facecolor()).upper() in (PALETTE["blue"], PALETTE["orange"])
     assert drift.plot_history(history, "p_corrected").axes[0].get_title()
+
+
+# Vocabularies, rare levels, tails --------------------------------------------------------------------------
+
+
+def merchants(rng, n, name, k=1_000):
+    return np.char.add(name, rng.integers(0, k, n).astype("U5")).astype(object)
+
+
+@pytest.mark.parametrize("n, m", [(5_000, 5_000), (5_000, 200), (50_000, 200)])
+def test_a_vocabulary_replaced_is_drift(n, m):
+    rng = np.random.default_rng(0)
+    old = merchants(rng, n, "a")
+    same, other, half = (merchants(rng, m, name) for name in ("a", "b", "a"))
+    half[: m // 2] = merchants(rng, m // 2, "b")
+    quiet = one(old, same)
+    assert quiet["verdict"] == "no drift"
+    assert "of the rows would be seen" in quiet["reason"]
+    for values, share in ((other, "100.0%"), (half, "50.0%")):
+        found = one(old, values)
+        assert found["drift"]
+        if m < n or share == "100.0%":
+            words = f"{share} of the current values are of levels that the reference lacks"
+            assert found["test"] == "unseen levels"
+            assert found["reason"].startswith(words)
+
+
+def test_ids_that_never_repeat_are_no_vocabulary():
+    ids = [f"a{k}" for k in range(500)]
+    for other in ([f"b{k}" for k in range(500)], [f"b{k}" for k in range(50)]):
+        found = one(ids, other)
+        assert (found["verdict"], found["drift"]) == ("too few rows", False)
+        assert found["reason"] == "no value comes twice: there is no vocabulary that could have changed"
+    again = one(ids, ids[::-1])
+    assert (again["verdict"], again["p_value"]) == ("no drift", 1)
+
+
+@pytest.mark.parametrize("n, m", [(1_000, 1_000), (2_000, 100), (100, 2_000)])
+def test_two_samples_of_a_long_tailed_law_don_t_alarm(n, m):
+    rng, count = np.random.default_rng(1), 0
+    for law in (1.2, 1.5, 2.5):
+        pairs = ([rng.zipf(law, size).astype("U20") for size in (n, m)] for _ in range(20))
+        count += sum(one(*pair)["drift"] for pair in pairs)
+    assert count <= 5
+
+
+def test_chernoffs_bound_is_above_what_shuffling_brings():
+    rng = np.random.default_rng(2)
+    times = rng.zipf(1.6, 300).clip(max=50)
+    rows, q = np.repeat(np.arange(300), times), 0.3
+    m = int(q * len(rows))
+    alone = []
+    for _ in range(2_000):
+        mixed = rng.permutation(rows)
+        alone.append((~np.isin(mixed[:m], mixed[m:])).sum())
+    for level in (0.9, 0.99):
+        share = np.quantile(alone, level)
+        found = categories._chernoff(*np.unique(times, return_counts=True), m / len(rows), share)
+        assert np.mean(np.array(alone) >= share) <= found <= 1
+
+
+def test_a_new_level_is_tested_on_its_own():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        old, new = (rng.choice(list("abcdefgh"), n).astype(object) for n in (50_000, 200))
+        new[:10] = "new"
+        found = one(old, new)
+        assert found["drift"]
+    assert "of levels that the reference lacks" in found["reason"] or "'new': never in the" in found["reason"]
+    rare = one(merchants(rng, 50_000, "a"), np.r_[merchants(rng, 190, "a"), ["new"] * 10])
+    assert rare["drift"]
+
+
+def test_a_rare_level_that_moves_is_drift():
+    p = np.array([0.3, 0.25, 0.2, 0.18, 0.05, 0.02])
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        draw = lambda p: rng.choice(list("abcdef"), 3_000, p=p)  # noqa: B023, E731
+        found.append(one(draw(p), draw(p[[0, 1, 2, 3, 5, 4]]))["drift"])
+        assert not one(draw(p), draw(p))["drift"]
+    assert sum(found) >= 19
+    assert one([True] * 150 + [False] * 2_850, [True] * 60 + [False] * 2_940)["drift"]
+    small = one([True] * 90 + [False] * 2_910, [True] * 60 + [False] * 2_940)
+    assert not small["drift"]  # one row in a hundred
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_tail_that_moves_alone_is_drift(side):
+    found = []
+    for seed in range(10):
+        old, new = normal(3_000, seed=seed), normal(3_000, seed=seed + 100)
+        edge = stats.norm.isf(0.1)
+        stretched = np.where(new > edge, edge + 3 * (new - edge), new)
+        row = one(side * old, side * stretched)
+        found.append(row["drift"])
+        assert not one(old, new)["drift"]
+    assert sum(found) == 10
+    assert row["test"] == "tail share (binomial)"
+    assert f"of the current values are {'above' if side > 0 else 'below'} " in row["reason"]
+    assert not one(side * old, side * stretched, thresholds={"level": 0.05})["drift"]

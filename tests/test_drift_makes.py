@@ -368,6 +368,9 @@ BAD_CALLS = {
     "block='soon' is no length of time": lambda f: drift.drift_report(
         *[f.assign(t=TIMES)] * 2, time="t", block="soon"
     ),
+    "block='MS' is shorter than the usual step of 't', 1 days": lambda f: drift.drift_report(
+        *[f.assign(t=TIMES)] * 2, time="t", block="MS"
+    ),
     "n=-1: pass a whole number": lambda f: drift.plot_columns(f, f, n=-1),
     "nothing to show": lambda f: drift.plot_columns(f, f, n=0),
     "report is a dict": lambda f: drift.plot_columns(f, f, {}),

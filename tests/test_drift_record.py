@@ -71,3 +71,39 @@ def test_statistics_equal_those_of_a_peer(record):
     ours, theirs = record["equal"]["walkforward"], record["equal"]["frouros"]
     assert len(theirs) == 25
     assert theirs == pytest.approx(ours, rel=1e-9)
+
+
+def measured(record, part):
+    if part not in record:
+        pytest.skip(f"not on record yet: python benchmarks/drift.py --only '{part}' --no-peers --write")
+    return record[part]
+
+
+def test_independent_rows_in_nine_worlds(record):
+    worlds = measured(record, "independent")
+    assert len(worlds) == 9
+    cells = [row for sizes in worlds.values() for row in sizes.values()]
+    assert len(cells) == 45
+    mean, runs = sum(row["any"] for row in cells) / 45, sum(row["runs"] for row in cells)
+    assert not over(mean, runs, 0.05)
+    assert sum(over(row["any"], row["runs"], 0.05) for row in cells) <= 3  # one in forty is chance's
+
+
+def test_rows_in_time(record):
+    rows = measured(record, "in time")
+    assert len(rows) == 6
+    for key, row in rows.items():
+        assert row["time="] <= 0.07 and row["block=7"] <= 0.07
+        assert row["warned"] > 0.99
+        assert row["as if independent"] > (0.5 if key.startswith("0.7") else 0.07)
+    assert rows["0.3, 365 / 90"]["+1 σ with time="] > 0.95
+    assert rows["0.7, 1,000 / 365"]["+1 σ with time="] > 0.95
+
+
+def test_vocabularies_levels_and_tails(record):
+    rows = {change: row["drift"] for change, row in measured(record, "shares").items()}
+    assert max(rate for change, rate in rows.items() if change.startswith("none")) <= 0.05
+    assert min(rate for change, rate in rows.items() if "replaced" in change) == 1
+    assert rows["5 % and 2 % swapped, 3,000 rows"] > 0.98
+    assert rows["a new level in 5 % of 200, 50,000 before"] > 0.9
+    assert rows["top decile × 3, 3,000 rows"] > 0.95

@@ -112,31 +112,36 @@ def _vocabulary(a: Array, b: Array, design: float, limit: float) -> list[Row]:
     level that comes once tells nothing by itself, and ids that never repeat are no news.
     """
     n, m = a.sum(), b.sum()
-    found = []
-    for own, other, size, side, without in (
-        (b, a, m, "current", "the reference lacks"),
-        (a, b, n, "reference", "the current frame lacks"),
+    rows, levels = np.unique((a + b) / design, return_counts=True)
+    least, found = max(limit, MIN_MISSING / min(n, m)), []
+    for own, other, size, words in (
+        (b, a, m, "of the current values are of levels that the reference lacks"),
+        (a, b, n, "of the reference are of levels that the current frame lacks"),
     ):
-        rows, levels = np.unique((a + b) / design, return_counts=True)
-        alone = float(own[other == 0].sum()) / design
-        inside = rows * np.log(size / (n + m))  # log qᵗ
-        outside = np.log(-np.expm1(inside))
-        expected = float(levels @ (rows * np.exp(inside)))
-
-        def exponent(s: float) -> float:
-            return float(levels @ np.logaddexp(outside, inside + s * rows) - s * alone)  # noqa: B023
-
-        if alone > expected:
-            log_p = optimize.minimize_scalar(exponent, bounds=(0, 40), method="bounded").fun
-        else:
-            log_p = 0.0
-        excess, p = (alone - expected) * design / size, min(1.0, 2 * np.exp(min(0.0, log_p)))
-        words = f"{alone * design / size:.1%} of the {side} values are of levels that {without} "
-        words += f"(chance alone: {expected * design / size:.1%})"
-        least = max(limit, MIN_MISSING / min(n, m))
-        p = max(float(p), TINY)
-        found.append(hypothesis("unseen levels", alone * design / size, p, max(0.0, excess), least, words))
+        q = size / (n + m)
+        share, expected = own[other == 0].sum() / size, float(levels @ (rows * q**rows)) * design / size
+        p = min(1.0, 2 * _chernoff(rows, levels, q, share * size / design))
+        words = f"{share:.1%} {words} (chance alone: {expected:.1%})"
+        found.append(
+            hypothesis("unseen levels", share, max(p, TINY), max(0.0, share - expected), least, words)
+        )
     return found
+
+
+def _chernoff(rows: Array, levels: Array, q: float, alone: float) -> float:
+    """At most how probable it is that `alone` rows or more are of levels that one side has alone.
+
+    Of levels[k] levels with rows[k] rows each, that side has one alone with probability q ** rows[k].
+    """
+    inside = rows * np.log(q)
+    outside = np.log(-np.expm1(inside))
+    if alone <= levels @ (rows * np.exp(inside)):
+        return 1.0
+
+    def exponent(s: float) -> float:
+        return float(levels @ np.logaddexp(outside, inside + s * rows) - s * alone)
+
+    return float(np.exp(min(0.0, optimize.minimize_scalar(exponent, bounds=(0, 40), method="bounded").fun)))
 
 
 def _design(old: Column, new: Column, names: list[object], blocks: Blocks) -> float:

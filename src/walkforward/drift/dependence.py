@@ -68,7 +68,8 @@ def _split(frame: Frame, time: Any, block: Any) -> tuple[Frame, Array]:
         found = column_of(frame, time)
         held = f"time={time!r} holds {found.kind or 'nothing'}"
         require(
-            found.kind in ("date", "") and not found.coded, f"{held}: pass a column of dates, or block= rows"
+            (found.kind == "date" and not found.coded) or not len(frame),
+            f"{held}: pass a column of dates, or block= rows",
         )
         lost = int(found.missing.sum()) if found.kind else 0
         require(
@@ -85,8 +86,9 @@ def _split(frame: Frame, time: Any, block: Any) -> tuple[Frame, Array]:
     times = np.unique(stamps)
     step = float(np.median(np.diff(times))) if len(times) > 1 else days
     if block is None and step > WEEK / 2:  # coarser than days: each time stands for itself
-        days = step
         return frame, np.searchsorted(times, stamps)
+    words = f"block={block!r} is shorter than the usual step of {time!r}, {step:.3g} days: take several steps"
+    require(days > step * (1 - 1e-9), words)
     ids = np.floor((stamps - stamps[0]) / days + 1e-9)
     whole_ones = stamps[-1] + step - stamps[0] >= (ids[-1] + 1) * days - 1e-6
     kept = len(ids) if whole_ones else int(np.searchsorted(ids, ids[-1]))
@@ -119,7 +121,8 @@ def _period(block: Any, time: Any) -> float | None:
 def alike_neighbours(columns: Sequence[Column], tests: int) -> list[Any]:
     """The names of the numeric columns whose neighbouring rows are more alike than chance makes them.
 
-    A lag-1 correlation of the ranks of the first 10,000 rows, over _ALIKE and sure at 0.5 % over all `tests`.
+    A lag-1 correlation of the ranks of the first 10,000 rows, over _ALIKE, and sure at 1 in 10,000 over all
+    `tests`.
     """
     found = []
     for column in columns:
@@ -131,6 +134,6 @@ def alike_neighbours(columns: Sequence[Column], tests: int) -> list[Any]:
             continue
         ranks = ranks - ranks.mean()
         alike = ranks[1:] @ ranks[:-1] / (ranks @ ranks)
-        if alike > max(_ALIKE, stats.norm.isf(0.005 / tests) / np.sqrt(len(ranks))):
+        if alike > max(_ALIKE, stats.norm.isf(1e-4 / tests) / np.sqrt(len(ranks))):
             found.append(column.name)
     return found

@@ -37,7 +37,7 @@ def place_of(frame: Frame, name: Any) -> int | None:
         place = frame.columns.get_loc(name)
     except (KeyError, TypeError, ValueError, pd.errors.InvalidIndexError):
         return None
-    return place if isinstance(place, int) else None  # a slice: the first level of several
+    return int(place) if isinstance(place, numbers.Integral) else None  # a slice: the first level of several
 
 
 def printed(name: Any) -> str:
