@@ -49,10 +49,9 @@ def test_no_later_cell_of_a_lesson_sets_a_parameter_again(path):
     names, cells = defaults(notebook), [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in [cell for cell in cells if "parameters" not in cell.metadata.get("tags", [])]:
         for node in ast.parse(TransformerManager().transform_cell(cell.source)).body:
-            targets = getattr(node, "targets", [getattr(node, "target", None)])
-            stored = {
-                one.id for target in targets if target for one in ast.walk(target) if hasattr(one, "id")
-            }
+            targets = [one for one in (*getattr(node, "targets", []), getattr(node, "target", None)) if one]
+            parts = [one for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+            stored = {one.id for one in parts if isinstance(one.ctx, ast.Store)}
             assert not stored & set(names), ast.unparse(node)
 
 
