@@ -127,11 +127,13 @@ def sklearn_kind(name: str, group: str, model: Any, frame: pd.DataFrame, y: Any)
 
 
 def transformers() -> Iterator[Kind]:
-    """Each transformer of scikit-learn that takes a table, before a ridge or a linear regression."""
+    """Each transformer of scikit-learn that takes a table, before a ridge."""
     frame, given = trips(), _arguments()
+    predict_too = dict(all_estimators(["regressor", "classifier"]))
     for name, make in all_estimators("transformer"):
         if name in NO_TABLE:
             continue
+        called = f"{name} before a ridge" if name in predict_too else name
         columns = NUMBERS
         if name in ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"):
             columns = ["zone", "day"]
@@ -145,7 +147,7 @@ def transformers() -> Iterator[Kind]:
         target = minutes(frame)
         if "Classifier" in name or name in ("LinearDiscriminantAnalysis", "NeighborhoodComponentsAnalysis"):
             target = np.digitize(target, [8, 16]).astype(float)  # they want classes
-        yield sklearn_kind(name, "transformers", make_pipeline(step, Ridge()), frame[columns], target)
+        yield sklearn_kind(called, "transformers", make_pipeline(step, Ridge()), frame[columns], target)
 
 
 NO_TABLE = {
@@ -161,6 +163,7 @@ NO_TABLE = {
     "PLSSVD": "gives a pair in a pipeline",
     "KernelCenterer": "takes a kernel",
     "PatchExtractor": "takes images",
+    "TSNE": "has no transform",
 }
 """Transformers that can't be the first step of a model with a table as its input."""
 

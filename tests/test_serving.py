@@ -30,8 +30,9 @@ from xgboost import XGBRegressor
 
 from walkforward import compiled as module
 from walkforward.data import load_trips, months, prepare_trips
+from walkforward.errors import WalkForwardError
 from walkforward.servers import HOST, fast_server
-from walkforward.serving import COUNTS, App, compiled, plain_rows, serve
+from walkforward.serving import COUNTS, App, ServeError, compiled, plain_rows, serve
 
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 JSON = {"content-type": "application/json"}
@@ -446,6 +447,16 @@ def test_what_cannot_be_served_is_named(models, tmp_path):
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"Can't listen on {HOST}:{port} .*: choose another --port"):
             serve(trees, port=port)
+
+
+def test_batching_is_accepted_and_said_to_have_no_effect(models, capsys):
+    for batching in (True, False):
+        with pytest.raises(ServeError, match="--workers"):
+            serve(str(models / "trees"), workers=0, batching=batching)
+        assert capsys.readouterr().err == "--batching has no effect: requests are never merged.\n"
+    with pytest.raises(WalkForwardError):
+        serve(str(models / "trees"), workers=0)
+    assert capsys.readouterr().err == ""
 
 
 def test_threads_are_no_part_of_a_compiled_model(predictor, trips):
