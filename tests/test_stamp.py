@@ -1,9 +1,11 @@
 """What a lesson's outputs depend on: one execution is recorded, then each input is changed."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import run
 import tiny
 
 from authoring import build, stamp
-from authoring.execute import environment, recording
+from authoring.execute import Outcome, environment, recording
 
 ROOT = Path(__file__).resolve().parents[1]
 USES = """
@@ -206,6 +208,21 @@ def test_a_binary_file_that_pandas_reads_is_seen(course):
     trips.write_bytes(trips.read_bytes() + b"\n")
     (fault,) = build.check(course)
     assert "stale: data/trips.parquet changed" in fault
+
+
+def test_a_module_that_is_edited_while_the_lesson_is_executed(course):
+    """Its new hash would stand beside the outputs of the old one."""
+    module = course.root / "src" / "shop" / "prices.py"
+
+    class Editing:
+        def run(self, notebook, on_cell):
+            outcome = Outcome(build.load(course.notebooks / "07_tiny.ipynb"), 1.0, [], [f"run {module}"])
+            future = time.time() + 1
+            os.utime(module, (future, future))
+            return outcome
+
+    built = build.build_one(course, course.lessons / "07_tiny.py", Editing(), force=True)
+    assert "07_tiny: src/shop/prices.py changed while the lesson was executed; build it again" in built.faults
 
 
 def test_other_line_ends_are_no_change(course):

@@ -62,11 +62,15 @@ def build_one(course: Course, path: Path, runner: Any, force: bool = False, on_c
     if earlier is not None:
         outputs, used = earlier
     else:
+        started = time.time()
         outcome = runner.run(generated, on_cell=on_cell or (lambda: None))
         seconds = outcome.seconds
         faults = [f"{lesson.stem}: {fault}" for fault in outcome.faults]
         outputs = [cell.outputs for cell in outcome.notebook.cells if cell.cell_type == "code"]
         used = stamp.used(course, outcome.record)
+        if edited := stamp.edited_since(course, used, started):
+            what = ", ".join(edited)
+            faults.append(f"{lesson.stem}: {what} changed while the lesson was executed; build it again")
     notebook = finish(course, lesson, generated, outputs, used)
     broken = bool(faults)
     # After an error the later cells have no outputs, so their numbers would all be reported as well.

@@ -84,6 +84,12 @@ def used(course: Course, record: Iterable[str]) -> set[str]:
     return names - {name.removeprefix(TEXT) for name in names if name.startswith(TEXT)}
 
 
+def edited_since(course: Course, used: Iterable[str], moment: float) -> list[str]:
+    """Return the files written after `moment` (seconds since 1970): was the old or the new one executed?"""
+    files = {name.removeprefix(TEXT) for name in used if not name.startswith((PIN, NAMES))}
+    return sorted(name for name in files if (course.root / name).stat().st_mtime > moment)
+
+
 def _of_the_course(course: Course, path: Path) -> str | None:
     """Return the path from the checkout on; None for what is no part of the course or is gone again."""
     root = course.root.resolve()
