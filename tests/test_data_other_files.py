@@ -182,6 +182,7 @@ def test_day_first_trips_and_half_days(tmp_path: Path) -> None:
     "digits",
     [
         "20190102",
+        "946684800",
         "1546387200",
         "1546387200000",
         "1546387200000000",
@@ -203,7 +204,17 @@ def test_numbers_are_no_dates_and_the_way_out_works(
         return  # text with a point is no integer to pandas either
     message = refused(path)
     assert "ds is not a date" in message
-    assert load_ridership(mended(message, path, monkeypatch))["ds"].tolist() == [pd.Timestamp("2019-01-02")]
+    day = pd.Timestamp("2000-01-01" if digits == "946684800" else "2019-01-02")
+    assert load_ridership(mended(message, path, monkeypatch))["ds"].tolist() == [day]
+
+
+def test_code_is_advised_where_it_works_on_the_whole_column(tmp_path: Path) -> None:
+    for days in (("20190102", "2019-01-03"), ("20190102", "1546387200"), ("20190102", "x")):
+        message = refused(written(tmp_path / "rides.csv", rides(*days)))
+        assert message.endswith("; correct or remove them")
+    message = refused(written(tmp_path / "rides.csv", rides("02/01/2019", "2019-01-03")))
+    assert message.endswith("; dayfirst=True reads the day first, dayfirst=False the month")
+    assert len(load_ridership(tmp_path / "rides.csv", dayfirst=True)) == 2
 
 
 ARROW_DATES = {

@@ -27,8 +27,13 @@ _CLOCK += r" *(?:[Zz]|UTC|[+-]\d{2}(?::?\d{2})?)?)?\s*$"
 _YEAR_FIRST = r"^\s*(\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?)" + _CLOCK
 _YEAR_LAST = r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _CLOCK
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_UNITS = {10: "unit='s'", 13: "unit='ms'", 16: "unit='us'", 19: "unit='ns'"}  # by the number of digits
-_UNITS |= {5: "unit='D', origin='1899-12-30'"}  # a spreadsheet's day
+# What a number may count, by its digits: seconds and parts of them since 1970, a spreadsheet's days
+_UNITS = {
+    3 * power + digits: f"unit='{unit}'"
+    for power, unit in enumerate(("s", "ms", "us", "ns"))
+    for digits in (9, 10)
+}
+_UNITS |= {5: "unit='D', origin='1899-12-30'"}
 
 
 class DataError(WalkForwardError, ValueError):
@@ -191,15 +196,18 @@ class Faults:
             return
         self.count += 1
         count, shown = self.found.get(f"{column} {fault}", (0, []))
-        first = values[bad.to_numpy()].iloc[: SHOWN - len(shown)]
+        at = np.flatnonzero(bad)[: SHOWN - len(shown)]
         try:
-            texts = [np.nan if value is None or value is pd.NA else value for value in first.tolist()]
+            found = [values.iloc[place] for place in at]
         except (OverflowError, ValueError, LookupError):
-            texts = ["beyond the calendar"] * len(first)  # or in a zone that nobody knows
-        rows = zip(first.index, texts, strict=True)
+            found = ["beyond the calendar"] * len(at)  # or in a zone that nobody knows
+        scalars = [value.item() if isinstance(value, np.generic) else value for value in found]
+        texts = [np.nan if value is None or value is pd.NA or value is pd.NaT else value for value in scalars]
+        rows = zip(values.index[at], texts, strict=True)
         self.found[f"{column} {fault}"] = (count + int(bad.sum()), [*shown, *rows])
-        if self.way_out == "correct or remove them" and texts:
-            self.way_out = _way_out(texts[0], self.theirs.get(column, column), fault) or self.way_out
+        ways_out = {_way_out(text, self.theirs.get(column, column), fault, bad.all()) for text in texts}
+        if self.way_out == "correct or remove them" and len(ways_out) == 1:
+            self.way_out = ways_out.pop() or self.way_out
 
     def refuse(self) -> None:
         """Raise `DataError` when there is a fault."""
@@ -209,8 +217,11 @@ class Faults:
             raise DataError(f"{self.label}: {'; '.join([*texts[:3], *more])}; {self.way_out}")
 
 
-def _way_out(value: object, column: str, fault: str) -> str | None:
-    """What to do about a value of this form; code takes `frame`, the file as pandas reads it."""
+def _way_out(value: object, column: str, fault: str, everywhere: bool) -> str | None:
+    """What to do about a value of this form; code takes `frame`, the file as pandas reads it.
+
+    `everywhere`: all rows are at fault, and code that converts a column can do with it.
+    """
     text = str(value).strip()
     digits = text.removesuffix(".0")
     series = f"frame[{column!r}]"
@@ -220,8 +231,9 @@ def _way_out(value: object, column: str, fault: str) -> str | None:
         return "write numbers alone, with a point and no separator of thousands" if other_form else None
     if re.match(_YEAR_LAST, text):
         code = f"{series} = pd.to_datetime({series}, dayfirst=True)"
-        return f"dayfirst=True reads the day first, dayfirst=False the month; `{code}` writes them anew"
-    if not re.fullmatch("[0-9]+", digits):
+        anew = f"; `{code}` writes them anew" if everywhere else ""
+        return f"dayfirst=True reads the day first, dayfirst=False the month{anew}"
+    if not re.fullmatch("[0-9]+", digits) or not everywhere:
         return None
     whole = f"{series}.astype('int64')"
     if len(digits) == 8:
@@ -238,7 +250,7 @@ def _rows(count: int, shown: Sequence[tuple[int, object]]) -> str:
     values = [value for _, value in shown]
     bare = all(isinstance(value, str) and re.fullmatch(rf"{_NUMBER}|[-+]?inf", value) for value in values)
     texts = [value if bare else repr(value) for value in values]
-    found = ", ".join(text if len(text) <= 30 else f"{text[:29]}…" for text in texts)
+    found = ", ".join(text if len(text) <= 24 else f"{text[:23]}…" for text in texts)
     return f"{count:,} {'row' if count == 1 else 'rows'} ({rows}{more}: {found}{more})"
 
 
