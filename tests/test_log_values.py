@@ -471,6 +471,7 @@ def four(log):
         lambda a, b: pd.Series({a: 1.5, b: 2.5}),
         lambda a, b: pd.Series({a: 1.5, b: 2.5}, dtype="Float64"),
         lambda a, b: [(a, 1.5), (b, 2.5)],
+        lambda a, b: {"request_id": [a, b], "y": np.array([[1.5], [2.5]])},
         lambda a, b: ([a, 1.5], [b, 2.5]),
         lambda a, b: pd.DataFrame({"request_id": [a, b], "y": [1.5, 2.5], "other": 1}),
         lambda a, b: pd.DataFrame({"y": [1.5, 2.5]}, index=pd.Index([a, b], name="request_id")),

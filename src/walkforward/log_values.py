@@ -62,6 +62,8 @@ def label_columns(labels: Any) -> tuple[list[Any], list[Any]]:
     if isinstance(labels, pd.Series):
         return list(labels.index), list(labels)
     if isinstance(labels, Mapping):
+        if set(labels) == {"request_id", "y"} and not is_one(labels["y"]):  # columns, as of a frame
+            return values("request_id", labels["request_id"]), values("y", labels["y"])
         return list(labels), list(labels.values())
     if isinstance(labels, list | tuple) and all(map(_is_pair, labels)):
         return [key for key, _ in labels], [y for _, y in labels]
@@ -106,15 +108,15 @@ def column(
     if labelled and not given.index.equals(index):
         by_place = f"pass {_ARGUMENTS.get(name, name)}.to_numpy() if the rows belong together by place"
         raise MonitoringError(f"{name} has another index than the features: {by_place}")
-    if is_one(given):
-        found *= n
-    if len(found) != n:
+    for_all = is_one(given)
+    if len(found) != n and not for_all:
         many = "; many rows of features are a DataFrame" if n == 1 else ""
         raise MonitoringError(f"{name} has {len(found)} values for {n} rows: give one a row{many}")
     try:
-        return [form(one) for one in found]
+        made = [form(one) for one in found]
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise MonitoringError(f"{name}: {' '.join(str(error).split())}") from None
+    return made * n if for_all else made
 
 
 def is_one(given: Any) -> bool:
