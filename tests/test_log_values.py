@@ -156,6 +156,17 @@ def test_what_is_no_row_of_features_is_named(log, features, says):
     assert "\n" not in str(caught.value)
 
 
+def test_features_without_an_end_are_named(log):
+    circle, deep = [], []
+    circle.append(circle)
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(MonitoringError, match="features: a list holds itself: log a copy without it"):
+        log.record({"km": circle}, 5.0)
+    with pytest.raises(MonitoringError, match="features: lists lie too deep within lists: log numbers"):
+        log.record({"km": deep}, 5.0)
+
+
 # Predictions
 
 

@@ -214,7 +214,13 @@ def features_json(row: Mapping[Any, Any], reserved: Collection[str]) -> str:
         raise ValueError(f"{taken[0]!r} is a column of the log, rename the feature")
     # NaN is missing, and every reader takes 1e999 for infinity; neither word of Python's is JSON. Texts stay.
     words = {"NaN": "null", "Infinity": "1e999"}
-    written = json.dumps(named, default=_as_json)
+    try:
+        written = json.dumps(named, default=_as_json)
+    except RecursionError:
+        raise ValueError("lists lie too deep within lists: log numbers, texts, dates or flat lists") from None
+    except ValueError as error:
+        circular = str(error).startswith("Circular")
+        raise ValueError("a list holds itself: log a copy without it") if circular else error from None
     return re.sub(r'"(?:[^"\\]|\\.)*"|NaN|Infinity', lambda part: words.get(part[0], part[0]), written)
 
 
