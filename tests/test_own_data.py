@@ -244,7 +244,7 @@ WHOLE = {
     "11a": "ten months",
     "11b": "five poor months",
     "13": "two years, no regressors",
-    "15": "many zeros",
+    "15": "two years, no regressors",
 }
 ACCEPTED = {stem: ["ten months", "five poor months"] for stem in BY_MONTH}
 ACCEPTED |= {
