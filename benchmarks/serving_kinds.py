@@ -85,7 +85,7 @@ def kinds() -> dict[str, tuple[str, list[str], Callable[[], Any]]]:
             ridge(coded, words, filled),
         ),
         "forest": ("random forest, depth 9", NUMBERS, forest(n_estimators=50, max_depth=9)),
-        "large": ("random forest, 340,000 nodes", NUMBERS, forest(n_estimators=50)),
+        "large": ("random forest, fully grown", NUMBERS, forest(n_estimators=10)),
         "xgboost": (
             "XGBoost, 300 trees",
             NUMBERS,
