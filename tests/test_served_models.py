@@ -153,7 +153,7 @@ def test_columns_by_name_and_texts_are_compiled_and_equal(frame, tmp_path):
 
 
 @pytest.mark.parametrize("column", ["day", "zone", "hour"])
-@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder(), TargetEncoder(random_state=0)])
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder(), TargetEncoder()])
 def test_a_table_holds_what_the_encoder_says(frame, encoder, column):
     rows = frame[[column]]
     encoder.fit(rows, served.minutes(frame))
