@@ -371,6 +371,8 @@ BAD_CALLS = {
     "block='MS' is shorter than the usual step of 't', 1 days": lambda f: drift.drift_report(
         *[f.assign(t=TIMES)] * 2, time="t", block="MS"
     ),
+    "time='t' is the only column": lambda f: drift.drift_report(*[pd.DataFrame({"t": TIMES})] * 2, time="t"),
+    "time='t' holds nothing": lambda f: drift.drift_report(*[f.assign(t=None)] * 2, time="t"),
     "n=-1: pass a whole number": lambda f: drift.plot_columns(f, f, n=-1),
     "nothing to show": lambda f: drift.plot_columns(f, f, n=0),
     "report is a dict": lambda f: drift.plot_columns(f, f, {}),
@@ -429,7 +431,7 @@ side = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(side, side, st.sampled_from([0, 1, 19, 80]), st.sampled_from([1, 80]), st.sampled_from(CALLS))
 def test_nothing_but_a_drift_error_leaves(old, new, n, m, call):
     frames = [

@@ -42,7 +42,7 @@ EXPECTED = {
     "miles become kilometres": WATCHERS[1:],
     "no destination": WATCHERS[1:],
     "cache one request behind": ["features together", "accuracy"],
-    "airport gets a new number": ["raw inputs"],
+    "airport gets a new number": ["raw inputs", "features"],
     "April 2020": ["features", "features together", "accuracy"],
 }
 

@@ -358,10 +358,10 @@ matrix.replace({True: "alarm", False: "·"}).assign(RMSE=errors.round(2))
 # - The **kilometres** and the **missing destination** are seen by everything else, and by the raw inputs on the first morning.
 # - The **cache** is the worst of all, at 14.08<!-- =matrix[cache one request behind, RMSE] --> minutes: worse than the naive answer. Each distance is real, so no column moves and
 #   no answer looks odd. Only the columns *together* are wrong, and before the labels come only a watcher that looks at them together can speak.
-# - The **airport** is seen by the raw inputs alone. A few percent of the trips move neither a distribution nor an average.
+# - The **airport** is seen by what looks at each zone: the raw inputs, and the report on the features, to which a zone that was never there is a find. A few percent of the trips move no average.
 # - **April 2020** stays below the limit of the raw inputs, and the predictions hardly move. What changed is the world, not the pipeline.
 #
-# No watcher sees every row. The two that come closest cost most: a second model, and two weeks. Two more numbers, each cheap, because somebody knew the domain: does the distance fit the two
+# No watcher sees every row. Of the three that see four of them, one is a second model, and one comes two weeks late. Two more numbers, each cheap, because somebody knew the domain: does the distance fit the two
 # zones, and how large is the error in the slice that pays best?
 
 # %% name="domain"

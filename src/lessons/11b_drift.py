@@ -558,7 +558,7 @@ for name, change in changes.items():
     for _ in range(simulations):
         old, new = rng.choice(distance, 500), change()
         sides = pd.DataFrame({"x": old}), pd.DataFrame({"x": new})
-        p_anderson = drift_report(*sides, thresholds={"level": 1}).loc[0, "p_value"]  # no tests of a tail
+        p_anderson = drift_report(*sides, thresholds={"tail": 1}).loc[0, "p_value"]  # no tests of a tail
         p_ks = stats.ks_2samp(old, new, method="asymp").pvalue
         found.append({"KS": p_ks < 0.05, "Anderson-Darling": p_anderson < 0.05})
     hits[name] = pd.DataFrame(found).mean()

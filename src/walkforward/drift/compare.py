@@ -23,7 +23,7 @@ def compare(
     old: Column, new: Column | None, limits: Mapping[str, float], bins: int, blocks: Blocks | None = None
 ) -> tuple[Row, list[Row], list[Row]]:
     """Its measures, its hypotheses (the first is the main one), and the claims that ride on the main one."""
-    here, there = old.kind, new.kind if new else ""
+    here, there = old.kind, "" if new is None else new.kind
     row: Row = {
         "column": old.name,
         "kind": here or there or "numeric",

@@ -10,7 +10,8 @@ from scipy import special, stats
 from walkforward.drift.measures import TINY, Array
 
 Row = dict[str, Any]
-THRESHOLDS = {"numeric": 0.06, "categorical": 0.08, "missing": 0.02, "level": 0.02}  # see `drift_report`
+THRESHOLDS = {"numeric": 0.06, "categorical": 0.08, "missing": 0.02}  # least effects: see `drift_report`
+THRESHOLDS |= {"level": 0.02, "tail": 0.025}
 MIN_MISSING = 5  # rows of the smaller side: a change of a share that is fewer does not count
 EXTRA = 0.02  # of alpha, for the rare levels and for the tails, on top of what the column's main test has
 

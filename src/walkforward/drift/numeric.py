@@ -10,7 +10,7 @@ from scipy import stats
 from walkforward.drift.columns import Column, shown
 from walkforward.drift.dependence import Blocks
 from walkforward.drift.frames import SIDES
-from walkforward.drift.hypotheses import EXTRA, Row, beyond_chance, hypothesis, least_change, share_moved
+from walkforward.drift.hypotheses import EXTRA, MIN_MISSING, Row, beyond_chance, hypothesis, share_moved
 from walkforward.drift.measures import LIMIT, Array, merged, quantile, shares, tail
 
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
@@ -47,7 +47,7 @@ def compare_numbers(
     main = hypothesis("Anderson-Darling", gap.statistic, gap.p_value, gap.ks, limits["numeric"], words)
     if blocks:
         main |= _in_blocks(old, new, blocks)
-    return main, _tails(row["kind"], old, new, r, c, unit, limits, blocks)
+    return main, _tails(row["kind"], (r, c, unit), limits, (old, new, blocks) if blocks else None)
 
 
 def _unit_of(sides: list[Array]) -> float:
@@ -90,35 +90,44 @@ def _in_blocks(old: Column, new: Column, blocks: Blocks) -> Row:
 
 def _tails(
     kind: str,
-    old: Column,
-    new: Column,
-    r: Array,
-    c: Array,
-    unit: float,
+    ends: tuple[Array, Array, float],
     limits: Mapping[str, float],
-    blocks: Blocks | None,
+    pair: tuple[Column, Column, Blocks] | None,
 ) -> list[Row]:
-    """Hypotheses that more or fewer values lie beyond the outer 2.5 % of all."""
+    """Hypotheses that more or fewer values lie beyond the outer 2.5 % of all.
+
+    `ends`: both samples in ascending order, and what their unit is; `pair`: the columns in blocks of rows.
+    """
+    r, c, unit = ends
     n, m = len(r), len(c)
-    k, found = int(_TAIL * (n + m)), []
-    if not k:
-        return []
-    for sign, name in ((1, "above"), (-1, "below")):
-        ends = np.concatenate([v[-k - 1 :] if sign > 0 else v[: k + 1] for v in (r, c)])
-        edge = sign * np.partition(sign * ends, len(ends) - k - 1)[len(ends) - k - 1]
-        if sign > 0:
-            a, b = (float(len(v) - v.searchsorted(edge, "right")) for v in (r, c))
-        else:
-            a, b = (float(v.searchsorted(edge)) for v in (r, c))
-        design = 1.0
-        if blocks and a + b:
-            there = [np.isfinite(side.numbers) for side in (old, new)]
-            beyond = [sign * (s.numbers[t] / unit - edge) > 0 for s, t in zip((old, new), there, strict=True)]
-            design = blocks.design(beyond, there)
-        p = share_moved(*np.array([a, b]) / design, n / design, m / design)
-        limit = float(least_change(a, b, n, m, limits["level"], limits["numeric"]))
-        words = f"{a / n:.1%} of the reference and {b / m:.1%} of the current values are {name} "
-        effect, p = float(beyond_chance(a, b, n, m, 2, design)), min(1.0, 2 * float(p) / EXTRA)
+    found = []
+    for sign, where in ((1, "above"), (-1, "below")) if int(_TAIL * (n + m)) else ():
+        edge = _edge(sign, r, c)
+        a, b = (_beyond(sign, values, edge) for values in (r, c))
+        design = _design_beyond(sign, edge * unit, *pair) if pair and a + b else 1.0
+        p = 2 * float(share_moved(*np.array([a, b]) / design, n / design, m / design))  # two tails
+        limit = max(limits["tail"], MIN_MISSING / min(n, m))
+        effect = float(beyond_chance(a, b, n, m, 2, design))
+        words = f"{a / n:.1%} of the reference and {b / m:.1%} of the current values are {where} "
         words += shown(edge * unit, kind)
-        found.append(hypothesis("tail share (binomial)", b / m - a / n, p, effect, limit, words))
+        name = "tail share (binomial)"
+        found.append(hypothesis(name, b / m - a / n, min(1.0, p / EXTRA), effect, limit, words))
     return found
+
+
+def _edge(sign: int, r: Array, c: Array) -> float:
+    """Beyond which the outer 2.5 % of both sorted samples together lie: above (1) or below (-1)."""
+    k = int(_TAIL * (len(r) + len(c)))
+    outer = np.concatenate([values[-k - 1 :] if sign > 0 else values[: k + 1] for values in (r, c)])
+    return float(np.sort(outer)[-k - 1 if sign > 0 else k])
+
+
+def _beyond(sign: int, values: Array, edge: float) -> float:
+    """How many of the sorted values lie beyond the edge."""
+    return float(len(values) - values.searchsorted(edge, "right") if sign > 0 else values.searchsorted(edge))
+
+
+def _design_beyond(sign: int, edge: float, old: Column, new: Column, blocks: Blocks) -> float:
+    there = [np.isfinite(side.numbers) for side in (old, new)]
+    values = [side.numbers[found] for side, found in zip((old, new), there, strict=True)]
+    return blocks.design([(one > edge) if sign > 0 else (one < edge) for one in values], there)

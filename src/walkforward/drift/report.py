@@ -67,9 +67,10 @@ def drift_report(
     a test.
 
     Where that is no drift, single shares are tested: each category, new or rare ones too, levels that one
-    side has alone, and the outer 2.5 % of numbers. Such a share counts when it changes by half of the smaller
-    one and by the threshold `level` (two rows in a hundred; five rows at least); common categories by
-    `categorical`, as above. These tests have EXTRA of `alpha` on top, so that the others lose nothing.
+    side has alone, and the outer 2.5 % of numbers. A category counts when it gains or loses half of its
+    smaller share and the threshold `level` (two rows in a hundred), a common one from `categorical` on; a
+    tail when it gains or loses `tail`, as many rows as it has; all from MIN_MISSING rows on. These tests have
+    EXTRA of `alpha` on top, so that the others lose nothing.
 
     psi, js, kl and tv of numbers count rows between `bins` quantiles of the reference; rare categories
     (under five rows expected on a side) are pooled for every measure; psi and kl take an empty bin as half
@@ -99,8 +100,10 @@ def drift_report(
     require(not unknown, f"categorical names {unknown[:1]}, which is no column of the reference")
     if columns is None and time is not None:
         names = [name for name in names if name != time]
+        require(bool(names), f"time={time!r} is the only column: there is nothing to compare")
     reference, current, blocks = in_blocks(reference, current, time, block)
-    compared, alike = [], {}
+    compared: list[tuple[Row, list[Row], list[Row]]] = []
+    alike: dict[Any, None] = {}
     for name in names:
         old, new = _sides(reference, current, name, name in coded)
         compared.append(compare(old, new, limits, bins, blocks))
@@ -149,7 +152,7 @@ def _sides(reference: Frame, current: Frame, name: Any, coded: bool) -> tuple[Co
     old = column_of(reference, name)
     new = None if place_of(current, name) is None else column_of(current, name)
     coded = coded or old.coded or (new is not None and new.coded)
-    return replace(old, coded=coded), new and replace(new, coded=coded)
+    return replace(old, coded=coded), None if new is None else replace(new, coded=coded)
 
 
 def _verdict(row: Row, tests: list[Row], claims: list[Row], alpha: float, family: int) -> Row:
