@@ -368,7 +368,10 @@ BAD_CALLS = {
     "block='soon' is no length of time": lambda f: drift.drift_report(
         *[f.assign(t=TIMES)] * 2, time="t", block="soon"
     ),
-    "block='MS' is shorter than the usual step of 't', 1 days": lambda f: drift.drift_report(
+    "block='7h' is shorter than the usual step of 't', 1 days": lambda f: drift.drift_report(
+        *[f.assign(t=TIMES)] * 2, time="t", block="7h"
+    ),
+    "block='MS' is no length of time": lambda f: drift.drift_report(
         *[f.assign(t=TIMES)] * 2, time="t", block="MS"
     ),
     "time='t' is the only column": lambda f: drift.drift_report(*[pd.DataFrame({"t": TIMES})] * 2, time="t"),

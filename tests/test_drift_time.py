@@ -61,7 +61,7 @@ def test_blocks_of_rows_are_weeks_of_days():
     assert by_time.loc["d", "test"] == "chi-squared in blocks"
     assert (by_time["n_current"] == 84).all()  # 12 whole weeks
     assert "day" not in by_time.index
-    for block in ("7D", "168h", pd.Timedelta(days=7), np.timedelta64(7, "D")):
+    for block in ("7D", "168h", "W", "7 days", pd.Timedelta(days=7), np.timedelta64(7, "D")):
         again = drift.drift_report(old, new, time="day", block=block).set_index("column")
         pd.testing.assert_frame_equal(by_time, again)
     shuffled = drift.drift_report(*(side.sample(frac=1, random_state=0) for side in (old, new)), time="day")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from walkforward.drift.columns import Column, column_of
 from walkforward.drift.frames import SIDES, Frame, place_of, require, whole
 from walkforward.drift.measures import Array
 
+_UNITS = {"w": 7, "week": 7, "weeks": 7, "d": 1, "day": 1, "days": 1}  # in days
+_UNITS |= dict.fromkeys(("h", "hour", "hours"), 1 / 24) | {"min": 1 / 1440, "s": 1 / 86_400}
 WEEK = 7.0  # days: the block of rows with a time, unless the call says otherwise
 MIN_BLOCKS = 2  # of each side
 _ALIKE = 0.1  # a lag-1 correlation of ranks from which on neighbours are said to be alike
@@ -106,16 +109,14 @@ def _period(block: Any, time: Any) -> float | None:
         time is not None,
         f"block={block!r} is a time: say which column holds it (time=), or pass rows, block=7",
     )
-    length = pd.NaT
-    for text in (block, f"1{block}"):
-        try:
-            length = pd.Timedelta(text)
-            break
-        except (ValueError, OverflowError):
-            continue
-    good = not pd.isna(length) and length > pd.Timedelta(0)
-    require(good, f"block={block!r} is no length of time: pass rows, block=7, or days or hours, block='7D'")
-    return length / pd.Timedelta(days=1)
+    if isinstance(block, str):
+        found = re.fullmatch(r"\s*(\d*)\s*([a-z]+)\s*", block.lower())
+        days = int(found[1] or 1) * _UNITS.get(found[2], 0) if found else 0
+    else:
+        days = pd.Timedelta(block) / pd.Timedelta(days=1)
+    words = f"block={block!r} is no length of time: pass rows, block=7, or days or hours, block='7D'"
+    require(days > 0, words)
+    return float(days)
 
 
 def alike_neighbours(columns: Sequence[Column], tests: int) -> list[Any]:
