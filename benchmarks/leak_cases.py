@@ -1,4 +1,4 @@
-"""Feature builders that leak and builders that don't: what `find_leaks` must tell apart, 40 of 40.
+"""Feature builders that leak and builders that don't: what `find_leaks` must tell apart, 57 of 57.
 
 Each takes the frame of `load_ridership` (ds, y, 18 columns of weather, 10 of sports) and gives a row
 for every row. The sports in `KNOWN` stand in the timetable, so they are known in advance; the weather is not.
@@ -67,6 +67,30 @@ def _days_since_quiet(frame: pd.DataFrame) -> pd.Series:
     return row - row.where(frame["y"] < 5).ffill().shift(1)
 
 
+def _end(frame: pd.DataFrame, share: float = 0.01) -> np.ndarray:
+    """The last days: the last hundredth of them."""
+    return np.arange(len(frame)) >= len(frame) * (1 - share)
+
+
+def _at_the_end(frame: pd.DataFrame, honest: pd.Series, leaking: object) -> pd.Series:
+    """A feature that leaks on the last hundredth of the days only."""
+    return honest.where(~_end(frame), leaking)
+
+
+def _workdays(frame: pd.DataFrame, column: str = "y") -> pd.Series:
+    """A column as if it were counted from Monday to Friday only."""
+    return frame[column].where(_weekday(frame) < 5)
+
+
+def _clipped(values: pd.Series, low: float, high: float) -> pd.Series:
+    return values.clip(values.quantile(low), values.quantile(high))
+
+
+def _clipped_so_far(values: pd.Series) -> pd.Series:
+    past = values.expanding(30)
+    return values.clip(past.quantile(0.01), past.quantile(0.99)).shift(1)
+
+
 def _lags(frame: pd.DataFrame) -> pd.DataFrame:
     return lag_features(frame[["ds", "y"]], [1, 7, 14], {7: ["mean", "std"]})
 
@@ -96,6 +120,22 @@ CASES = [
     _leak("interpolation between the days known", lambda f: _mondays(f).interpolate().shift(1)),
     _leak("smoothing from both sides", lambda f: f["y"][::-1].ewm(span=7).mean()[::-1].shift(1)),
     _leak("days to the next quiet day", _days_to_quiet),
+    _leak("today's target on the last days", lambda f: _at_the_end(f, f["y"].shift(1), f["y"])),
+    _leak("lead on the last days", lambda f: _at_the_end(f, f["y"].shift(1), f["y"].shift(-1))),
+    _leak("mean of all days on the last days", lambda f: _at_the_end(f, f["y"].shift(1), f["y"].mean())),
+    _leak(
+        "centred window at the end",
+        lambda f: _at_the_end(f, f["y"].rolling(7).mean().shift(1), f["y"].rolling(7, center=True).mean()),
+    ),
+    _leak("weather of the last days", lambda f: _at_the_end(f, f["temp_f"].shift(1), f["temp_f"])),
+    _leak("weekends interpolated", lambda f: _workdays(f).interpolate()),
+    _leak("weekends interpolated, a day later", lambda f: _workdays(f).interpolate().shift(1)),
+    _leak("weekends back-filled", lambda f: _workdays(f).bfill().shift(1)),
+    _leak("weather of weekends interpolated", lambda f: _workdays(f, "temp_f").interpolate().shift(1)),
+    _leak("clipped at quantiles of all days", lambda f: _clipped(f["y"], 0.01, 0.99).shift(1)),
+    _leak("clipped above, at a quantile of all days", lambda f: _clipped(f["y"], 0.0, 0.999).shift(1)),
+    _leak("clipped below, at a quantile of all days", lambda f: _clipped(f["y"], 0.001, 1.0).shift(1)),
+    _leak("weather clipped at quantiles of all days", lambda f: _clipped(f["temp_f"], 0.005, 0.995).shift(1)),
     Case("lags and windows that end the day before", _lags, False),
     Case("calendar and holidays", _calendar, False),
     _honest("rolling mean, shifted", lambda f: f["y"].rolling(7).mean().shift(1)),
@@ -125,5 +165,9 @@ CASES = [
     _honest("record so far", lambda f: f["y"].shift(1) == f["y"].cummax().shift(1)),
     _honest("forward fill between the days known", lambda f: _mondays(f).ffill().shift(1)),
     _honest("days since the last quiet day", _days_since_quiet),
+    _honest("weekends filled forward", lambda f: _workdays(f).ffill().shift(1)),
+    _honest("clipped at quantiles so far", lambda f: _clipped_so_far(f["y"])),
+    _honest("the last days marked", lambda f: _end(f).astype(float)),
+    _honest("the lag before on the last days", lambda f: _at_the_end(f, f["y"].shift(1), f["y"].shift(2))),
     _honest("the weekday's name", lambda f: f["ds"].dt.day_name()),
 ]

@@ -1,4 +1,4 @@
-"""The leak guard: forty builders told apart, faults named; disarmed, it finds none of them."""
+"""The leak guard: the builders told apart, faults named; disarmed, it finds none of them."""
 
 import sys
 import warnings

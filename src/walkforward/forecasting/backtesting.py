@@ -132,8 +132,9 @@ def _folds(panel: Panel, splitter: Any) -> list[Fold]:
     if not callable(getattr(splitter, "split", None)):
         raise ForecastError(f"splitter={splitter!r}: what splits the days, such as WalkForwardSplit(14, 5)")
     try:
-        pairs = list(splitter.split(np.arange(len(panel.dates))[:, None]))
-    except ValueError as error:
+        rows = splitter.split(np.arange(len(panel.dates))[:, None])
+        pairs = [(np.asarray(train), np.asarray(test)) for train, test in rows]
+    except (ValueError, TypeError) as error:
         span = f"{day(panel.dates[0])} to {day(panel.dates[-1])}"
         raise ForecastError(f"series {panel.ids[0]}, {span}: {error}") from None
     if not pairs or not all(len(train) and len(test) for train, test in pairs):

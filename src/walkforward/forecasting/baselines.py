@@ -61,7 +61,8 @@ class Baseline(BaseEstimator):
         if self.freq is not None:
             made = calendars.given(both, self.freq)
         else:
-            made = calendars.told(both, np.arange(len(both)) < len(self.ds_))
+            within = np.arange(len(both))
+            made = calendars.told(both, (within > 0) & (within < len(self.ds_)))
         steps = made.days.get_indexer(ds) - made.days.get_indexer(self.ds_[-1:]) if made else np.array([-1])
         if (steps < 1).any() or made.days.get_indexer(self.ds_[-1:])[0] < len(self.ds_) - 1:
             raise ForecastError(

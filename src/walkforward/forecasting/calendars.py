@@ -179,10 +179,10 @@ def _monthly(dates: Array, in_month: Array) -> Iterator[tuple[str, Any]]:
 def _half_monthly(dates: Array, in_month: Array, last: Array) -> Iterator[tuple[str, int, int, Array]]:
     """Rules of two days a month: name, the two days (31 is the last), and which dates are the second."""
     found, firsts = set(in_month.tolist()), set(in_month[dates != last].tolist())
-    if len(found) == 2 and 1 in found:
+    if len(found) == 2 and 1 in found and max(found) < 28:
         late = max(found)
         yield "SMS" if late == 15 else f"SMS-{late}", 1, late, in_month > 1
-    if len(firsts) == 1 and (dates == last).any():
+    if len(firsts) == 1 and max(firsts) < 28 and (dates == last).any():
         early = min(firsts)
         yield "SME" if early == 15 else f"SME-{early}", early, 31, dates == last
 
@@ -191,13 +191,15 @@ def _of_pandas(days: pd.DatetimeIndex, dates: Array) -> Iterator[Calendar]:
     """Easter and the fiscal years and quarters of whole weeks, by pandas' own offsets."""
     steps = np.diff(dates).astype(int)
     offsets: list[pd.DateOffset] = [pd.offsets.Easter()] if (steps > 320).all() else []
-    if (steps % 7 == 0).all() and (steps > 90).all():
-        end = {"weekday": days[0].dayofweek}
+    if (steps % 7 == 0).all() and steps.min() in (91, 98, 364, 371):
         for month in range(1, 13):
             for kind in ("nearest", "last"):
-                year = {**end, "startingMonth": month, "variation": kind}
-                offsets.append(pd.offsets.FY5253(**year))
-                offsets += [pd.offsets.FY5253Quarter(**year, qtr_with_extra_week=n) for n in (1, 2, 3, 4)]
+                year = {"weekday": days[0].dayofweek, "startingMonth": month, "variation": kind}
+                if steps.min() > 300:
+                    offsets.append(pd.offsets.FY5253(**year))
+                else:
+                    quarters = (pd.offsets.FY5253Quarter(**year, qtr_with_extra_week=n) for n in (1, 2, 3, 4))
+                    offsets += quarters
     for offset in offsets:
         if offset.is_on_offset(days[0].normalize()) and offset.is_on_offset(days[-1].normalize()):
             made = pd.date_range(days[0], days[-1], freq=offset).as_unit(days.unit)

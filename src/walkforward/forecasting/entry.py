@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from walkforward.forecasting.errors import ForecastError
 Array = np.ndarray
 OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"  # at the end of a text such as 2020-01-01T00:00+01:00
 FORMATS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y%m%d", "%d %b %Y")
+COLLECTIONS = (list, tuple, dict, set, np.ndarray)
 TIMES = ("", " %H:%M", " %H:%M:%S")
 
 
@@ -52,7 +53,7 @@ def as_dates(values: Any, name: str, *, text: bool = False) -> pd.DatetimeIndex:
     raise ForecastError(f"{_short(name)} is {column.dtype}, not dates: {_way_to_dates(column, name)}")
 
 
-def as_numbers(values: Any, what: str, rule: str) -> Array:
+def as_numbers(values: Any, what: str, rule: str | Callable[[], str]) -> Array:
     """Numbers of any make (NumPy, nullable, Arrow, sparse, Decimal) as floats (n,), NaN for missing."""
     column = pd.Series(values)
     plain = types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
@@ -61,27 +62,34 @@ def as_numbers(values: Any, what: str, rule: str) -> Array:
         some = [value for value in column if not _missing(value)]
         plain = all(isinstance(value, numbers.Real | decimal.Decimal | np.bool_) for value in some)
     if not plain and not boolean:
-        raise ForecastError(f"{what} is {column.dtype}{rule}")
+        raise ForecastError(f"{what} is {column.dtype}{rule() if callable(rule) else rule}")
     try:
         return column.to_numpy(dtype=float, na_value=np.nan)
     except (OverflowError, TypeError, ValueError) as error:
-        raise ForecastError(f"{what} is {column.dtype}{rule} ({error})") from None
+        raise ForecastError(f"{what} is {column.dtype} that can't be a float: {error}") from None
 
 
 def target(column: pd.Series) -> Array:
     """The column y as floats; what is no number is told with the code that makes one."""
-    way = "frame.assign(y=pd.to_numeric(frame['y']))"
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        way = "frame.assign(y=pd.to_numeric(frame['y'].astype(str)))"
-    elif column.dtype.kind == "m":
-        way = "frame.assign(y=frame['y'].dt.total_seconds())"
-    elif column.dtype.kind == "c":
-        way = "frame.assign(y=np.real(frame['y']))"
-    elif column.dtype.kind == "M":
-        raise ForecastError(f"y is {column.dtype}, not numbers: dates stand in ds, what is forecast in y")
-    elif isinstance(column.dtype, pd.IntervalDtype | pd.PeriodDtype) or column.map(_collection).any():
-        raise ForecastError(f"y is {column.dtype}, not numbers: give one number a row")
-    return as_numbers(column, "y", f", not numbers: {way}; pd.to_numeric names the row at fault")
+    return as_numbers(column, "y", lambda: f", not numbers: {_way_to_numbers(column)}")
+
+
+def _way_to_numbers(column: pd.Series) -> str:
+    made = {"m": "frame['y'].dt.total_seconds()", "c": "np.real(frame['y'])"}.get(column.dtype.kind)
+    if made is not None:
+        return f"frame.assign(y={made})"
+    category = isinstance(column.dtype, pd.CategoricalDtype)
+    if not (category or column.dtype == object or types.is_string_dtype(column.dtype)):
+        return "give one number a row"
+    if column.dtype == object and any(isinstance(value, COLLECTIONS) for value in column):
+        return "give one number a row"
+    text = column.astype(str)
+    bad = pd.to_numeric(text, errors="coerce").isna() & column.notna()
+    if bad.any():
+        row = int(np.argmax(bad))
+        return f"row {row} holds {column.iloc[row]!r} ({bad.sum()} rows in all); correct it, or drop it"
+    read = "frame['y'].astype(str)" if category else "frame['y']"
+    return f"frame.assign(y=pd.to_numeric({read})) makes them"
 
 
 def names(value: Sequence[str], what: str) -> list[str]:
@@ -127,10 +135,6 @@ def _arrow_date(dtype: Any) -> bool:
 
 def _missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
-
-
-def _collection(value: Any) -> bool:
-    return isinstance(value, list | tuple | dict | set | np.ndarray)
 
 
 def _wall(value: Any) -> Any:

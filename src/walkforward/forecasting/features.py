@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import holidays
@@ -39,7 +40,7 @@ def lag_features(
         raise ForecastError(f"horizon={horizon!r}: a whole number of days, 1 or more")
     if not isinstance(y, Frame | pd.Series):
         raise ForecastError(f"y is a {type(y).__name__}: a Series indexed by days, or a frame with ds and y")
-    frame = y if isinstance(y, Frame) else Frame({"ds": y.index, "y": y.array})
+    frame = y if isinstance(y, Frame) else y.to_frame("y").assign(ds=y.index)
     checked = panel(frame, freq=freq, missing_y=True)
     lags = whole_lags(lags)
     for lag in lags:
@@ -55,6 +56,8 @@ def lag_features(
 
 def whole_lags(lags: int | Sequence[int]) -> list[int]:
     """The lags as a list; a number n means 1 to n."""
+    if whole(lags, 100_001):
+        raise ForecastError(f"lags={lags}: that many columns; list the lags that you mean")
     if whole(lags, 0):
         return list(range(1, int(lags) + 1))
     if isinstance(lags, str) or not hasattr(lags, "__iter__"):
@@ -146,10 +149,27 @@ def calendar_features(ds: Any, country: str | None = "US", names: bool = False) 
 
 
 def _holidays(country: str, days: pd.DatetimeIndex) -> Mapping[Any, str]:
-    years = range(max(1, days.min().year - 1), min(9998, days.max().year + 1) + 1) if len(days) else range(0)
     try:
-        return holidays.country_holidays(country, years=years)
+        if not len(days):
+            return {}
+        first, last = _known_years(country)
+        if days.min().year < first or days.max().year > last:
+            raise ForecastError(
+                f"holidays of {country} are known from {first} to {last}, and ds goes from {days.min().year} "
+                f"to {days.max().year}: take country=None (calendar=None), or these years"
+            )
+        return _of_years(country, days.min().year - 1, days.max().year + 1)
     except (NotImplementedError, TypeError, AttributeError):
         raise ForecastError(
             f"country={country!r}: no such calendar; holidays.list_supported_countries() has the codes"
         ) from None
+
+
+def _known_years(country: str) -> tuple[int, int]:
+    of = holidays.country_holidays(country)
+    return of.start_year, of.end_year
+
+
+@cache
+def _of_years(country: str, first: int, last: int) -> Mapping[Any, str]:
+    return dict(holidays.country_holidays(country, years=range(first, last + 1)))

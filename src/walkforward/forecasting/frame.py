@@ -262,7 +262,7 @@ def _fill(name: str, named: bool) -> str:
         calendars.offset_of(name)
     except ForecastError:
         return ""
-    return f": {_over(f'resample({name!r}).mean()', named)}"
+    return f": {_over(f'resample({name!r}).mean()', named)}, or name another calendar with freq="
 
 
 def _over(what: str, named: bool) -> str:

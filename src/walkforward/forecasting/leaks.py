@@ -29,8 +29,8 @@ def find_leaks(
 
     The target, and every column that is not in `known`, is scrambled after a cutoff and the features are
     built again. Those of the days up to `horizon` days after the cutoff must not have moved. `cutoffs` are
-    days (default: a Friday, a Saturday and a Sunday on the way, three in the last hundredth, the days of the
-    highest and the lowest y); before the first day always is one of them, because back-filling shows only
+    days (default: half way, the last hundredth, a Friday, a Saturday and a Sunday near the end, the days of
+    the highest and the lowest y); before the first day always is one of them, because back-filling shows only
     there. Scrambled numbers keep their sign, other values their kind. `freq`: see `backtest`. What the
     builder itself raises is its own.
     """
@@ -55,6 +55,7 @@ class Guard:
         self.features, self.panel = features, panel
         self.honest = built_by(features, panel.frame)
         frame, rng = panel.frame, np.random.default_rng(0)
+        self.columns = {name: column.array for name, column in frame.items()}
         unknown = frame.columns.drop(["unique_id", "ds", *known], errors="ignore")
         floats = [c for c in unknown if c == "y" or types.is_float_dtype(frame[c])]
         self.real = {c: frame[c].to_numpy(dtype=float, na_value=np.nan) for c in floats}
@@ -75,7 +76,7 @@ class Guard:
 
     def scrambled(self, cutoff: int, *, keep_y: bool = False) -> Frame:
         """The frame; what is not known in advance is scrambled after the cutoff (not y, with `keep_y`)."""
-        columns, future = dict(self.panel.frame.items()), self.panel.day > cutoff
+        columns, future = dict(self.columns), self.panel.day > cutoff
         for name in self.real.keys() - ({"y"} if keep_y else set()):
             column = self.real[name].copy()
             column[future] = self.noise[name][future]
@@ -118,13 +119,16 @@ class Guard:
         if n < 3 or not np.isfinite(y).any():
             return list(range(n - 1))
         dates = self.panel.dates.to_numpy().astype("M8[D]")
-        ends = np.append(dates[1:] > dates[:-1], True)  # the last stamp of each day
+        last_of_day = np.append(dates[1:] > dates[:-1], True)
         weekdays = self.panel.dates.dayofweek.to_numpy()
-        chosen = []
-        for weekday, least in ((4, n // 2), (6, n // 2 + n // 4), (5, n // 2 + n // 8)):
-            later = np.flatnonzero(ends[least:] & (weekdays[least:] == weekday))
-            chosen.append(least + int(later[0]) if len(later) else least)
-        chosen += [n - 2, n - 1 - n // 200, n - 1 - n // 100]
+        hundredth, eight_days = n // 100, -(-8 * n // int(last_of_day.sum()))
+        first = max(0, n - 1 - max(hundredth, eight_days))
+        chosen = (
+            [n // 2, n - 1 - hundredth] if hundredth >= eight_days else [n // 2, n - 1 - hundredth, n - 2]
+        )
+        for weekday in (4, 5, 6):
+            found = np.flatnonzero(last_of_day[first : n - 1] & (weekdays[first : n - 1] == weekday))
+            chosen += [first + int(found[0])] if len(found) else []
         chosen += [int(self.panel.day[np.nanargmax(y)]), int(self.panel.day[np.nanargmin(y)])]
         return sorted({min(one, n - 2) for one in chosen})
 
@@ -147,7 +151,8 @@ def built_by(features: Builder, frame: Frame) -> Frame:
     if out.columns.duplicated().any():
         twice = out.columns[out.columns.duplicated()][0]
         raise ForecastError(f"features gave two columns named {twice!r}: give each a name of its own")
-    return out.drop(columns=["unique_id", "ds", "y"], errors="ignore")
+    keys = [name for name in ("unique_id", "ds", "y") if name in out]
+    return out.drop(columns=keys) if keys else out
 
 
 def feature_numbers(built: Frame) -> Array:

@@ -88,24 +88,24 @@ class Regression:
     def predict(self, models: list[Any], fold: Fold, trained: Fold) -> tuple[Array, dict[str, Array]]:
         """Which series can be forecast at this cutoff (S), and their predictions (S, steps of the fold)."""
         ready, out = self.ready(fold, trained), np.full((len(self.y), len(fold.test)), np.nan)
-        evening, future, looks_back = self._as_of(fold)
+        evening, future = self._as_of(fold)
         if not ready.any():
             return ready, {"yhat": out}
         if self.strategy != "recursive":
             self._each_group(models, fold, ready, evening, out)
-        elif self.feeds_itself or looks_back:
+        elif self.feeds_itself or future is not None:
             out[ready] = self._day_by_day(models[0], fold, ready, evening, future)[:, fold.steps - 1]
         else:
             out[ready] = self._at_once(models[0], fold, ready, evening)
         return ready, {"yhat": out}
 
-    def _as_of(self, fold: Fold) -> tuple[Array, Frame | None, bool]:
-        """The evening's matrix as of the cutoff, its frame, and whether features need the days between.
+    def _as_of(self, fold: Fold) -> tuple[Array, Frame | None]:
+        """The evening's matrix as of the cutoff; and its frame, if features of it need predictions.
 
         The future is scrambled: what leaks past the check is worth nothing.
         """
         if self.guard is None:
-            return self.evening, None, False
+            return self.evening, None
         guard, last = self.guard, int(fold.steps[-1])
         future = guard.scrambled(fold.end)
         built = built_by(guard.features, future)
@@ -117,7 +117,7 @@ class Regression:
                 refuse_leaks(guard.moved(kept, fold.end, last))
         evening = self.evening.copy()
         evening[:, :, evening.shape[2] - built.shape[1] :] = _after_end(self.panel, built, self.ended)
-        return evening, future, bool(moved)
+        return evening, future if moved else None
 
     def _each_group(self, models: list[Any], fold: Fold, ready: Array, evening: Array, out: Array) -> None:
         """direct, multi_output: each model forecasts the steps that it was trained for."""
@@ -141,26 +141,18 @@ class Regression:
         first = fold.end + 1 - begin  # of the days kept, the first to be forecast
         y, out = np.array(self.y[:, begin : fold.end + 1 + steps]), np.empty((int(ready.sum()), steps))
         y[:, first:] = np.nan
+        growing = None if future is None else _Growing(self.panel, self.columns.features, future, fold.end)
         for step in range(steps):
             now, at = first + step, fold.end + 1 + step
             row = evening[:, at].copy()
             row[:, : self.own] = history(y[:, : now + 1], lags, rolling, first=now)[1][:, 0]
-            if future is not None:
-                self._build_day(row, y[:, first:now], future, at, step)
+            if growing is not None:
+                growing.into(row, at)
             known = np.concatenate([row, self.in_advance[:, at]], axis=1)[ready]
             out[:, step] = y[ready, now] = _asked(model, known, 1)[:, 0]
+            if growing is not None:
+                growing.learn(at, y[:, now])
         return out
-
-    def _build_day(self, row: Array, predicted: Array, future: Frame, at: int, step: int) -> None:
-        """The builder's features of the day `at`, from the truth up to the cutoff and what was predicted."""
-        panel = self.panel
-        so_far, known_y = panel.day <= at, future["y"].to_numpy(copy=True)
-        ours = so_far & (panel.day >= at - step) & (panel.day < at)
-        known_y[ours] = predicted[panel.row[ours], panel.day[ours] - (at - step)]
-        known_y[panel.day == at] = np.nan
-        built = built_by(self.columns.features, future.assign(y=known_y)[so_far].reset_index(drop=True))
-        last = panel.day[so_far] == at
-        row[panel.row[so_far][last], row.shape[1] - built.shape[1] :] = feature_numbers(built[last])
 
     def _groups(self, fold: Fold) -> list[Array]:
         """For each model of a fold, the days ahead of the evening's day that it is trained for."""
@@ -174,6 +166,34 @@ class Regression:
         n = days.shape[1]
         advance = [self.in_advance[:, first + a : first + a + n][days] for a in ahead]
         return np.concatenate([evening[:, first : first + n][days], *advance], axis=1)
+
+
+class _Growing:
+    """The frame of a builder that needs the days between: the truth, after the cutoff the predictions."""
+
+    def __init__(self, panel: Panel, features: Builder, future: Frame, end: int) -> None:
+        self.panel, self.features, self.future = panel, features, future
+        self.y = np.where(panel.day > end, np.nan, future["y"].to_numpy(dtype=float))
+        self.rows = np.full((len(panel.ids), len(panel.dates)), -1)
+        self.rows[panel.row, panel.day] = np.arange(len(panel.row))
+
+    def learn(self, at: int, values: Array) -> None:
+        """What was predicted of the day `at`, one number for each series (NaN for none)."""
+        rows = self.rows[:, at]
+        self.y[rows[rows >= 0]] = values[rows >= 0]
+
+    def into(self, row: Array, at: int) -> None:
+        """Write the features of the day `at` into the last columns of `row` (S, k)."""
+        if len(self.panel.ids) == 1:  # a slice, where several series need a copy
+            kept = slice(0, self.rows[0, at] + 1)
+            seen = self.future.iloc[kept]
+        else:
+            kept = np.flatnonzero(self.panel.day <= at)
+            seen = self.future.take(kept).reset_index(drop=True)
+        built = built_by(self.features, seen.assign(y=self.y[kept]))
+        last = np.flatnonzero(self.panel.day[kept] == at)
+        series = self.panel.row[kept][last]
+        row[series, row.shape[1] - built.shape[1] :] = feature_numbers(built.iloc[last])
 
 
 def _asked(model: Any, rows: Array, outputs: int) -> Array:

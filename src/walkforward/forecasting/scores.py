@@ -153,7 +153,7 @@ def _scaled(
     keys = _forecasts(frame, ["unique_id", "cutoff"])
     names = pd.Series(keys["unique_id"].array, dtype=object)
     if isinstance(train, Frame) and "unique_id" in train:  # what was left out is no matter
-        train = train[train["unique_id"].isin(names.unique())]
+        train = train[train["unique_id"].astype(object).isin(names.unique())]
     panel_ = panel(train, freq=freq)
     if lost := [name for name in names.unique() if name not in panel_.ids]:
         raise ForecastError(
