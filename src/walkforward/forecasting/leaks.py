@@ -130,7 +130,7 @@ class Guard:
             found = np.flatnonzero(last_of_day[first : n - 1] & (weekdays[first : n - 1] == weekday))
             chosen += [first + int(found[0])] if len(found) else []
         chosen += [int(self.panel.day[np.nanargmax(y)]), int(self.panel.day[np.nanargmin(y)])]
-        return sorted({min(one, n - 2) for one in chosen})
+        return list(dict.fromkeys(min(one, n - 2) for one in chosen))
 
 
 def _noise(real: Array, draws: Array, low: Array) -> Array:
