@@ -221,7 +221,29 @@ def features_json(row: Mapping[Any, Any], reserved: Collection[str]) -> str:
     except ValueError as error:
         circular = str(error).startswith("Circular")
         raise ValueError("a list holds itself: log a copy without it") if circular else error from None
+    _refuse_unreadable(written)
     return re.sub(r'"(?:[^"\\]|\\.)*"|NaN|Infinity', lambda part: words.get(part[0], part[0]), written)
+
+
+def _refuse_unreadable(written: str) -> None:
+    """JSON holds two things that no frame does: whole numbers beyond a float, and halves of characters."""
+    if re.search(r"\d{309}", written):
+        json.loads(written, parse_int=_within_a_float)
+    if r"\ud" in written:
+        try:
+            json.dumps(json.loads(written), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start : error.end])
+            raise ValueError(f"{half} is half a character: log text.encode(errors='replace').decode()") from None
+
+
+def _within_a_float(digits: str) -> float:
+    """The whole number that these digits write."""
+    try:
+        return float(int(digits))
+    except (OverflowError, ValueError):
+        shortened = f"{digits[:10]}… ({len(digits)} digits)"
+        raise ValueError(f"{shortened} is beyond the range of a float: log it as a text") from None
 
 
 def _name(key: Any) -> str:

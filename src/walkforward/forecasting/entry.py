@@ -56,6 +56,8 @@ def as_dates(values: Any, name: str, *, text: bool = False) -> pd.DatetimeIndex:
 def as_numbers(values: Any, what: str, rule: str | Callable[[], str]) -> Array:
     """Numbers of any make (NumPy, nullable, Arrow, sparse, Decimal) as floats (n,), NaN for missing."""
     column = pd.Series(values)
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
     plain = types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
     boolean = types.is_bool_dtype(column.dtype) and not isinstance(column.dtype, pd.CategoricalDtype)
     if column.dtype == object:
