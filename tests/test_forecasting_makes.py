@@ -209,6 +209,7 @@ NUMBERS = {
     "Arrow double": pd.Series(Y).astype("double[pyarrow]"),
     "nullable": pd.Series(Y).astype("Float64"),
     "sparse": pd.Series(Y).astype(pd.SparseDtype(float)),
+    "sparse, mostly 0": pd.Series(Y).astype(pd.SparseDtype(float, 0.0)),
     "objects": pd.Series(Y).astype(object),
 }
 NO_NUMBERS = {

@@ -167,6 +167,27 @@ def test_features_without_an_end_are_named(log):
         log.record({"km": deep}, 5.0)
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (10**400, r"features: 1000000000… \(401 digits\) is beyond the range of a float: log it as a text"),
+        ({"ids": [-(10**310)]}, "is beyond the range of a float"),
+        ("half \ud83d", "'.ud83d' is half a character: log text.encode"),
+    ],
+)
+def test_what_no_frame_could_hold_is_refused_when_it_is_logged(log, value, says):
+    with pytest.raises(MonitoringError, match=says):
+        log.record({"km": value}, 5.0)
+
+
+def test_large_whole_numbers_and_whole_characters_come_back(log):
+    log.record(
+        {"id": 10**30, "text": "😀 é " + "9" * 400, "way": "\ud83d".encode(errors="replace").decode()}, 5.0
+    )
+    row = log.read().iloc[0]
+    assert (row["id"], row["text"], row["way"]) == (10**30, "😀 é " + "9" * 400, "?")
+
+
 # Predictions
 
 

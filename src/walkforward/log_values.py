@@ -234,7 +234,9 @@ def _refuse_unreadable(written: str) -> None:
             json.dumps(json.loads(written), ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             half = ascii(error.object[error.start : error.end])
-            raise ValueError(f"{half} is half a character: log text.encode(errors='replace').decode()") from None
+            raise ValueError(
+                f"{half} is half a character: log text.encode(errors='replace').decode()"
+            ) from None
 
 
 def _within_a_float(digits: str) -> float:
