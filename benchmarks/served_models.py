@@ -792,6 +792,7 @@ def main() -> int:
         last = found[-1]
         said = f"{last['alike'] + last['close']:3} of {last['requests']:3} alike, {last['path']}"
         print(f"{kind.group:16} {kind.name:40} {said}", file=sys.stderr, flush=True)
+    os.environ["PYTHONHASHSEED"] = "0"  # MLflow's messages show a set, in the order that each process has
     both = [real(kind) for kind in all_kinds() if kind.name in REAL and not wanted]
     packages = ("mlflow", "scikit-learn", "xgboost-cpu", "onnxruntime", "skl2onnx", "msgspec")
     kept = {

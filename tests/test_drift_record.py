@@ -106,4 +106,4 @@ def test_vocabularies_levels_and_tails(record):
     assert min(rate for change, rate in rows.items() if "replaced" in change) == 1
     assert rows["5 % and 2 % swapped, 3,000 rows"] > 0.98
     assert rows["a new level in 5 % of 200, 50,000 before"] > 0.9
-    assert rows["top decile × 3, 3,000 rows"] > 0.95
+    assert rows["top decile × 3, 3,000 rows"] > 0.85
