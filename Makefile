@@ -24,7 +24,7 @@ env: ## build the environment, and nothing else (PYTHON=python3.12, FORCE=1 from
 	@"$(PYTHON)" src/environment.py $(if $(NAMED),--this-python) $(if $(filter env,$(MAKECMDGOALS)),$(if $(FORCE),--force))
 
 lab: env ## open the course: JupyterLab and the MLflow server, Ctrl-C stops both
-	@"$(VENV)" -m walkforward lab $(ARGS)
+	@"$(VENV)" -m course lab $(ARGS)
 
 lessons: env ## build the notebooks that have changed (CHECK=1 only looks, FORCE=1 all, LESSON=03)
 	@"$(VENV)" src/authoring/build.py $(if $(CHECK),--check) $(if $(FORCE),--force) $(LESSON)

@@ -623,7 +623,7 @@ def measure(parts: list[str], names: list[str], short: bool) -> dict[str, Any]:
 
 
 def write_months() -> None:
-    from walkforward.data import load_trips, months, prepare_trips
+    from course.data import load_trips, months, prepare_trips
 
     trips = prepare_trips(load_trips(months("2018-01", "2020-12")))
     pickup = trips["pickup_datetime"]

@@ -59,7 +59,7 @@ Task = Callable[[int, int], np.ndarray | None]  # horizon, folds -> predictions 
 # ---------------------------------------------------------------- one series for all tools
 def write_series(path: Path, days: int | None = None) -> None:
     """ds, y and the calendar as npz: not every peer can read Parquet."""
-    from walkforward.data import load_ridership
+    from course.data import load_ridership
     from walkforward.forecasting import calendar_features
 
     frame = load_ridership().tail(days) if days else load_ridership()
@@ -430,7 +430,7 @@ def cores(options: argparse.Namespace) -> dict[str, Any]:
     """Wall seconds of the default and of n_jobs=1, in turn. XGBRegressor as it comes: n_jobs unset."""
     from xgboost import XGBRegressor
 
-    from walkforward.data import load_ridership
+    from course.data import load_ridership
     from walkforward.forecasting import WalkForwardSplit, backtest
 
     frame = load_ridership()[["ds", "y"]]
@@ -503,7 +503,7 @@ def curve(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds (wall, default cores) against MAE, one day ahead; each point changes one thing of the first."""
     from xgboost import XGBRegressor
 
-    from walkforward.data import load_ridership
+    from course.data import load_ridership
     from walkforward.forecasting import SeasonalNaive, WalkForwardSplit, backtest, score
 
     frame = load_ridership()[["ds", "y"]]
@@ -562,7 +562,7 @@ def guard(options: argparse.Namespace) -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from leak_cases import CASES, KNOWN
 
-    from walkforward.data import load_ridership
+    from course.data import load_ridership
     from walkforward.forecasting import find_leaks
 
     frame = load_ridership()
@@ -624,7 +624,7 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
     """
     from xgboost import XGBRegressor
 
-    from walkforward.data import load_ridership
+    from course.data import load_ridership
     from walkforward.forecasting import SeasonalNaive, WalkForwardSplit, backtest, score
 
     frame = load_ridership()[["ds", "y"]]

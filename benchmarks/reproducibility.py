@@ -134,7 +134,7 @@ def save_data() -> tuple[Path, Path]:
     """The trips as plain arrays, which every environment reads: two months to train and one to test; all."""
     import numpy as np
 
-    from walkforward.data import FIRST_MONTH, LAST_MONTH, load_trips, months, prepare_trips
+    from course.data import FIRST_MONTH, LAST_MONTH, load_trips, months, prepare_trips
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     trips = prepare_trips(load_trips(months(FIRST_MONTH, LAST_MONTH)))

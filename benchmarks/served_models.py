@@ -60,9 +60,9 @@ from threadpoolctl import threadpool_limits
 from xgboost import DMatrix, XGBClassifier, XGBRegressor, XGBRFRegressor
 from xgboost import train as train_booster
 
-from walkforward.compiled import TOLERANCE, compiled
-from walkforward.servers import HOST, fast_server, model_server
+from course.servers import HOST, fast_server, model_server
 from walkforward.serving import COUNTS, App
+from walkforward.serving.predictor import TOLERANCE, compiled
 
 cloudpickle.register_pickle_by_value(own)  # the servers' processes do not know this folder
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -42,8 +42,8 @@ import numpy as np
 import psutil
 from shared import machine, put
 
+from course.servers import HOST, QUIET, Server, ServerError, answers, base_environment, free_port
 from walkforward.loadtest import closed_loop, open_loop
-from walkforward.servers import HOST, QUIET, Server, ServerError, answers, base_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -80,7 +80,7 @@ def train(folder: Path, trees: int = 300, months: tuple[str, str] = ("2019-07", 
     import pandas as pd
     import xgboost
 
-    from walkforward import data
+    from course import data
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
 
@@ -202,7 +202,7 @@ def granian(app: str) -> Callable[[Path, str, int], list[str]]:
 
 
 def ours(*options: str) -> Callable[[Path, str, int], list[str]]:
-    serve = [*python("walkforward"), "serve"]
+    serve = python("walkforward.serving")
     return lambda _, path, port: [*serve, path, "--host", HOST, "--port", str(port), *options]
 
 

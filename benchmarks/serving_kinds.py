@@ -27,7 +27,7 @@ from serving import BODIES, DRAFTS, ONE, RESULTS, RUNGS, Ladder, Model, keep
 from shared import machine, put
 from shared import table as markdown
 
-from walkforward.servers import QUIET
+from course.servers import QUIET
 
 SERVERS = {"stock": "mlflow models serve", "ours-pyfunc": "ours, --pyfunc", "ours": "ours"}
 ZONES = ["pickup_location_id", "dropoff_location_id"]
@@ -36,7 +36,7 @@ NUMBERS = ["trip_distance", *ZONES, "hour", "weekday"]
 
 def trips(wanted: list[str]) -> Any:
     """Trips of some months: numbers, and the zones and the day as texts."""
-    from walkforward import data
+    from course import data
 
     found = data.prepare_trips(data.load_trips(wanted))
     clock = found["pickup_datetime"].dt

@@ -32,7 +32,7 @@ from types import ModuleType
 
 from shared import put
 
-from course.browser import headless, program
+from course.student.browser import headless, program
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = getattr(sys, "_base_executable", sys.executable)
@@ -81,7 +81,7 @@ def build(root: Path, cache: Path) -> Seconds:
 def lab(root: Path, env: dict[str, str]) -> Iterator[str]:
     """Run `walkforward lab` in the clone and yield JupyterLab's address; end it as Ctrl-C does."""
     python = str(load(root).interpreter(root / ".venv"))
-    command = [python, "-m", "walkforward", "lab", "--no-browser"]
+    command = [python, "-m", "course", "lab", "--no-browser"]
     process = subprocess.Popen(
         command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -34,7 +34,7 @@ from joblib import Parallel, delayed
 from shared import machine, put, table
 from sklearn.metrics import root_mean_squared_error
 
-from walkforward.data import load_trips, months, prepare_trips
+from course.data import load_trips, months, prepare_trips
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "tuning.parquet"

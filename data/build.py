@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from walkforward.data import TRIP_TYPES
+from course.data import TRIP_TYPES
 
 DATA = Path(__file__).resolve().parent
 CHECKSUMS = "checksums.json"

@@ -17,9 +17,9 @@ from mlflow.entities import Run
 from PIL import Image
 from playwright.sync_api import Page
 
-from course.browser import headless
-from walkforward import ROOT
-from walkforward.servers import tracking_server
+from course.paths import ROOT
+from course.servers import tracking_server
+from course.student.browser import headless
 
 # The UI opens an assistant and asks what you work on at the first visit; these are the answers.
 SETTINGS = {

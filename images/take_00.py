@@ -19,7 +19,7 @@ def main() -> None:
     """Start a lab in a temporary folder, scroll lesson 00 to its finding, take the picture, stop the lab."""
     with tempfile.TemporaryDirectory() as work:
         lab = subprocess.Popen(
-            [sys.executable, "-m", "walkforward", "lab", "--no-browser"],
+            [sys.executable, "-m", "course", "lab", "--no-browser"],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"WALKFORWARD_WORK": work, "PYTHONUNBUFFERED": "1"},

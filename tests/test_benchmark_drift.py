@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from walkforward import ROOT
+from course.paths import ROOT
 
 FOLDER = ROOT / "benchmarks"
 

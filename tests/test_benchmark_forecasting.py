@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from walkforward import ROOT
+from course.paths import ROOT
 
 FOLDER = ROOT / "benchmarks"
 RECORD = FOLDER / "results" / "forecasting.json"

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from walkforward import ROOT
-from walkforward.servers import fast_server
+from course.paths import ROOT
+from course.servers import fast_server
 
 FOLDER = ROOT / "benchmarks"
 RECORD, SOAK = FOLDER / "results" / "serving.json", FOLDER / "results" / "serving_soak.json"

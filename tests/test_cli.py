@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from test_servers import descendants, gone, is_open
 
-from course import lab
-from walkforward.cli import main
+from course.cli import main
+from course.student import lab
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals to a process are POSIX")
 
@@ -73,7 +73,7 @@ def test_a_wrong_call_ends_in_one_line(call, arguments, message):
 
 
 def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
-    from course import workspace
+    from course.student import workspace
 
     def fail():
         raise workspace.WorkspaceError("the copy of lesson 01\n  is not a notebook")
@@ -95,7 +95,7 @@ def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
     ],
 )
 def test_a_defect_of_ours_is_not_hidden(call, monkeypatch, fails, error):
-    from course import workspace
+    from course.student import workspace
 
     monkeypatch.setattr(workspace, "show_progress", lambda: fails())
     shown = call("progress")
@@ -106,8 +106,8 @@ def test_a_defect_of_ours_is_not_hidden(call, monkeypatch, fails, error):
 
 def test_a_defect_of_ours_shows_its_traceback(tmp_path):
     program = (
-        "from course import workspace\nworkspace.show_progress = lambda: {}['id']\n"
-        "import sys; sys.argv = ['walkforward', 'progress']\nfrom walkforward.cli import main; main()"
+        "from course.student import workspace\nworkspace.show_progress = lambda: {}['id']\n"
+        "import sys; sys.argv = ['walkforward', 'progress']\nfrom course.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1
@@ -120,7 +120,7 @@ def test_a_defect_of_ours_shows_its_traceback(tmp_path):
 @pytest.mark.parametrize("command", ["progress", "story list"])
 def test_what_is_printed_into_nothing_is_no_defect(tmp_path, command, unbuffered):
     env = os.environ | {"WALKFORWARD_STATE": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
-    call = [sys.executable, "-m", "walkforward", *command.split()]
+    call = [sys.executable, "-m", "course", *command.split()]
     reader, writer = os.pipe()
     os.close(reader)  # as `| head -1` does
     done = subprocess.run(call, stdout=writer, stderr=subprocess.PIPE, text=True, env=env)
@@ -135,12 +135,12 @@ def test_what_is_printed_into_nothing_is_no_defect(tmp_path, command, unbuffered
 
 def test_help_imports_nothing_heavy():
     heavy = "{'mlflow', 'pandas', 'numpy', 'papermill', 'nbformat', 'psutil'} & set(sys.modules)"
-    program = f"import sys, walkforward.cli; sys.exit(str({heavy}) if {heavy} else 0)"
+    program = f"import sys, course.cli; sys.exit(str({heavy}) if {heavy} else 0)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 def test_the_exit_code_is_that_of_the_command(call, monkeypatch):
-    from course import doctor
+    from course.student import doctor
 
     monkeypatch.setattr(doctor, "run_checks", lambda: 1)
     assert call("doctor").exit_code == 1
@@ -175,7 +175,7 @@ class Lab:
 
     def call(self) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "walkforward", "lab", "--no-browser"],
+            [sys.executable, "-m", "course", "lab", "--no-browser"],
             env=os.environ | {"WALKFORWARD_WORK": str(self.work)} | self.home,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -288,7 +288,7 @@ def command_lines() -> list[str]:
 
 
 def test_a_fault_that_the_doctor_finds_keeps_the_lab_shut(tmp_path, monkeypatch, capsys):
-    from course import doctor
+    from course.student import doctor
 
     monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path))
     monkeypatch.setattr(doctor, "run_checks", lambda: 1)

@@ -11,10 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from course import exercise_source, workspace
-from course.progress import progress_file
-from walkforward import interview
-from walkforward.cli import main
+from course.cli import main
+from course.exercise import source as exercise_source
+from course.practice import bank as interview
+from course.student import workspace
+from course.student.progress import progress_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the words of errors are those of POSIX")
 QUESTION = """- id: a
@@ -49,9 +50,9 @@ def home(tmp_path_factory, monkeypatch):
     cell |= {"execution_count": None, "metadata": {"tags": ["parameters"]}}
     book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (tmp_path / "notebooks" / "01_lesson.ipynb").write_text(json.dumps(book))
-    (tmp_path / "lessons" / "01_lesson.py").write_text("# exercises: first\n")
-    right = "from walkforward.exercise import right\n@right\ndef grow(x):\n    'Grow.'\n"
-    (tmp_path / "exercises" / "first.py").write_text(right)
+    (tmp_path / "lessons" / "01_lesson.py").write_text("# %%\n")
+    right = "from course.exercise import right\n@right\ndef grow(x):\n    'Grow.'\n"
+    (tmp_path / "exercises" / "01_lesson.py").write_text(right)
     (tmp_path / "questions" / "general.yaml").write_text(QUESTION)
     workspace.sync()
     (tmp_path / "state").mkdir()
@@ -102,7 +103,7 @@ def log_of(*statements, version=1):
     """A review log made by hand."""
 
     def spoil(home):
-        from course.reviews import TABLES
+        from course.practice.reviews import TABLES
 
         with sqlite3.connect(home / "state" / "interview.sqlite") as db:
             db.executescript(f"{TABLES}PRAGMA user_version={version};" + ";".join(statements))
@@ -145,12 +146,22 @@ BROKEN_BANKS = [
 ]
 CASES = {
     "progress": [
-        (["progress"], write("exercises/first.py", "<<<<<<< HEAD\n"), "first.py can't be read .*: restore"),
-        (["progress"], write("exercises/first.py", b"x = '\xff'\n"), "first.py can't be read .*: restore"),
-        (["progress"], write("exercises/first.py", "x = '\0'\n"), "first.py can't be read .*: restore"),
-        (["progress"], folder("exercises/first.py"), "first.py can't be read .*: restore"),
-        (["progress"], write("lessons/01_lesson.py", b"\xff"), "01_lesson.py can't be read .*restore"),
-        (["progress"], folder("lessons/01_lesson.py"), "01_lesson.py can't be read .*restore"),
+        (
+            ["progress"],
+            write("exercises/01_lesson.py", "<<<<<<< HEAD\n"),
+            "01_lesson.py can't be read .*: restore",
+        ),
+        (
+            ["progress"],
+            write("exercises/01_lesson.py", b"x = '\xff'\n"),
+            "01_lesson.py can't be read .*: restore",
+        ),
+        (
+            ["progress"],
+            write("exercises/01_lesson.py", "x = '\0'\n"),
+            "01_lesson.py can't be read .*: restore",
+        ),
+        (["progress"], folder("exercises/01_lesson.py"), "01_lesson.py can't be read .*: restore"),
         (["progress"], folder("state/progress.jsonl"), "progress.jsonl can't be read .*WALKFORWARD_STATE"),
         (["progress"], instead_of_a_folder("state"), "progress.jsonl can't be read .*WALKFORWARD_STATE"),
         (["progress", "01"], NOTHING, "unexpected extra argument"),
@@ -327,7 +338,7 @@ def test_a_full_disk_and_a_folder_that_may_not_be_written(home, monkeypatch, num
 
 
 def test_a_report_that_cannot_be_written(home, monkeypatch):
-    from course import lesson_run
+    from course.student import lesson_run
 
     monkeypatch.setattr(lesson_run, "_execute", lambda *_: "")  # no kernel is needed for this
     (home / "work" / "reports").write_text("a file")
@@ -348,7 +359,7 @@ HUGE = str(10**30)
     ],
 )
 def test_a_note_of_a_lab_that_was_changed_by_hand_is_no_lab(tmp_path, note):
-    from course.lab import running_lab
+    from course.student.lab import running_lab
 
     (tmp_path / ".lab.json").write_text(note)
     assert running_lab(tmp_path / ".lab.json") is None
@@ -356,7 +367,7 @@ def test_a_note_of_a_lab_that_was_changed_by_hand_is_no_lab(tmp_path, note):
 
 @pytest.mark.parametrize("editor", ["'", "no-such-editor", "false"])
 def test_an_editor_that_does_not_start_is_named(home, monkeypatch, editor):
-    from course import stories
+    from course.practice import stories
 
     monkeypatch.setenv("EDITOR", editor)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
@@ -367,7 +378,7 @@ def test_an_editor_that_does_not_start_is_named(home, monkeypatch, editor):
 
 
 def test_the_database_of_a_statement_of_ours_is_not_the_users_fault(home):
-    from course.reviews import State
+    from course.practice.reviews import State
 
     with pytest.raises(sqlite3.ProgrammingError), State()._open() as db:
         db.execute("SELECT ?", ())
@@ -391,7 +402,7 @@ def test_progress_of_a_clock_that_can_not_be_is_left_out(home):
 
 
 def test_odd_names_break_no_line_and_no_link(home):
-    from course.cards import explanation
+    from course.practice.cards import explanation
 
     write("state/stories/two\nlines.md", "# x")(home)
     assert "two lines" in call("story", "list").stdout
@@ -403,7 +414,7 @@ def test_odd_names_break_no_line_and_no_link(home):
 
 
 def test_a_lesson_that_is_no_notebook_ends_no_practice(home):
-    from course.cards import section
+    from course.practice.cards import section
 
     notebooks = home / "notebooks"
     for content in ("{", "[]", "{}", "\udcff"):
@@ -421,7 +432,7 @@ def test_a_folder_that_is_gone_is_said(home):
 
 @pytest.mark.parametrize("uri", ["my model", "./my model", "{folder}", "file:{folder}", "file://{folder}"])
 def test_a_model_is_looked_for_where_the_user_stands(home, uri):
-    from walkforward.compiled import folder_of
+    from walkforward.serving.predictor import folder_of
 
     write("my model/MLmodel", "flavors: {}")(home)
     found = Path(folder_of(uri.format(folder=home / "my model"), str(home)))

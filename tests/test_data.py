@@ -26,9 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from course.doctor import changed_data
-from walkforward import ROOT, data, tables
-from walkforward.data import (
+from course import data
+from course.data import (
     DataError,
     load_births,
     load_ridership,
@@ -36,7 +35,10 @@ from walkforward.data import (
     load_trips,
     months,
     prepare_trips,
+    tables,
 )
+from course.paths import ROOT
+from course.student.doctor import changed_data
 
 DATA = ROOT / "data"
 CARD = DATA / "README.md"
@@ -720,6 +722,6 @@ def test_a_sample_that_is_no_number_of_trips(sample: object) -> None:
 
 def test_importing_the_loaders_is_light() -> None:
     """pandera and pyarrow wait until data are loaded."""
-    code = "import sys, walkforward.data; print('pandera' in sys.modules, 'mlflow' in sys.modules)"
+    code = "import sys, course.data; print('pandera' in sys.modules, 'mlflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

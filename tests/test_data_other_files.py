@@ -24,8 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from walkforward.columns import as_dates, as_numbers, plain
-from walkforward.data import (
+from course.data import (
     DataError,
     load_births,
     load_ridership,
@@ -33,6 +32,7 @@ from walkforward.data import (
     load_trips,
     prepare_trips,
 )
+from course.data.columns import as_dates, as_numbers, plain
 
 DAYS = ["2019-01-01", "2019-01-02", "2019-01-03"]
 STAMPS = [dt.datetime(2019, 1, 1), dt.datetime(2019, 1, 2)]
@@ -275,7 +275,7 @@ def test_periods_and_indexes_of_pandas(tmp_path: Path) -> None:
     frame = pd.DataFrame({"ds": pd.period_range("2019-01-01", periods=2, freq="D"), "y": [1.0, 2.0]})
     frame.set_axis([5, 7]).to_parquet(tmp_path / "rides.parquet")
     code = (
-        "import sys; from walkforward.data import load_ridership;"
+        "import sys; from course.data import load_ridership;"
         "f = load_ridership(sys.argv[1]); print(list(f), *f['ds'].dt.strftime('%d'))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "rides.parquet")]
@@ -777,7 +777,7 @@ def test_a_month_of_three_million_trips_fits_into_a_laptop(tmp_path: Path) -> No
     others = {f"fee_{number}": count for number in range(9)}
     pq.write_table(pa.table(columns | others), tmp_path / "yellow.parquet", row_group_size=rows)
     code = (
-        "import resource, sys; from walkforward.data import load_trips;"
+        "import resource, sys; from course.data import load_trips;"
         "trips = load_trips(path=sys.argv[1], sample=None);"
         "print(len(trips), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )

@@ -10,8 +10,8 @@ alarms before April 2020. The other columns of the file do, and each alarm is a 
 import pandas as pd
 import pytest
 
+from course.data import load_trips, months, prepare_trips
 from walkforward import drift
-from walkforward.data import load_trips, months, prepare_trips
 from walkforward.drift import numeric
 from walkforward.drift.measures import Gap
 

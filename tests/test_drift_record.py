@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from walkforward import ROOT
+from course.paths import ROOT
 
 RECORD = ROOT / "benchmarks" / "results" / "drift.json"
 CHANGES = {

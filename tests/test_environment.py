@@ -18,8 +18,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from course import doctor
-from walkforward import ROOT
+from course.paths import ROOT
+from course.student import doctor
 
 _spec = importlib.util.spec_from_file_location("environment", ROOT / "src" / "environment.py")
 environment = importlib.util.module_from_spec(_spec)

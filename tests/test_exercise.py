@@ -8,13 +8,14 @@ from functools import partial
 
 import pytest
 
-from course import exercise_source, progress
-from walkforward import exercise
-from walkforward.exercise import TODO
+from course import exercise
+from course.exercise import TODO
+from course.exercise import source as exercise_source
+from course.student import progress
 
 MODULE = '''
 import pandas as pd
-from walkforward.exercise import checks, right, wrong
+from course.exercise import checks, right, wrong
 
 SHARED = [1, 2, 3]
 
@@ -269,7 +270,7 @@ def test_a_name_twice_in_the_course_is_an_error(module):
     with pytest.raises(exercise.ExerciseError, match="'total' is in demo.py and in other.py"):
         exercise.check(total=sum)
     (module.parent / "other.py").write_text(
-        "from walkforward.exercise import right\n" + "@right\ndef a(): ''\n" * 2
+        "from course.exercise import right\n" + "@right\ndef a(): ''\n" * 2
     )
     with pytest.raises(exercise.ExerciseError, match=r"other.py has two exercises called 'a'"):
         exercise_source.names(module.parent / "other.py")
@@ -350,7 +351,7 @@ def test_progress_that_cannot_be_kept_is_said_once_and_breaks_nothing(module, tm
 
 
 def test_the_module_is_cheap_to_import():
-    code = "import sys, walkforward.exercise; print({'pandas', 'numpy', 'IPython'} & set(sys.modules))"
+    code = "import sys, course.exercise; print({'pandas', 'numpy', 'IPython'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 

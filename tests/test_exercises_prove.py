@@ -9,8 +9,9 @@ import sklearn.ensemble  # noqa: F401  its threads are limited only once they ar
 from threadpoolctl import threadpool_limits
 
 from authoring.exercise_proof import problems, prove
-from course import exercise_source, progress
-from walkforward import ROOT
+from course.exercise import source as exercise_source
+from course.paths import ROOT
+from course.student import progress
 
 MODULES = sorted(path for path in exercise_source.FOLDER.glob("*.py") if not path.name.startswith("_"))
 EXERCISES = [(module, name) for module in MODULES for name in exercise_source.names(module)]
@@ -87,7 +88,7 @@ def test_students_get_unfilled_stubs():
 # --- the zoo: one sound module, and faulty ones made from it by changing one thing --------------------------
 
 SOUND = '''
-from walkforward.exercise import checks, right, wrong
+from course.exercise import checks, right, wrong
 
 
 def _numbers():

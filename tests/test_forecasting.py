@@ -22,7 +22,7 @@ from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_sq
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from xgboost import XGBRegressor
 
-from walkforward.data import load_ridership
+from course.data import load_ridership
 from walkforward.forecasting import (
     Drift,
     ForecastError,

@@ -10,8 +10,8 @@ import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import KFold, ShuffleSplit, TimeSeriesSplit
 
+from course.data import load_ridership
 from walkforward import forecasting
-from walkforward.data import load_ridership
 from walkforward.forecasting import ForecastError, LeakError, WalkForwardSplit, backtest, find_leaks
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))

@@ -13,9 +13,8 @@ import pytest
 import yaml
 
 from authoring.lint import VOICE
-from course import anki, browser, cards
-from course.reviews import State
-from walkforward.interview import (
+from course.practice import anki, cards
+from course.practice.bank import (
     FOLDER,
     KINDS,
     LEVELS,
@@ -28,6 +27,8 @@ from walkforward.interview import (
     practice_card,
     schema,
 )
+from course.practice.reviews import State
+from course.student import browser
 
 GOOD = {
     "id": "leak-scaler",
@@ -367,7 +368,7 @@ def test_the_widget_keeps_the_answer_when_the_log_can_not_be_written(tmp_path, m
     assert not save.disabled
 
 
-CELL = "from walkforward.interview import practice_card\npractice_card('drift-p-value-zero')"
+CELL = "from course.practice.bank import practice_card\npractice_card('drift-p-value-zero')"
 
 
 def test_an_executed_notebook_holds_a_card_that_is_equal_every_time(tmp_path):
@@ -464,7 +465,7 @@ def test_text_as_html(text, shown):
 
 
 def test_the_command_offers_the_kinds_and_levels_of_the_bank():
-    from course.interview_commands import KIND, LEVEL
+    from course.practice.commands import KIND, LEVEL
 
     assert (tuple(KIND.choices), tuple(LEVEL.choices)) == (KINDS, LEVELS)
 

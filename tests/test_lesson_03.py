@@ -27,7 +27,7 @@ def test_it_goes_on_where_no_server_starts():
     (cell,) = [cell for cell in code(notebook) if cell.id == "server"]
     broken = [
         "from course import stores",
-        "from walkforward.servers import ServerError",
+        "from course.servers import ServerError",
         "def refuse(*_, **__):",
         '    raise ServerError("initdb is missing")',
         "stores.course_server = stores.postgres = refuse",
@@ -46,8 +46,8 @@ def test_it_goes_on_where_no_server_starts():
 def test_the_labs_server_gets_the_teams_runs(tmp_path):
     from mlflow import MlflowClient
 
+    from course.servers import answers
     from course.stores import sqlite_server
-    from walkforward.servers import answers
 
     with sqlite_server(tmp_path) as lab:
         notebook = build.generate(LESSON)

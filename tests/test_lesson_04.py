@@ -17,13 +17,13 @@ from xgboost import XGBRegressor
 
 from authoring import build
 from authoring.execute import Runner
-from course import exercise_source
-from walkforward.data import load_trips, months, prepare_trips
+from course.data import load_trips, months, prepare_trips
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = build.read_lesson(ROOT / "src" / "lessons" / "04_tuning.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "04_tuning.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "tuning.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "04_tuning.py")
 SEEDS = range(40)  # named, so that a claim of order is the same on every machine
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 CELLS = ("space", "record", "replay", "replay_grid", "known", "suggest", "halve")

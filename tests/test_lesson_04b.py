@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 from solved import solved
 
-from course import exercise_source
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "04b_is_it_better.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "is_it_better.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "04b_is_it_better.py")
 RECORD = pd.read_parquet(ROOT / "benchmarks" / "results" / "tuning.parquet")
 SEEDS = range(1000, 1300)  # others than the lesson's
 

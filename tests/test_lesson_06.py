@@ -18,12 +18,12 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 from xgboost import XGBRegressor
 
-from course import exercise_source
-from walkforward.data import load_trips, months, prepare_trips
+from course.data import load_trips, months, prepare_trips
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "06_reproducibility.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "reproducibility.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "06_reproducibility.py")
 RECORD = json.loads((ROOT / "benchmarks" / "results" / "reproducibility.json").read_text(encoding="utf-8"))
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 MODELS = ["xgboost", "xgboost, sampled", "histogram boosting", "forest", "linear", "network"]

@@ -12,8 +12,8 @@ import pytest
 from xgboost import XGBRegressor
 
 from authoring import build
-from course import exercise_source
-from walkforward.data import load_trips, months
+from course.data import load_trips, months
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = build.read_lesson(ROOT / "src" / "lessons" / "06b_packaging.py")
@@ -132,7 +132,7 @@ def test_the_broken_mlproject_is_what_the_exercise_repairs():
     (cell,) = [cell for cell in LESSON.cells if cell.metadata.get("name") == "broken"]
     names = {}
     exec(compile(cell.source, "lesson 06b", "exec"), names)
-    module = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "packaging.py")
+    module = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "06b_packaging.py")
     module.mlflow_reads_it(names["BROKEN"])  # it loads, as the lesson says
     checks = (
         "the_rate_has_a_default",

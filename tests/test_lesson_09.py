@@ -16,8 +16,8 @@ import requests
 import yaml
 
 from authoring import build
-from course import exercise_source
-from walkforward.servers import HOST, Server, answers, base_environment
+from course.exercise import source as exercise_source
+from course.servers import HOST, Server, answers, base_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICE = ROOT / "src" / "projects" / "trip_service"
@@ -58,7 +58,7 @@ def taught(documents):
 
 @pytest.fixture
 def dangling_ports():
-    path = ROOT / "src" / "lessons" / "exercises" / "serving.py"
+    path = ROOT / "src" / "lessons" / "exercises" / "09_serving.py"
     return exercise_source.load(path).dangling_ports
 
 

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 from solved import solved
 
-from course import exercise_source
+from course.exercise import source as exercise_source
 from walkforward.drift import drift_report
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "11b_drift.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "drift.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "11b_drift.py")
 OURS = "p and effect (drift_report)"
 
 

@@ -12,8 +12,8 @@ from sklearn.model_selection import KFold, TimeSeriesSplit, cross_val_predict, t
 from solved import solved
 from xgboost import XGBRegressor
 
-from course import exercise_source
-from walkforward.data import load_births, load_ridership
+from course.data import load_births, load_ridership
+from course.exercise import source as exercise_source
 from walkforward.forecasting import (
     SeasonalNaive,
     WalkForwardSplit,
@@ -28,7 +28,9 @@ from walkforward.forecasting import (
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "13_time_series_and_walk_forward"
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "walk_forward.py")
+EXERCISES = exercise_source.load(
+    ROOT / "src" / "lessons" / "exercises" / "13_time_series_and_walk_forward.py"
+)
 HORIZON, FOLDS = 14, 26
 SPLIT = WalkForwardSplit(HORIZON, FOLDS)
 

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from authoring import build
-from course import exercise_source
-from walkforward.data import load_births, load_ridership
+from course.data import load_births, load_ridership
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "14_prophet.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "prophet.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "14_prophet.py")
 LESSON = build.read_lesson(ROOT / "src" / "lessons" / "14_prophet.py")
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from authoring import build
-from course import exercise_source
-from walkforward.data import load_births, load_ridership
+from course.data import load_births, load_ridership
+from course.exercise import source as exercise_source
 from walkforward.forecasting import (
     LeakError,
     WalkForwardSplit,
@@ -26,7 +26,7 @@ from walkforward.forecasting import (
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = build.read_lesson(ROOT / "src" / "lessons" / "15_xgboost_walk_forward.py")
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "15_xgboost_walk_forward.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "xgboost_walk_forward.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "15_xgboost_walk_forward.py")
 PUBLISHED = 1.508  # Kuhn and Johnson: mean RMSE of 52 folds, boosted trees, thousand rides
 NAIVE, BEST, PROPHET = "seasonal naive", "XGBoost, share of level", "Prophet"
 

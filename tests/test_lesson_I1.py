@@ -17,15 +17,15 @@ import pytest
 from scipy import stats
 from solved import solved
 
-from course import exercise_source
-from walkforward.data import load_ridership, load_trips
-from walkforward.interview import broken, load_bank
+from course.data import load_ridership, load_trips
+from course.exercise import source as exercise_source
+from course.practice.bank import broken, load_bank
 
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "I1_coding"
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
-KATAS = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "coding.py")
-NAMES = exercise_source.names(ROOT / "src" / "lessons" / "exercises" / "coding.py")
+KATAS = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "I1_coding.py")
+NAMES = exercise_source.names(ROOT / "src" / "lessons" / "exercises" / "I1_coding.py")
 
 
 def output(name, notebook=NOTEBOOK):

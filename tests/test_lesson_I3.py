@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from xgboost import XGBRegressor
 
-from course import exercise_source
-from walkforward.data import load_ridership, load_trips, months, prepare_trips
+from course.data import load_ridership, load_trips, months, prepare_trips
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "I3_debugging.ipynb", as_version=4)
-EXERCISES = ROOT / "src" / "lessons" / "exercises" / "debugging.py"
+EXERCISES = ROOT / "src" / "lessons" / "exercises" / "I3_debugging.py"
 CLINIC = exercise_source.load(EXERCISES)
 NAMES = exercise_source.names(EXERCISES)
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]

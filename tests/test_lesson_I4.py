@@ -9,7 +9,8 @@ import pytest
 from authoring import build
 from authoring.execute import Runner
 from authoring.marks import tables_of, text_of
-from course import exercise_source, stories
+from course.exercise import source as exercise_source
+from course.practice import stories
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = build.read_lesson(ROOT / "src" / "lessons" / "I4_behavioural.py")
@@ -17,7 +18,7 @@ NOTEBOOK = nbformat.read(ROOT / "notebooks" / "I4_behavioural.ipynb", as_version
 CELLS = {cell.id: cell for cell in NOTEBOOK.cells}
 PROSE = "\n\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
 CODE = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code")
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "stories.py")
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "I4_behavioural.py")
 
 
 def telling(name):

@@ -13,9 +13,9 @@ import time
 import numpy as np
 import pytest
 
+from course.servers import free_port
 from walkforward.errors import WalkForwardError
 from walkforward.loadtest import MOST, LoadTestError, closed_loop, open_loop
-from walkforward.servers import free_port
 
 BODY = b'{"inputs": [1, 2]}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"

@@ -17,8 +17,8 @@ import pytest
 from authoring import build, lint
 from authoring.execute import Runner
 from course import own_data
+from course.data import load_ridership
 from course.own_data import OwnDataError
-from walkforward.data import load_ridership
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = build.Course(ROOT).sources()

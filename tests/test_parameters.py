@@ -9,9 +9,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_notebook
 from papermill.parameterize import parameterize_notebook
 
-from course.parameters import COMPUTED, defaults, read
-from course.workspace import WorkspaceError
-from walkforward import ROOT
+from course.paths import ROOT
+from course.student.parameters import COMPUTED, defaults, read
+from course.student.workspace import WorkspaceError
 
 LESSONS = sorted((ROOT / "src" / "lessons").glob("[0-9I]*_*.py"))
 

@@ -14,11 +14,12 @@ import yaml
 from click.testing import CliRunner
 from fsrs import Card, Scheduler
 
-from course import practice, stories, terminal
-from course.reviews import SCHEDULER, State, StateError, queue, rate
-from walkforward import interview
-from walkforward.cli import main
-from walkforward.interview import KINDS, Question
+from course.cli import main
+from course.practice import bank as interview
+from course.practice import sitting as practice
+from course.practice import stories, terminal
+from course.practice.bank import KINDS, Question
+from course.practice.reviews import SCHEDULER, State, StateError, queue, rate
 
 TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
 DAY = timedelta(days=1)
@@ -217,13 +218,14 @@ def test_a_folder_that_can_not_be_made_is_told_before_the_first_question(call, h
 
 PROGRAM = """
 import pathlib, sys
-from walkforward import cli, interview
+from course import cli
+from course.practice import bank as interview
 interview.FOLDER = pathlib.Path(sys.argv.pop(1))
 """
 WRITER = (
     PROGRAM
     + """
-from course.reviews import State
+from course.practice.reviews import State
 question = interview.load_bank()[int(sys.argv[1])]
 for number in range(25):
     State().record(question, [True] * len(question.must), [], number, "writer " + sys.argv[1])
@@ -272,7 +274,7 @@ def test_the_link_leads_to_the_cell(call, clock, monkeypatch):
 
 
 def test_the_link_is_an_address_where_the_lab_runs(call, clock, monkeypatch, tmp_path):
-    from course import lab
+    from course.student import lab
 
     shown = [{"lesson": "11b", "cell": "year", "text": "with an alarm: 11"}]
     monkeypatch.setattr(practice, "load_bank", lambda: [question("linked", shows=shown)])

@@ -27,8 +27,8 @@ from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
 from xgboost import XGBRegressor
 
-from walkforward.data import load_trips, prepare_trips
-from walkforward.servers import base_environment, tracking_server
+from course.data import load_trips, prepare_trips
+from course.servers import base_environment, tracking_server
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "projects" / "trip_duration"

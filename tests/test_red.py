@@ -209,9 +209,9 @@ def test_changed_code_is_stale(spoilable):
 
 
 def test_a_changed_exercise_module_is_stale(spoilable):
-    module = spoilable.lessons / "exercises" / "tiny.py"
+    module = spoilable.lessons / "exercises" / "07_tiny.py"
     module.write_text(module.read_text(encoding="utf-8") + "\n# more\n", encoding="utf-8")
-    only(build.check(spoilable), "stale", "src/lessons/exercises/tiny.py changed")
+    only(build.check(spoilable), "stale", "src/lessons/exercises/07_tiny.py changed")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ if __name__ == "__main__":
     write(sys.argv[1], sys.argv[2], sys.argv[3:])
     sys.exit()
 
-from walkforward.servers import Server, free_port, tracking_server  # noqa: E402
+from course.servers import Server, free_port, tracking_server  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

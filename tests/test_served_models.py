@@ -18,13 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeRegressor
 
-from walkforward import ROOT, checked
-from walkforward import compiled as module
-from walkforward.coded import Refused, coded
-from walkforward.compiled import compiled
-from walkforward.forests import trees_of, trees_onnx
-from walkforward.rows import is_json, plain_rows
-from walkforward.serving import App
+from course.paths import ROOT
+from walkforward.serving import App, checked
+from walkforward.serving import predictor as module
+from walkforward.serving.coded import Refused, coded
+from walkforward.serving.forests import trees_of, trees_onnx
+from walkforward.serving.predictor import compiled
+from walkforward.serving.rows import is_json, plain_rows
 
 FOLDER = ROOT / "benchmarks"
 RECORD = FOLDER / "results" / "served_models.json"
@@ -290,7 +290,7 @@ def test_whatever_breaks_while_it_compiles_the_pyfunc_serves(frame, tmp_path, mo
 
 def test_rows_that_can_not_be_read_are_left_to_the_pyfunc(frame, tmp_path, monkeypatch):
     predictor = save(Ridge(), frame[["km"]], served.minutes(frame), tmp_path)
-    monkeypatch.setattr("walkforward.serving.plain_rows", lambda _: 1 / 0)
+    monkeypatch.setattr("walkforward.serving.app.plain_rows", lambda _: 1 / 0)
     app = App(predictor, str(tmp_path), 256, 30, 10, True)
     assert app.predictor.path == "pyfunc"
     assert app.predictor.reason == "no fast path: ZeroDivisionError division by zero; served through pyfunc"

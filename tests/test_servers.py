@@ -17,9 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from course import stores
-from walkforward import servers
-from walkforward.servers import HOST, Server, ServerError
+from course import servers, stores
+from course.servers import HOST, Server, ServerError
 
 PASSWORD = "a long password"
 # Ready in a moment and badly behaved: it has a child in a session of its own, and neither heeds SIGTERM.
@@ -425,7 +424,7 @@ def test_a_killed_kernel_takes_all_its_servers_along(tmp_path):
     program = """
         import sys, time
         from course import stores
-        from walkforward import servers
+        from course import servers
         with stores.postgres(sys.argv[1] + "/pg") as pg, stores.object_store(sys.argv[1] + "/s3") as s3:
             with servers.tracking_server(sys.argv[1] + "/mlflow", backend_store_uri=pg.uri) as server:
                 print(server.uri, s3.uri, pg.port, flush=True)

@@ -28,11 +28,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBRegressor
 
-from walkforward import compiled as module
-from walkforward.data import load_trips, months, prepare_trips
+from course.data import load_trips, months, prepare_trips
+from course.servers import HOST, fast_server
 from walkforward.errors import WalkForwardError
-from walkforward.servers import HOST, fast_server
 from walkforward.serving import COUNTS, App, ServeError, compiled, plain_rows, serve
+from walkforward.serving import predictor as module
 
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 JSON = {"content-type": "application/json"}
@@ -404,7 +404,7 @@ def test_sigterm_finishes_what_is_at_work_and_ends_with_0(models, tmp_path):
 
 
 def call(*arguments: str, folder) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-P", "-m", "walkforward", "serve", *arguments]
+    command = [sys.executable, "-P", "-m", "walkforward.serving", *arguments]
     env = os.environ | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "PYTHONWARNINGS": "ignore",

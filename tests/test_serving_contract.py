@@ -14,7 +14,7 @@ from mlflow.models import infer_signature
 from prometheus_client.parser import text_string_to_metric_families
 from xgboost import XGBRegressor
 
-from walkforward.servers import HOST, fast_server, model_server
+from course.servers import HOST, fast_server, model_server
 
 COLUMNS = ["distance", "zone", "hour", "weekend"]
 ROW = [2.31, 151, 8.0, True]

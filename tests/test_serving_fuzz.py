@@ -13,7 +13,7 @@ from mlflow.pyfunc.scoring_server import invocations
 from test_serving_contract import FORMS, JSON, ROW, body, counts, save_trees
 from threadpoolctl import threadpool_limits
 
-from walkforward.servers import HOST, fast_server
+from course.servers import HOST, fast_server
 from walkforward.serving import compiled, plain_rows
 
 TOKENS = (

@@ -134,7 +134,7 @@ def edited(course: build.Course, name: str, old: str, new: str) -> list[str]:
         ("src/shop/child.py", "sold = 1", "sold = 2", ""),
         ("src/shop/shown.py", "return 1", "return 1  # one", "text of src/shop/shown.py"),
         ("src/shop/talks.py", "Said.", "Told.", ""),
-        ("src/lessons/exercises/tiny.py", "return 2 * x", "return 2 * x  # twice", ""),
+        ("src/lessons/exercises/07_tiny.py", "return 2 * x", "return 2 * x  # twice", ""),
         ("data/rides.csv", "1", "2", ""),
         ("data/child.txt", "one", "two", ""),
         ("src/projects/training/train.py", "3", "4", ""),
@@ -247,7 +247,7 @@ def test_the_record_is_the_same_without_caches(recorded, tmp_path, monkeypatch):
 
 def test_what_the_loaders_read_is_seen(tmp_path):
     """pyarrow opens files in C, where no hook sees it; our loaders look into a file before."""
-    code = "from walkforward.data import *\nload_trips(), load_ridership(), load_stations(), load_births()"
+    code = "from course.data import *\nload_trips(), load_ridership(), load_stations(), load_births()"
     log = tmp_path / "record.log"
     env = environment(tmp_path) | recording(log, ROOT)
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
@@ -319,7 +319,7 @@ def test_docstrings_count_where_they_are_asked_for():
     "cell, asks",
     [
         ("load_trips?", True),
-        ("??walkforward.data.load_trips", True),
+        ("??course.data.load_trips", True),
         ("help(load_trips)", True),
         ("print(load_trips.__doc__)", True),
         ("rows = 1  # how many?", False),

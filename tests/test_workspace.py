@@ -11,8 +11,9 @@ import nbformat
 import psutil
 import pytest
 
-from course import exercise_source, progress, workspace
-from course.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
+from course.exercise import source as exercise_source
+from course.student import progress, workspace
+from course.student.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
 
 STUB = "def grow(x):\n    return TODO"
 STEM = "01_pipelines"
@@ -344,19 +345,18 @@ def test_no_backup_no_reset(course, copy):
 
 
 def test_progress_is_shown_lesson_by_lesson(course, tmp_path, capsys):
-    right = "from walkforward.exercise import right\n\n\n@right\ndef {}():\n    ''\n"
-    (tmp_path / "exercises" / "pipes.py").write_text(
+    right = "from course.exercise import right\n\n\n@right\ndef {}():\n    ''\n"
+    (tmp_path / "exercises" / "01_pipelines.py").write_text(
         "".join(right.format(n) for n in ("grow", "shrink", "stay"))
     )
-    header = "# ---\n# jupyter:\n#   walkforward:\n#     exercises: pipes\n# ---\n"
-    (tmp_path / "lessons" / "01_pipelines.py").write_text(header)
+    (tmp_path / "lessons" / "01_pipelines.py").write_text("# %%\n")
     (tmp_path / "lessons" / "00_start.py").write_text("# %%\n")
     (tmp_path / "lessons" / "I1_coding.py").write_text("# %%\n")
     for status in ("failed", "passed", "failed"):
-        progress.record("grow", "pipes", status)
+        progress.record("grow", "01_pipelines", status)
     with progress.progress_file().open("a") as file:
         file.write('{"exercise": "stay", "lesson": "pip\nnull\n{"exercise": 3}\n')
-    progress.record("shrink", "pipes", "failed")
+    progress.record("shrink", "01_pipelines", "failed")
     show_progress()
     said = re.sub(r"\d{4}-\d\d-\d\d", "DAY", capsys.readouterr().out).splitlines()
     assert [" ".join(line.split()) for line in said[:-1]] == [
@@ -451,7 +451,7 @@ def test_a_run_takes_the_users_file_and_one_of_two_names_set_together(course, co
     ],
 )
 def test_parameters_are_read_as_what_they_are(text, value):
-    from course.parameters import _typed
+    from course.student.parameters import _typed
 
     assert _typed(text) == value and type(_typed(text)) is type(value)
 
@@ -463,7 +463,7 @@ def test_ctrl_c_ends_the_kernel_and_leaves_nothing_half_written(course, copy, tm
     before = copy.read_bytes()
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pathlib import Path; from course import workspace\n"
+        "from pathlib import Path; from course.student import workspace\n"
         f"workspace.NOTEBOOKS = Path({str(course.parent)!r})\n"
         f"workspace.IMAGES = Path({str(tmp_path / 'images')!r})\n"
         "workspace.run_lessons([], {})"

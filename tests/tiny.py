@@ -8,7 +8,7 @@ HEADER = """\
 # ---
 # jupyter:
 #   kernelspec: {display_name: Python 3 (ipykernel), language: python, name: python3}
-#   walkforward: {exercises: tiny, ci: {n: 2}}
+#   walkforward: {ci: {n: 2}}
 # ---
 """
 TOP = """
@@ -47,7 +47,7 @@ plt.show()
 """
 BOTTOM = """
 # %%
-from walkforward.exercise import TODO
+from course.exercise import TODO
 
 check = type
 
@@ -68,7 +68,7 @@ check(triple)
 # Nothing.
 """
 EXERCISES = '''\
-from walkforward.exercise import right
+from course.exercise import right
 
 
 @right
@@ -93,6 +93,6 @@ def course(root: Path, text: str, stem: str = "07_tiny") -> Course:
     """Write a course with this one lesson under `root` and return it."""
     (root / "src" / "lessons" / "exercises").mkdir(parents=True, exist_ok=True)
     (root / "notebooks").mkdir(exist_ok=True)
-    (root / "src" / "lessons" / "exercises" / "tiny.py").write_text(EXERCISES, encoding="utf-8")
+    (root / "src" / "lessons" / "exercises" / f"{stem}.py").write_text(EXERCISES, encoding="utf-8")
     (root / "src" / "lessons" / f"{stem}.py").write_text(text, encoding="utf-8")
     return Course(root)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from walkforward.exercise import TODO, Exercise, ExerciseError, load, solution_source, stub_source
+from course.exercise import TODO, Exercise, ExerciseError, load, solution_source, stub_source
 
 
 def prove(path: Path | str, only: str | None = None) -> list[str]:

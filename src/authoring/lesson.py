@@ -58,10 +58,9 @@ class Lesson:
         return self.path.stem
 
     @property
-    def exercises(self) -> Path | None:
-        """The module with this lesson's exercises, None when it has none."""
-        name = self.header.get("exercises")
-        return self.path.parent / "exercises" / f"{name}.py" if name else None
+    def exercises(self) -> Path:
+        """The module with this lesson's exercises; it need not be there."""
+        return self.path.parent / "exercises" / self.path.name
 
     @property
     def ci(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def faults(course: Course, lesson: Lesson, notebook: Any, numbers: bool = True) 
 def source_faults(lesson: Lesson) -> list[str]:
     """Return what is wrong with the cells as written: frame, voice, length, old calls, paths."""
     found = _frame(lesson)
-    if lesson.exercises is not None and lesson.exercises.exists():
+    if lesson.exercises.exists():
         module = lesson.exercises.read_text(encoding="utf-8")
         for line, row in deprecations.found_in(module):
             found.append(f"{lesson.exercises.name}, line {line}: {row.old} is out of date; write {row.new}")

@@ -77,12 +77,8 @@ def _fresh_id(kind: str, source: str, taken: set[str]) -> str:
 
 
 def _exercise_source(lesson: Lesson, name: str, solved: bool) -> str:
-    from walkforward import exercise
+    from course import exercise
 
-    if lesson.exercises is None:
-        raise LessonError(
-            f"{lesson.path.name}: exercise {name!r}, but the header names no `exercises` module"
-        )
     if not lesson.exercises.exists():
         raise LessonError(f"{lesson.path.name}: there is no {lesson.exercises.name} in src/lessons/exercises")
     cut = exercise.solution_source if solved else exercise.stub_source

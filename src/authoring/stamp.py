@@ -6,7 +6,7 @@ code cells, the module of exercises that the header names, and this build. `inpu
 stand for today, so a notebook is stale exactly when one of its own names has another hash:
 
 src/walkforward/plots.py          the code as parsed: no comment, no layout, no docstring that no output shows
-text of src/walkforward/data.py   a module that was read as text, by `inspect.getsource` say: every character
+text of src/course/data/tables.py  a module that was read as text, by `inspect.getsource` say: every character
 data/trips/2019-01.parquet        every other file: its content
 files in data/questions           the names in a folder that was listed
 pin of shap                       its versions in requirements.txt
@@ -53,7 +53,7 @@ def inputs(course: Course, lesson: Lesson, notebook: Any, used: Iterable[str]) -
     written = [[cell.id, cell.source, cell.metadata.get("tags", [])] for cell in code]
     docstrings = any(ASKS_FOR_DOCSTRINGS.search(cell.source) for cell in code)
     names = set(used)
-    if lesson.exercises is not None and lesson.exercises.exists():
+    if lesson.exercises.exists():
         names.add(_relative(course, lesson.exercises))
     locked = versions(course)
     found = {"build": BUILD_VERSION, "code": _short(json.dumps(written).encode())}

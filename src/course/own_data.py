@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from walkforward.data import (
+from course.data import (
     FIRST_MONTH,
     LAST_MONTH,
     DataError,

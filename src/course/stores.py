@@ -1,6 +1,6 @@
 """Stores that only the course needs: PostgreSQL and S3 from wheels, an SQLite store that is never half made.
 
-All are servers of `walkforward.servers`, in `with` blocks, on free ports of 127.0.0.1. At work others run
+All are servers of `course.servers`, in `with` blocks, on free ports of 127.0.0.1. At work others run
 them, and `tracking_server` is given their addresses.
 """
 
@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from walkforward.servers import (
+from course.servers import (
     HOST,
     Server,
     ServerError,

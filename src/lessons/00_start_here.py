@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: start_here
 #     ci:
 #       train_to: "2019-07"
 #       live_to: "2020-05"
@@ -57,7 +56,7 @@ shock_month = "2020-04"  # trips of this month retrain a model, those of the nex
 
 # %%
 from course import own_data
-from walkforward.data import load_trips, months
+from course.data import load_trips, months
 
 records = load_trips  # the trips of one month
 if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
@@ -79,8 +78,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from threadpoolctl import threadpool_limits
 
-from walkforward import exercise
-from walkforward.exercise import TODO
+from course import exercise
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

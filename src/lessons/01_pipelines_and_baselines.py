@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: pipelines
 #     ci:
 #       first_month: "2019-09"
 #       history_from: "2019-08"
@@ -76,9 +75,9 @@ from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 
 # %%
-from walkforward import exercise
-from walkforward.data import load_trips, months
-from walkforward.exercise import TODO
+from course import exercise
+from course.data import load_trips, months
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: tracking
 #     ci:
 #       first_month: "2019-09"
 #       n_trees: 20
@@ -82,9 +81,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.plots import use_style
 
 use_style()
@@ -688,7 +688,7 @@ from contextlib import ExitStack
 import requests
 
 from course.stores import course_server
-from walkforward.servers import ServerError
+from course.servers import ServerError
 
 servers = ExitStack()  # whatever is entered here ends with servers.close()
 try:
@@ -776,7 +776,7 @@ import secrets
 import shutil
 
 from course.stores import object_store, postgres
-from walkforward.servers import tracking_server
+from course.servers import tracking_server
 
 servers.close()  # if this cell runs twice
 TEAM = FILES / "team"

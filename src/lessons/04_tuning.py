@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: tuning
 #     ci:
 #       trials: 6
 #       seeds: 6
@@ -51,7 +50,7 @@ seeds = 24  # how often each of those is repeated
 
 # %%
 from course import own_data
-from walkforward.data import load_trips, months, prepare_trips
+from course.data import load_trips, months, prepare_trips
 
 records, stop_years = load_trips, ["2020", "2019"]  # the trips of months; the years of a section on stopping
 if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
@@ -83,8 +82,9 @@ from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import ParameterGrid
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

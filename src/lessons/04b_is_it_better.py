@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: is_it_better
 #     ci:
 #       seeds: 60
 #       copies: 20
@@ -65,9 +64,10 @@ from scipy import stats
 from sklearn.model_selection import KFold, cross_val_predict
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

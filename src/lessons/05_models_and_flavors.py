@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: models
 #     ci:
 #       first_month: "2019-09"
 #       n_trees: 20
@@ -80,9 +79,9 @@ from mlflow.types.schema import ColSpec, Schema
 from sklearn.metrics import root_mean_squared_error
 from xgboost import DMatrix, XGBRegressor
 
-from walkforward import exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

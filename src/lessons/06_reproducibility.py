@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: reproducibility
 #     ci:
 #       n_trees: 40
 #       n_seeds: 8
@@ -64,9 +63,10 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.plots import use_style
 
 use_style()

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: packaging
 #     ci:
 #       n_estimators: 40
 # ---
@@ -76,10 +75,11 @@ from rattler.exceptions import InvalidMatchSpecError
 from sklearn.metrics import root_mean_squared_error
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
-from walkforward.servers import base_environment
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
+from course.servers import base_environment
 
 # %% name="store"
 FILES = Path("06b_packaging_files").resolve()  # everything that this lesson writes

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: registry
 #     ci:
 #       resamples: 200
 # ---
@@ -73,11 +72,12 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
-from walkforward.servers import model_server
+from course.servers import model_server
 
 use_style()
 

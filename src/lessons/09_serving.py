@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: serving
 #     ci:
 #       first_month: "2019-09"
 #       n_trees: 20
@@ -89,10 +88,11 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from packaging.requirements import Requirement
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
-from walkforward.servers import base_environment, model_server
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
+from course.servers import base_environment, model_server
 
 pd.set_option("display.max_colwidth", None)
 

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: load
 #     ci:
 #       first_month: "2019-09"
 #       requests_sent: 100
@@ -81,12 +80,13 @@ import xgboost
 from mlflow.pyfunc import scoring_server
 from xgboost import XGBRegressor
 
-from walkforward import ROOT, exercise
-from walkforward.data import load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.loadtest import closed_loop, open_loop
 from walkforward.plots import PALETTE, use_style
-from walkforward.servers import ServerError, fast_server, model_server
+from course.servers import ServerError, fast_server, model_server
 from walkforward.serving import compiled
 
 use_style()

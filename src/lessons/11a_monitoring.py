@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: monitoring
 #     ci:
 #       first_month: "2018-11"
 #       last_month: "2020-05"
@@ -77,10 +76,10 @@ from scipy import stats
 from xgboost import XGBRegressor
 
 # %%
-from walkforward import exercise
-from walkforward.data import load_trips, months, prepare_trips
+from course import exercise
+from course.data import load_trips, months, prepare_trips
 from walkforward.drift import classifier_drift, drift_history, drift_report, schema_report
-from walkforward.exercise import TODO
+from course.exercise import TODO
 from walkforward.monitoring import Monitor, MonitoringError, PredictionLog, drift_metric, log_drift
 from walkforward.plots import PALETTE, use_style
 

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: drift
 #     ci:
 #       first_month: "2018-07"
 #       simulations: 40
@@ -66,10 +65,10 @@ from scipy import stats
 from scipy.optimize import linprog
 from xgboost import XGBRegressor
 
-from walkforward import exercise
-from walkforward.data import load_trips, months, prepare_trips
+from course import exercise
+from course.data import load_trips, months, prepare_trips
 from walkforward.drift import classifier_drift, drift_history, drift_report, plot_history
-from walkforward.exercise import TODO
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: walk_forward
 #     ci:
 #       folds: 6
 #       trees: 20
@@ -39,7 +38,7 @@ weather = "temp_f"  # a column that is known on its day and not before; None wit
 
 # %%
 from course import own_data
-from walkforward.data import load_births, load_ridership
+from course.data import load_births, load_ridership
 
 if ridership_path is None:
     series = load_ridership()
@@ -67,8 +66,9 @@ from sklearn.model_selection import (
 from xgboost import XGBRegressor
 
 # %%
-from walkforward import ROOT, exercise
-from walkforward.exercise import TODO
+from course.paths import ROOT
+from course import exercise
+from course.exercise import TODO
 from walkforward.forecasting import (
     Drift,
     LeakError,

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: prophet
 #     ci:
 #       all_from: "2008-08-25"
 #       folds: 6
@@ -53,9 +52,9 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from walkforward import exercise
-from walkforward.data import load_ridership
-from walkforward.exercise import TODO
+from course import exercise
+from course.data import load_ridership
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 # %% [markdown]

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: xgboost_walk_forward
 #     ci:
 #       folds: 12
 #       trees: 20
@@ -48,7 +47,7 @@ flat_from, flat_to, flat_year = (
 
 # %%
 from course import own_data
-from walkforward.data import load_ridership, load_stations
+from course.data import load_ridership, load_stations
 
 if ridership_path is None:
     frame = load_ridership()
@@ -81,8 +80,8 @@ logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)  # else it asks for
 logging.getLogger("cmdstanpy").addHandler(logging.NullHandler())  # else it reports every fit, with the time
 from prophet import Prophet
 
-from walkforward import exercise
-from walkforward.exercise import TODO
+from course import exercise
+from course.exercise import TODO
 from walkforward.forecasting import (
     LeakError,
     SeasonalNaive,

@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: coding
 #     ci:
 #       values: 400
 #       draws: 2000
@@ -45,9 +44,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from scipy import stats
 
-from walkforward import exercise
-from walkforward.data import load_ridership, load_trips
-from walkforward.exercise import TODO
+from course import exercise
+from course.data import load_ridership, load_trips
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

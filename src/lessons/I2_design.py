@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: design_numbers
 #     ci:
 #       sim_shops: 12
 #       panel_shops: 40
@@ -46,9 +45,9 @@ import numpy as np
 import pandas as pd
 from xgboost import XGBRegressor
 
-from walkforward import exercise
-from walkforward.exercise import TODO
-from walkforward.interview import practice_card
+from course import exercise
+from course.exercise import TODO
+from course.practice.bank import practice_card
 from walkforward.plots import PALETTE, use_style
 
 use_style()

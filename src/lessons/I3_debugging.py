@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: debugging
 #     ci:
 #       seeds: 5
 # ---
@@ -54,9 +53,9 @@ from sklearn.preprocessing import StandardScaler, TargetEncoder
 from xgboost import XGBRegressor
 
 # %%
-from walkforward import exercise
-from walkforward.data import load_ridership, load_trips, months, prepare_trips
-from walkforward.exercise import TODO
+from course import exercise
+from course.data import load_ridership, load_trips, months, prepare_trips
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()

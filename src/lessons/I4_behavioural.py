@@ -5,7 +5,6 @@
 #     language: python
 #     name: python3
 #   walkforward:
-#     exercises: stories
 # ---
 
 # %% [markdown]
@@ -36,9 +35,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from walkforward import exercise
-from walkforward.exercise import TODO
-from walkforward.interview import practice_card
+from course import exercise
+from course.exercise import TODO
+from course.practice.bank import practice_card
 from walkforward.plots import PALETTE, use_style
 
 use_style()

@@ -1,5 +1,5 @@
-"""`python -m walkforward` is the `walkforward` command."""
+"""`python -m walkforward`: the name before `python -m course`."""
 
-from walkforward.cli import main
+from walkforward.moved import moved
 
-main()
+moved("walkforward.cli").main()

@@ -1,0 +1,85 @@
+"""`walkforward export-anki`: the question bank as an Anki package that can be imported again and again."""
+
+from __future__ import annotations
+
+import html
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from course.practice.bank import Question, load_bank
+from course.practice.cards import answer_html, as_html, places, title
+from course.practice.reviews import State
+from walkforward.errors import WalkForwardError
+
+MODEL_ID, DECK_ID = 1_607_392_001, 2_059_400_001  # never change them: Anki would make a second deck
+FRONT = '<div class="title">{{Title}}</div>{{Prompt}}'
+BACK = FRONT + '<hr id="answer">{{Answer}}<div class="title">{{Where}}</div>'
+CSS = """.card { font-family: sans-serif; font-size: 18px; max-width: 44em; margin: auto; text-align: left; }
+.title { color: #777; font-size: 14px; } pre { background: #8882; padding: 6px; overflow-x: auto; }
+li p { margin: 0.2em 0; }"""
+
+
+class ExportError(WalkForwardError, ValueError):
+    """The package can't be written; the message says why, and the way out."""
+
+
+def export(file: Path, bank: list[Question] | None = None, now: float | None = None) -> int:
+    """Write the bank to an .apkg file, whole or not at all; return how many notes are in it.
+
+    A note's GUID comes from the question's id, and each export is newer than the one before, even in the same
+    second: an edited question updates its note on import, and nothing doubles. `now`: seconds since 1970.
+    Raises ExportError when genanki is not installed, the name is not one of a package, or the disk is full.
+    """
+    try:
+        import genanki
+    except ImportError:
+        raise ExportError(
+            f"genanki is not installed: `{sys.executable} -m pip install genanki` brings it"
+        ) from None
+    if file.suffix != ".apkg":
+        raise ExportError(f"{file} is no name that Anki imports; end it with .apkg")
+    if not file.absolute().parent.is_dir():
+        raise ExportError(f"there is no folder {file.parent}; make it first")
+    model = genanki.Model(
+        MODEL_ID,
+        "Walk-Forward question",
+        fields=[{"name": name} for name in ("Id", "Title", "Prompt", "Answer", "Where")],
+        templates=[{"name": "Answer aloud", "qfmt": FRONT, "afmt": BACK}],
+        css=CSS,
+        sort_field_index=0,
+    )
+    deck = genanki.Deck(DECK_ID, "Walk-Forward interview", "Answer aloud, then tick the points.")
+    bank = load_bank() if bank is None else bank
+    for question in bank:
+        where = ", ".join(f"{name} ({address})" for name, address in places(question))
+        fields = [question.id, html.escape(title(question)), as_html(question.prompt), answer_html(question)]
+        tags = [f"walkforward::{name}" for name in (question.topic, question.kind, question.level)]
+        guid = genanki.guid_for("walkforward", question.id)
+        note = genanki.Note(model, [*fields, html.escape(where)], guid=guid, tags=list(dict.fromkeys(tags)))
+        deck.add_note(note)
+    state = State()
+    last = str(state.setting("exported"))
+    stamp = max(int(time.time() if now is None else now), int(last) + 1 if last.isdecimal() else 0)
+    state.set("exported", str(stamp))
+    try:
+        _write_whole(file, lambda name: genanki.Package(deck).write_to_file(name, timestamp=stamp))
+    except (OSError, sqlite3.Error) as error:  # genanki makes its database in the system's temporary folder
+        why = getattr(error, "strerror", None) or error
+        raise ExportError(f"{file} can't be written ({why}): make room, or choose another folder") from error
+    return len(bank)
+
+
+def _write_whole(file: Path, write: Callable[[str], None]) -> None:
+    handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
+    os.close(handle)
+    try:
+        write(name)
+        Path(name).chmod(0o644)  # mkstemp gives 600
+        Path(name).replace(file)
+    finally:
+        Path(name).unlink(missing_ok=True)

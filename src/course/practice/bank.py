@@ -1,0 +1,260 @@
+"""The interview half: the question bank, the review log and its schedule, a practice card for notebooks.
+
+A question is a rubric, not a text to compare with: points that an answer must have, points that lift it, what
+people say and why it is wrong, and `shows`: the executed cell of a lesson that demonstrates the answer.
+`practice_card` asks in a notebook, `sitting` in the terminal; `reviews` keeps what was answered.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Hashable, Iterable
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from course.paths import ROOT
+from walkforward.errors import WalkForwardError
+
+FOLDER, NOTEBOOKS = ROOT / "data" / "questions", ROOT / "notebooks"
+KINDS, LEVELS = ("concept", "design", "debugging", "coding", "behavioural"), ("junior", "mid", "senior")
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+Lesson = Annotated[str, StringConstraints(pattern=r"^(\d\d|I\d)[a-z]?$")]
+
+
+class BankError(WalkForwardError, ValueError):
+    """The bank can't be used, or has no such question; a line for each fault: place, value, rule, way out."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Wrong(_Strict):
+    """What people say, and why it is wrong."""
+
+    says: Text
+    why: Text
+
+
+class FollowUp(_Strict):
+    """What the interviewer asks next, with the gist of the answer in one sentence."""
+
+    ask: Text
+    gist: Text
+
+
+class Shows(_Strict):
+    """The executed cell of a lesson that demonstrates the answer, and a part of what it prints."""
+
+    lesson: Lesson | None = Field(None, description="The question's lesson, when it is left out")
+    cell: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+
+
+class Source(_Strict):
+    """A public text, and the day on which it was looked up."""
+
+    title: Text
+    url: Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
+    checked: date
+
+
+class Question(_Strict):
+    """A question of the bank; the manner of its parts is in data/questions/README.md."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+    lesson: Lesson | None = Field(None, description='Quoted: "11b"; left out only in the general files')
+    kind: Literal[KINDS]
+    level: Literal[LEVELS]
+    minutes: int = Field(ge=1, le=45, description="An honest time for the spoken answer")
+    prompt: Text
+    must: list[Text] = Field(min_length=1, max_length=5, description="Without one of them the answer fails")
+    good: list[Text] = Field([], max_length=5, description="What lifts the answer")
+    wrong: list[Wrong] = Field(min_length=1, max_length=4)
+    follow_ups: list[FollowUp] = Field(min_length=1, max_length=3)
+    shows: list[Shows] = Field([], max_length=3)
+    sources: list[Source] = Field([], max_length=3)
+
+    @model_validator(mode="after")
+    def _points_to_a_lesson(self) -> Self:
+        if self.lesson is None and any(shown.lesson is None for shown in self.shows):
+            raise ValueError("a cell in `shows` has no lesson; name it there or in the question")
+        points = [*self.must, *self.good]
+        if len(set(points)) < len(points):
+            raise ValueError("a point stands twice in `must` and `good`; keep it once")
+        return self
+
+    @property
+    def topic(self) -> str:
+        """The lesson's number, or the kind of a question that belongs to no lesson."""
+        return self.lesson or self.kind
+
+    @cached_property
+    def links(self) -> list[tuple[str, str, str]]:
+        """Lesson, cell and text of each `shows`."""
+        return [(shown.lesson or self.lesson or "", shown.cell, shown.text) for shown in self.shows]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error and not the last one's win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_bank(folder: Path | None = None) -> list[Question]:
+    """Return the questions of a folder's YAML files (data/questions), by file and place in it.
+
+    Raises BankError with every fault: a file that is no list of questions, an unknown or missing key, a value
+    against its rule, an id given twice, a lesson file's question of another lesson or without `shows`.
+    """
+    bank: dict[str, Question] = {}
+    faults, files = [], {}
+    for path in sorted((folder or FOLDER).glob("*.yaml")):
+        try:
+            entries = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+        except OSError as error:
+            faults.append(f"{path.name}: can't be read ({error.strerror}); restore it with git")
+            continue
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            # What is none of yaml's own comes of values: the 45th of May, !!int with nothing behind it.
+            line = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+            problem = getattr(error, "problem", None) or error
+            faults.append(f"{path.name}{line}: can't be read as YAML ({problem}); write text as a block (>-)")
+            continue
+        if not isinstance(entries, list) or not entries:
+            faults.append(f"{path.name}: not a list of questions; begin each with `- id: …`")
+            continue
+        number = match[1] if (match := re.match(r"((?:\d\d|I\d)[a-z]?)_", path.name)) else None
+        for place, entry in enumerate(entries, start=1):
+            name = entry.get("id") if isinstance(entry, dict) else None
+            where = f"{path.name}, question {name or f'number {place}'}: "
+            try:
+                question = Question.model_validate(entry)
+            except ValidationError as error:
+                faults += [where + _said(fault) for fault in error.errors()]
+                continue
+            if question.id in bank:
+                faults.append(f"{where}id taken in {files[question.id]}; ids are unique, give another")
+            if number and question.lesson != number:
+                faults.append(f"{where}lesson {question.lesson!r} in the file of {number}; move or mend it")
+            if number and not question.shows:
+                faults.append(f"{where}`shows` is empty; name the cell that demonstrates the answer")
+            files.setdefault(question.id, path.name)
+            bank.setdefault(question.id, question)
+    if faults:
+        raise BankError("\n".join(faults))
+    if not bank:
+        raise BankError(f"no questions in {folder or FOLDER}; restore the folder with git")
+    return list(bank.values())
+
+
+def _said(fault: Any) -> str:
+    """Return a fault of pydantic's in the manner of the house: place, value, rule, way out."""
+    key = ".".join(map(str, fault["loc"])) or "the question"
+    if fault["type"] == "extra_forbidden":
+        return f"{key} is no known key; known are {', '.join(Question.model_fields)} (README.md shows each)"
+    if fault["type"] == "missing":
+        return f"{key} is missing; add it (README.md shows how)"
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    value = str(fault["input"])
+    value = value if len(value) <= 40 else value[:40] + "…"
+    rule = fault["msg"][0].lower() + fault["msg"][1:]
+    return f"{key} is {value!r}: {rule}; mend it (README.md shows the form)"
+
+
+def schema() -> str:
+    """Return the JSON Schema of a question file, for editors: data/questions/schema.json."""
+    form = TypeAdapter(list[Question]).json_schema() | {"title": "Questions of the Walk-Forward bank"}
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | form, indent=2) + "\n"
+
+
+def broken(questions: Iterable[Question], notebooks: Path | None = None) -> list[str]:
+    """Return a line for each `shows` that an executed notebook no longer demonstrates.
+
+    A cell is found by its id (the name that the lesson gives it); the text must stand in what it printed or
+    in the plain text of what it returned, where any run of white space counts as one blank.
+    """
+    known: dict[str, dict[str, str] | None] = {}
+    faults = []
+    for question, (lesson, cell, text) in [(one, link) for one in questions for link in one.links]:
+        if lesson not in known:
+            paths = sorted((notebooks or NOTEBOOKS).glob(f"{lesson}_*.ipynb"))
+            known[lesson] = _printed(paths[0]) if paths else None
+        cells = known[lesson]
+        if cells is None:
+            faults.append(f"{question.id}: there is no lesson {lesson}; name one that exists")
+        elif cell not in cells:
+            named = [name for name, out in cells.items() if out and not re.fullmatch("[0-9a-f]{8}", name)]
+            what = f"{question.id}: lesson {lesson} has no cell {cell!r}"
+            faults.append(f"{what}; cells that print: {', '.join(named)}")
+        elif " ".join(text.split()) not in cells[cell]:
+            what = f"{question.id}: cell {cell!r} of lesson {lesson} does not print {text!r}"
+            faults.append(f"{what}; mend the answer first, then the text")
+    return faults
+
+
+def _printed(notebook: Path) -> dict[str, str]:
+    """Return, by cell id, what code cells printed or returned as plain text, with single blanks."""
+    found = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            parts = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell["outputs"]]
+            found[cell["id"]] = " ".join(" ".join("".join(part) for part in parts).split())
+    return found
+
+
+def choose(
+    bank: Iterable[Question], lesson: str | None = None, kind: str | None = None, level: str | None = None
+) -> list[Question]:
+    """Return the questions of a lesson ("11b", "1" or "01"), a kind, a level; BankError if there is none."""
+    number = lesson and re.sub(r"^\d(?!\d)", r"0\g<0>", lesson.strip().lower())
+    wanted = {"lesson": number, "kind": kind, "level": level}
+    found = list(bank)
+    for name, value in wanted.items():
+        there = sorted({str(getattr(question, name)) for question in found} - {"None"})
+        if value is not None:
+            found = [question for question in found if (getattr(question, name) or "").lower() == value]
+        if not found:
+            raise BankError(f"no question has {name} {value!r} here; there is {', '.join(there) or 'none'}")
+    return found
+
+
+def practice_card(
+    question: str | None = None, lesson: str | None = None, kind: str | None = None, level: str | None = None
+) -> Any:
+    """Return a card to show in a notebook: a question by its id, or the next one that meets the filter.
+
+    Where somebody sits at the notebook it is a widget that logs the answer with those of the terminal;
+    elsewhere (the build, GitHub) the first question that fits, as Markdown. BankError when there is none.
+    """
+    from course.practice.cards import PracticeCard
+
+    bank = load_bank()
+    if question is None:
+        return PracticeCard(choose(bank, lesson, kind, level))
+    if found := [one for one in bank if one.id == question]:
+        return PracticeCard(found)
+    near = ", ".join(difflib.get_close_matches(question, [one.id for one in bank])) or "see data/questions"
+    raise BankError(f"there is no question {question!r}; did you mean: {near}")

@@ -1,0 +1,92 @@
+"""The subcommands of `walkforward` for the interview. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+# As in course.practice.bank, which takes longer to import than help may.
+KIND = click.Choice(["concept", "design", "debugging", "coding", "behavioural"])
+LEVEL = click.Choice(["junior", "mid", "senior"])
+
+
+@click.command()
+@click.option("--lesson", help="Of this lesson, such as 11b.")
+@click.option("--kind", type=KIND, help="Of this kind.")
+@click.option("--level", type=LEVEL, help="Of this level.")
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Questions at most.")
+@click.option(
+    "--interview-date", metavar="DAY", help="2026-12-05: all comes back before it; none forgets it."
+)
+def practice(
+    lesson: str | None, kind: str | None, level: str | None, limit: int, interview_date: str | None
+) -> int:
+    """Answer interview questions aloud: due ones, then new."""
+    from course.practice.sitting import practice
+
+    return practice(lesson, kind, level, limit, interview_date)
+
+
+@click.command()
+@click.option("--minutes", type=click.IntRange(1, 480), default=45, show_default=True, help="Of answers.")
+@click.option("--level", type=LEVEL, help="Of this level.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed, the same questions.")
+def mock(minutes: int, level: str | None, seed: int | None) -> int:
+    """Hold a timed mock interview, with a score sheet."""
+    from course.practice.sitting import mock
+
+    return mock(minutes, level, seed)
+
+
+@click.command()
+def stats() -> None:
+    """Show your strength per lesson, and coming reviews."""
+    from course.practice.sitting import stats
+
+    stats()
+
+
+@click.command("export-anki")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_anki(file: Path) -> None:
+    """Write the questions to an Anki package (.apkg)."""
+    from course.practice.anki import export
+
+    click.echo(
+        f"Notes: {export(file)}, in {file}. An import updates notes that are there and keeps their schedule."
+    )
+
+
+@click.group()
+def story() -> None:
+    """Keep your own stories of work, and rehearse them."""
+
+
+@story.command()
+@click.argument("title", nargs=-1, required=True)
+def new(title: tuple[str, ...]) -> int:
+    """Begin a story, in your editor or part by part."""
+    from course.practice.stories import new
+
+    return new(" ".join(title))
+
+
+@story.command("list")
+def show() -> None:
+    """Show your stories, and how they were told."""
+    from course.practice.stories import show
+
+    show()
+
+
+@story.command()
+@click.argument("name", required=False)
+def rehearse(name: str | None) -> int:
+    """Tell a story aloud, then tick the listener's rubric."""
+    from course.practice.stories import rehearse
+
+    return rehearse(name)
+
+
+COMMANDS = (practice, mock, stats, export_anki, story)

@@ -1,0 +1,236 @@
+"""What a learner has answered: a review log that only grows, and the schedule that follows from it.
+
+The log is one SQLite file in the user's state folder. Cards are never stored: they are replayed from the log
+by fsrs, so two terminals can't disagree, and a scheduler of another version can't break them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsrs import Card, Rating, ReviewLog, Scheduler
+
+from course.student import progress
+from walkforward.errors import WalkForwardError
+
+if TYPE_CHECKING:
+    from course.practice.bank import Question
+
+TEN_MINUTES = timedelta(minutes=10)
+# One step of ten minutes: an answer takes minutes, so fsrs' step of one minute would be over at once. No
+# fuzzing: a replay must give the same cards.
+SCHEDULER = Scheduler(learning_steps=[TEN_MINUTES], relearning_steps=[TEN_MINUTES], enable_fuzzing=False)
+VERSION = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS reviews (id INTEGER PRIMARY KEY, question TEXT NOT NULL, rating INTEGER NOT NULL,
+    reviewed TEXT NOT NULL, seconds REAL, must TEXT NOT NULL, good TEXT NOT NULL, source TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rehearsals (id INTEGER PRIMARY KEY, story TEXT NOT NULL, rehearsed TEXT NOT NULL,
+    seconds REAL NOT NULL, points TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+class StateError(WalkForwardError, ValueError):
+    """The review log can't be read or written; the message says which file, and the way out."""
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def rate(minutes: float, must: Sequence[bool], good: Sequence[bool], seconds: float | None) -> Rating:
+    """Return the rating that follows from the points that an answer had and from its time.
+
+    Again: a `must` point is missing. Hard: none is, but it took over one and a half times the question's
+    minutes. Easy: every `must` and every `good` point, of which there is one at least, within the minutes.
+    Good: everything else. Without a measured time (None) neither Hard nor Easy is given.
+    """
+    if not all(must):
+        return Rating.Again
+    if seconds is None:
+        return Rating.Good
+    if seconds > 90 * minutes:
+        return Rating.Hard
+    return Rating.Easy if good and all(good) and seconds <= 60 * minutes else Rating.Good
+
+
+def rebuilt(question: str, logs: list[ReviewLog], interview: date | None = None) -> Card:
+    """Return a question's card, replayed from its reviews; an interview date caps the interval.
+
+    The cap is half of the days that are left at the last review, one day at least: each question comes back
+    before the interview, and more often as it nears. It is fsrs' own maximum_interval, for that many days.
+    """
+    first = Card(card_id=_card_id(question), due=datetime.min.replace(tzinfo=UTC))
+    card = SCHEDULER.reschedule_card(first, logs)
+    left = (interview - card.last_review.date()).days if interview and card.last_review else 0
+    if left > 0:
+        card.due = min(card.due, card.last_review + timedelta(days=max(1, left // 2)))
+    return card
+
+
+def _card_id(question: str) -> int:
+    return zlib.crc32(question.encode())
+
+
+@dataclass(frozen=True)
+class Review:
+    """One answer as it was graded; seconds is None when nobody measured."""
+
+    question: str
+    rating: Rating
+    reviewed: datetime
+    seconds: float | None
+    must: list[bool]
+    good: list[bool]
+    source: str
+
+
+class State:
+    """The log and the settings in one SQLite file. Every call opens and closes it: nothing is held back."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or progress.progress_file().with_name("interview.sqlite")
+        with self._open() as db:
+            if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                with contextlib.suppress(sqlite3.OperationalError):  # another process is at it: the next call
+                    db.execute("PRAGMA journal_mode=WAL")  # readers don't wait for a writer
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise StateError(f"{self.path} is of a newer version of the course; update it (git pull)")
+            if version < VERSION:
+                db.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version={VERSION};COMMIT;")
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        way_out = "set WALKFORWARD_STATE to a folder you may write"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous=FULL")  # a commit is on the disk
+                yield db
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StateError(f"{self.path} can't be written ({error}): {way_out}") from error
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # a statement of ours is wrong, not the file
+                raise
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, why: object) -> StateError:
+        return StateError(f"{self.path} can't be read ({why}): move it away; a new one is begun, empty")
+
+    def record(
+        self,
+        question: Question,
+        must: Sequence[bool],
+        good: Sequence[bool],
+        seconds: float | None,
+        source: str,
+        reviewed: datetime | None = None,
+    ) -> Review:
+        """Append one graded answer, on the disk when this returns, and return it with its rating."""
+        rating = rate(question.minutes, must, good, seconds)
+        review = Review(question.id, rating, reviewed or utc_now(), seconds, list(must), list(good), source)
+        points = json.dumps(review.must), json.dumps(review.good)
+        row = (question.id, int(rating), review.reviewed.isoformat(), seconds, *points, source)
+        with self._open() as db:
+            db.execute(
+                "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        return review
+
+    def reviews(self) -> list[Review]:
+        """Return the whole log, in the order of time."""
+        with self._open() as db:
+            rows = db.execute("SELECT question, rating, reviewed, seconds, must, good, source FROM reviews")
+            try:
+                found = [
+                    Review(name, Rating(rating), _moment(when), seconds, *map(json.loads, points), by)
+                    for name, rating, when, seconds, *points, by in rows
+                ]
+            except (ValueError, TypeError) as error:
+                raise self._unreadable(f"a review in it: {error}") from error
+        return sorted(found, key=lambda review: review.reviewed)
+
+    def cards(self) -> dict[str, Card]:
+        """Return the card of each question that was ever graded, by its id."""
+        logs: dict[str, list[ReviewLog]] = {}
+        for one in self.reviews():
+            lasted = None if one.seconds is None else int(1000 * one.seconds)
+            log = ReviewLog(_card_id(one.question), one.rating, one.reviewed, lasted)
+            logs.setdefault(one.question, []).append(log)
+        day = self.interview()
+        return {question: rebuilt(question, own, day) for question, own in logs.items()}
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting, None when it was never set."""
+        with self._open() as db:
+            row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a setting; the last one counts."""
+        with self._open() as db:
+            db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def interview(self) -> date | None:
+        """Return the day of the interview, None when it is not known."""
+        day = self.setting("interview")
+        try:
+            return date.fromisoformat(day) if day else None
+        except (ValueError, TypeError) as error:
+            way_out = "`walkforward practice --interview-date none` forgets it"
+            raise StateError(f"the interview's day in {self.path} is {day!r}: {way_out}") from error
+
+    def record_rehearsal(self, story: str, seconds: float, points: Sequence[bool]) -> None:
+        """Append one telling of a story of the learner's own."""
+        row = (story, utc_now().isoformat(), seconds, json.dumps(list(points)))
+        with self._open() as db:
+            db.execute("INSERT INTO rehearsals (story, rehearsed, seconds, points) VALUES (?, ?, ?, ?)", row)
+
+    def rehearsals(self) -> list[tuple[str, datetime, float, list[bool]]]:
+        """Return every telling: story, time, seconds, points; in the order of time."""
+        with self._open() as db:
+            rows = db.execute(
+                "SELECT story, rehearsed, seconds, points FROM rehearsals ORDER BY id"
+            ).fetchall()
+        try:
+            return [
+                (story, _moment(when), lasted, json.loads(points)) for story, when, lasted, points in rows
+            ]
+        except (ValueError, TypeError) as error:
+            raise self._unreadable(f"a rehearsal in it: {error}") from error
+
+
+def _moment(text: str) -> datetime:
+    """A time as it was logged, in UTC; ValueError for one without a zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return moment
+
+
+def queue(questions: Iterable[Question], cards: dict[str, Card], now: datetime) -> tuple[list, list]:
+    """Return the questions that are due, the longest due first, and the new ones.
+
+    New ones take turns by topic, so that ten questions are not all of one lesson.
+    """
+    asked = [question for question in questions if question.id in cards]
+    due = [question for question in asked if cards[question.id].due <= now]
+    topics: dict[str, list] = {}
+    for question in questions:
+        if question.id not in cards:
+            topics.setdefault(question.topic, []).append(question)
+    new = [question for turn in zip_longest(*topics.values()) for question in turn if question is not None]
+    return sorted(due, key=lambda question: cards[question.id].due), new

@@ -1,0 +1,1 @@
+"""What runs the lessons for a student: the lab, working copies, progress, reports, the doctor."""

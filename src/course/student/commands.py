@@ -1,0 +1,56 @@
+"""The subcommands of `walkforward` that run the course. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--no-browser", is_flag=True, help="Print the addresses, open no browser.")
+def lab(no_browser: bool) -> int:
+    """Start JupyterLab and the course's MLflow server."""
+    from course.student.lab import run_lab
+
+    return run_lab(browser=not no_browser)
+
+
+@click.command()
+def doctor() -> int:
+    """Check the environment; a line per thing, with the way out."""
+    from course.student.doctor import run_checks
+
+    return run_checks()
+
+
+@click.command()
+@click.argument("lessons", nargs=-1, metavar="[LESSON]...")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A lesson's parameter.")
+def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> int:
+    """Run lessons (all when none is named), write a report."""
+    from course.student.workspace import run_lessons
+
+    names = [name for name, _ in parameters]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise click.UsageError(f"-p {twice[0]} stands twice: give it once; several files are a list")
+    return run_lessons(list(lessons), dict(parameters))
+
+
+@click.command()
+def progress() -> None:
+    """Show which exercises you have passed."""
+    from course.student.workspace import show_progress
+
+    show_progress()
+
+
+@click.command()
+@click.argument("lesson")
+@click.option("--keep-answers", is_flag=True, help="Carry your answers over.")
+def reset(lesson: str, keep_answers: bool) -> None:
+    """Start a lesson afresh; your copy is backed up."""
+    from course.student import workspace
+
+    click.echo(f"Your old copy is in {workspace.reset(lesson, keep_answers=keep_answers)}")
+
+
+COMMANDS = (lab, doctor, run, progress, reset)

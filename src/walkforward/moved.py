@@ -1,0 +1,75 @@
+"""Names of earlier versions: what imports `walkforward.data` still runs, and is told where it went."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MOVED = {
+    "walkforward.cli": "course.cli",
+    "walkforward.columns": "course.data.columns",
+    "walkforward.data": "course.data",
+    "walkforward.exercise": "course.exercise",
+    "walkforward.interview": "course.practice.bank",
+    "walkforward.paths": "course.paths",
+    "walkforward.schemas": "course.data.schemas",
+    "walkforward.servers": "course.servers",
+    "walkforward.tables": "course.data.tables",
+    "walkforward.checked": "walkforward.serving.checked",
+    "walkforward.coded": "walkforward.serving.coded",
+    "walkforward.compiled": "walkforward.serving.compiled",
+    "walkforward.forests": "walkforward.serving.forests",
+    "walkforward.meter": "walkforward.serving.meter",
+    "walkforward.rows": "walkforward.serving.rows",
+}
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Gives the module of today for a name of before."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = moved(spec.name)
+        self.own = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.own  # the import has put that of the old name there
+
+
+def install() -> None:
+    """Let the old names be imported. Once is enough; again changes nothing."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())
+
+
+def moved(name: str) -> ModuleType:
+    """Return the module that has the old name's content, and say in one line where it is.
+
+    Raises: ImportError, where it is the course's and only `walkforward` is installed.
+    """
+    today = MOVED[name]
+    warnings.warn(f"{name} is {today} now: import that.", DeprecationWarning, stacklevel=_caller())
+    try:
+        return importlib.import_module(today)
+    except ModuleNotFoundError as error:
+        if error.name != today.partition(".")[0]:
+            raise
+        raise ImportError(f"{name} is {today} now, of the course, which is not installed here.") from None
+
+
+def _caller() -> int:
+    """How far up the code is that imports, past this module and Python's own import."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back and (frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename):
+        depth, frame = depth + 1, frame.f_back
+    return depth
