@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from walkforward.forecasting import store as stores
 from walkforward.forecasting.baselines import Baseline
-from walkforward.forecasting.entry import Array, as_numbers, day, names, refuse_level, whole
+from walkforward.forecasting.entry import day, names, refuse_level, whole
 from walkforward.forecasting.errors import ForecastError, LeakError
 from walkforward.forecasting.features import Rolling, whole_lags, windows
 from walkforward.forecasting.frame import Frame, Panel, panel_and_faults
 from walkforward.forecasting.leaks import Builder
 from walkforward.forecasting.matrices import Columns, Fold, check_regressors, regression
+from walkforward.forecasting.per_series import Baselines, FrameModels
 from walkforward.forecasting.scores import conformal
 
 
@@ -50,39 +49,55 @@ def backtest(
 ) -> Frame:
     """Forecast every fold as it would have been forecast on its cutoff: a row for each series, fold and day.
 
-    Returns `unique_id, ds, cutoff, h, y, yhat` (and `yhat_lower, yhat_upper`), sorted by series, cutoff, day.
+    The columns of a regressor are, in this order: lags, rolling, past, features, calendar, known. Rows before
+    the first full row of lags, past and features are not trained on. A "day" is a position on the panel's
+    calendar: a month, a business day, half an hour.
 
-    `model`: a scikit-learn-style regressor, cloned for every training and fitted on all series together, on
-    NumPy arrays; or a baseline; or a callable that makes a fresh model with Prophet's interface, fitted to
-    each series (`functools.partial(Prophet, weekly_seasonality=True)`; its `yhat_lower` and `yhat_upper` are
-    kept). `splitter` works on the days: `WalkForwardSplit`, or any of scikit-learn's.
+    Args:
+        frame: ds (dates of any make, returned plain; with a time zone, as the wall time there) and y, with
+            unique_id if there are several series, and the regressors. The days of each series in order.
+        model: A scikit-learn-style regressor, cloned for every training and fitted on NumPy arrays of all
+            series together; or a baseline; or a callable that makes a fresh model of Prophet's interface for
+            each series, `functools.partial(Prophet, …)` (its yhat_lower and yhat_upper are kept).
+        splitter: `WalkForwardSplit` or any of scikit-learn's; it splits the days.
+        strategy: "recursive": one model of the next day, fed with its own predictions. "direct": a model for
+            each step ahead. "multi_output": one model of all steps. In these two, lags count back from the
+            day after the cutoff; calendar and known are of the day forecast (multi_output: of all days).
+        lags: Days back whose y are columns; a number n means 1 to n.
+        rolling: Window in days → statistics of y over it, see `lag_features`.
+        calendar: A country whose holidays are columns, with weekday and month; see `calendar_features`.
+        known: Regressors known in advance for the day itself.
+        past: Regressor known up to the cutoff → its lags in days.
+        features: Your own builder: a row for every row of a frame whose future y is NaN.
+        refit: True: at every fold; k: at every k-th; False: at the first. Baselines are always fitted anew.
+        intervals: Level of conformal intervals, between 0 and 1, see `conformal`; None for none.
+        n_jobs: Folds at a time, -1 for one on each core: threads, or the backend of `joblib.parallel_config`.
+            A model whose own n_jobs is None trains on one thread.
+        store: A folder that keeps every finished fold; the same call takes it up where it was interrupted.
+            Another call is told by its data, folds, settings, the code that runs and the versions of its
+            libraries; what files or the network tell a builder is not seen.
+        check: Every fold is checked for leaks, by its days and, for `features`, by `find_leaks`.
+        progress: A bar, after five seconds.
+        freq: The calendar: a pandas alias or offset ("B", "MS", `pd.offsets.CustomBusinessDay(…)`). None: it
+            is told from the days, and refused where it can't be.
+        bad_series: "raise" names the first series that can't be forecast, before anything is computed; "drop"
+            leaves all such out, and `attrs["left_out"]` of the result tells why (series → reason).
 
-    Strategies. recursive: one model of the next day, fed with its own predictions. direct: a model for each
-    step ahead; multi_output: one model of all steps. In these two the lags count back from the day after the
-    cutoff, and the calendar and the known regressors are those of the day forecast (multi_output: of all days
-    of the horizon).
+    Returns:
+        unique_id, ds, cutoff (last training day), h (days ahead, from 1), y, yhat, and yhat_lower, yhat_upper
+        where there are intervals; sorted by series, cutoff, day.
 
-    Columns, in this order: `lags`, `rolling` (see `lag_features`), `past` (regressors known up to the cutoff,
-    with their lags), `features` (your own builder: a row for every row of a frame whose future y is NaN),
-    `calendar` (a country, see `calendar_features`), `known` (regressors known in advance for the day itself).
-    Rows before the first full row of lags, past and features are not trained on.
+    Raises:
+        ForecastError: The frame or a setting can't be used; the message has series, day and a way out.
+        LeakError: Something of the days to be forecast reaches the model.
+        Exception: What the model or the builder raises, as it is.
 
-    Days. A "day" is a position on the panel's calendar: a month, a business day, half an hour. `freq` names
-    it (a pandas alias or offset, "B", "MS", `pd.offsets.CustomBusinessDay(holidays=[…])`); by default it is
-    told from the days, and refused where it can't be. Dates of any make are taken (Arrow, periods, objects)
-    and returned as plain ones; with a time zone, as the wall time there.
-
-    `refit`: at every fold, at every k-th, or (False) at the first only; baselines are always fitted anew.
-    `intervals`: level of conformal intervals, see `conformal`. `n_jobs`: folds at a time, through joblib with
-    threads (or the backend of `joblib.parallel_config`); a model whose n_jobs is None trains on one thread.
-    `store`: a folder that keeps every finished fold; the same call takes it up where it was interrupted.
-    Another call is told by its data, folds, settings, the code that runs and the versions of its libraries;
-    what files or the network tell a builder is not seen.
-    `check`: every fold is checked for leaks, by its days and, for `features`, by `find_leaks`.
-    `bad_series`: "raise" names the first series that can't be forecast, before anything is computed; "drop"
-    leaves all such out, and the result's `attrs["left_out"]` tells why (series → reason).
-
-    Errors of ours are `ForecastError` and `LeakError`; what a model or a builder of yours raises, it raises.
+    >>> from walkforward.forecasting import SeasonalNaive, WalkForwardSplit
+    >>> frame = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=30), "y": range(30)})
+    >>> backtest(frame, SeasonalNaive(7), WalkForwardSplit(2, 1))[["ds", "h", "y", "yhat"]]
+              ds  h     y  yhat
+    0 2020-01-29  1  28.0  21.0
+    1 2020-01-30  2  29.0  22.0
     """
     if strategy not in ("recursive", "direct", "multi_output"):
         raise ForecastError(f'strategy={strategy!r}: it is "recursive", "direct" or "multi_output"')
@@ -90,7 +105,7 @@ def backtest(
         raise ForecastError(f'bad_series={bad_series!r}: it is "raise" or "drop"')
     if not (isinstance(refit, bool) or whole(refit, 1)):
         raise ForecastError(f"refit={refit!r}: True, False, or every so many folds")
-    if not (n_jobs is None or whole(n_jobs, 1) or whole(-n_jobs if whole(n_jobs, -(10**6)) else 0, 1)):
+    if n_jobs is not None and (not whole(n_jobs, -(10**6)) or n_jobs == 0):
         raise ForecastError(f"n_jobs={n_jobs!r}: so many folds at a time, or -1 for one on each core")
     refuse_level("intervals", 0.8 if intervals is None else intervals)
     windows(rolling)
@@ -98,34 +113,54 @@ def backtest(
         raise ForecastError(f"past={past!r}: regressors and their lags, {{'temp': [14, 21]}}")
     lagged = {name: whole_lags(some) for name, some in (past or {}).items()}
     columns = Columns(whole_lags(lags), rolling, calendar, names(known, "known"), lagged, features, check)
-    panel, left_out = panel_and_faults(frame, freq=freq, drop=bad_series == "drop")
-    folds = _folds(panel, splitter)
-    task = _task(model, strategy, panel, folds, columns)
-    every = 1 if refit is True or isinstance(model, Baseline) else int(refit) or len(folds)
-    while bad := _never_ready(task, folds, every):
-        if bad_series == "raise":
-            raise ForecastError(next(iter(bad.values())))
-        left_out |= bad
-        panel = panel_and_faults(panel.frame[~panel.frame["unique_id"].isin(list(bad))], freq=freq)[0]
-        folds = _folds(panel, splitter)
-        task = _task(model, strategy, panel, folds, columns)
-    folder = None if store is None else _folder(store, task, folds, every)
-    blocks = [folds[i : i + every] for i in range(0, len(folds), every)]
+    settings = _Settings(model, splitter, strategy, columns, refit, freq, bad_series == "drop")
+    panel, unsound = panel_and_faults(frame, freq=freq, drop=settings.drop)
+    task, blocks, too_short = _planned(settings, panel)
+    folder = None if store is None else _folder(store, task, blocks)
     # Threads: XGBoost, NumPy and Prophet let go of the interpreter lock, and the matrices are not copied.
     run = joblib.Parallel(n_jobs=n_jobs if len(blocks) > 1 else 1, prefer="threads", return_as="generator")
+    parts: list[Frame] = []
     with (
-        tqdm(total=len(folds), desc="folds", delay=5, disable=not progress) as bar,
+        tqdm(total=sum(map(len, blocks)), desc="folds", delay=5, disable=not progress) as bar,
         _controller().limit(limits=1),
     ):
-        done = []
-        for parts in run(joblib.delayed(_block)(task, block, folder) for block in blocks):
-            done += parts
-            bar.update(len(parts))
-    out = pd.concat(done).sort_values(["unique_id", "cutoff", "ds"], ignore_index=True)
-    found = out if intervals is None else conformal(out, intervals)
-    if left_out:
-        found.attrs["left_out"] = {str(name): why for name, why in left_out.items()}
-    return found
+        for done in run(joblib.delayed(_block)(task, block, folder) for block in blocks):
+            parts += done
+            bar.update(len(done))
+    forecasts = pd.concat(parts).sort_values(["unique_id", "cutoff", "ds"], ignore_index=True)
+    out = forecasts if intervals is None else conformal(forecasts, intervals)
+    if left_out := unsound | too_short:
+        out.attrs["left_out"] = {str(name): why for name, why in left_out.items()}
+    return out
+
+
+class _Settings(NamedTuple):
+    """What is asked of whatever series are left."""
+
+    model: Any
+    splitter: Any
+    strategy: str
+    columns: Columns
+    refit: bool | int
+    freq: Any
+    drop: bool
+
+
+def _planned(settings: _Settings, panel: Panel) -> tuple[Any, list[list[Fold]], dict[Any, str]]:
+    """The task, its folds in blocks that share one training, and the series too short for it, with why."""
+    folds = _folds(panel, settings.splitter)
+    task = _task(settings, panel, folds)
+    always = settings.refit is True or isinstance(settings.model, Baseline)
+    every = 1 if always else int(settings.refit) or len(folds)
+    blocks = [folds[i : i + every] for i in range(0, len(folds), every)]
+    short = _never_ready(task, blocks)
+    if not short:
+        return task, blocks, {}
+    if not settings.drop:
+        raise ForecastError(next(iter(short.values())))
+    rest = panel.frame[~panel.frame["unique_id"].isin(list(short))]
+    task, blocks, others = _planned(settings, panel_and_faults(rest, freq=settings.freq)[0])
+    return task, blocks, short | others
 
 
 def _folds(panel: Panel, splitter: Any) -> list[Fold]:
@@ -151,8 +186,9 @@ def _folds(panel: Panel, splitter: Any) -> list[Fold]:
     return [Fold(int(train.min()), int(train.max()), np.sort(test)) for train, test in pairs]
 
 
-def _task(model: Any, strategy: str, panel: Panel, folds: list[Fold], columns: Columns) -> Any:
+def _task(settings: _Settings, panel: Panel, folds: list[Fold]) -> Any:
     """How this kind of model is fitted and asked."""
+    model, columns = settings.model, settings.columns
     check_regressors(panel, columns.known, columns.past)
     if isinstance(model, Baseline):
         return Baselines(model, panel, columns, panel.matrix(panel.frame["y"]))
@@ -167,123 +203,39 @@ def _task(model: Any, strategy: str, panel: Panel, folds: list[Fold], columns: C
             f"model is a {type(model).__name__} that can't be cloned for every training: give what makes "
             f"a fresh one, such as functools.partial({type(model).__name__}, …)"
         )
-    return regression(model, strategy, panel, folds, columns)
+    return regression(model, settings.strategy, panel, folds, columns)
 
 
-@dataclass(frozen=True)
-class Baselines:
-    """A baseline for each series, on positions of the calendar."""
-
-    model: Baseline
-    panel: Panel
-    columns: Columns
-    y: Array
-
-    def _trained_on(self, series: int, fold: Fold) -> Array:
-        y = self.y[series, fold.start : fold.end + 1]
-        return y[np.isfinite(y)]
-
-    def ready(self, fold: Fold, trained: Fold) -> Array:
-        """Series (S) with y at the cutoff and as many days before it as the rule needs."""
-        days = np.isfinite(self.y[:, fold.start : fold.end + 1]).sum(axis=1)
-        return np.isfinite(self.y[:, fold.end]) & (days >= self.model.least)
-
-    def fit(self, fold: Fold) -> dict[int, Baseline]:
-        """A rule for each series that is ready; with a single series that isn't, the rule says why."""
-        series = np.flatnonzero(self.ready(fold, fold)) if len(self.y) > 1 else [0]
-        return {int(i): clone(self.model).learn(self._trained_on(i, fold)) for i in series}
-
-    def predict(
-        self, models: dict[int, Baseline], fold: Fold, trained: Fold
-    ) -> tuple[Array, dict[str, Array]]:
-        """Which series are ready, and their forecasts (S, steps)."""
-        out = np.full((len(self.y), len(fold.test)), np.nan)
-        for series, model in models.items():
-            out[series] = model.ahead(fold.steps)
-        return self.ready(fold, trained), {"yhat": out}
-
-
-@dataclass(frozen=True)
-class FrameModels:
-    """A model of Prophet's interface for each series."""
-
-    model: Any
-    panel: Panel
-    columns: Columns
-    y: Array
-
-    def _rows(self, series: int, days: Array, names: list[str]) -> Frame:
-        rows = (self.panel.row == series) & days[self.panel.day]
-        return self.panel.frame.loc[rows, [*names, *self.columns.known]].reset_index(drop=True)
-
-    def ready(self, fold: Fold, trained: Fold) -> Array:
-        """Series (S) that had begun at the training's cutoff."""
-        return np.isfinite(self.y[:, trained.end])
-
-    def fit(self, fold: Fold) -> dict[int, Any]:
-        """A fresh model for each series that has training days."""
-        fitted, days = {}, np.zeros(self.y.shape[1], dtype=bool)
-        days[fold.start : fold.end + 1] = True
-        for series in np.flatnonzero(self.ready(fold, fold)):
-            fitted[int(series)] = self.model()
-            fitted[int(series)].fit(self._rows(series, days, ["ds", "y"]))
-        return fitted
-
-    def predict(self, models: dict[int, Any], fold: Fold, trained: Fold) -> tuple[Array, dict[str, Array]]:
-        """Which series have days to be forecast, and what their models say of them (S, steps)."""
-        out: dict[str, Array] = {}
-        ready, days = np.zeros(len(self.y), dtype=bool), np.zeros(self.y.shape[1], dtype=bool)
-        days[fold.test] = True
-        for series, model in models.items():
-            future = self._rows(series, days, ["ds"])
-            if future.empty:
-                continue
-            ready[series] = True
-            got = model.predict(future)
-            said = got if isinstance(got, Frame) else {"yhat": np.asarray(got).ravel()}
-            at = np.isfinite(self.y[series, fold.test])
-            for name in ("yhat", "yhat_lower", "yhat_upper"):
-                if name in said:
-                    values = as_numbers(said[name], f"{name} of the model", ", not numbers")
-                    if len(values) != len(future):
-                        raise ForecastError(
-                            f"the model's predict gave {len(values)} {name} for {len(future)} days"
-                        )
-                    out.setdefault(name, np.full((len(self.y), len(fold.test)), np.nan))[series, at] = values
-        if ready.any() and "yhat" not in out:
-            raise ForecastError("the model's predict gave no yhat: a frame with ds and yhat, or an array")
-        return ready, out
-
-
-def _never_ready(task: Any, folds: list[Fold], every: int) -> dict[Any, str]:
+def _never_ready(task: Any, blocks: list[list[Fold]]) -> dict[Any, str]:
     """Series that no fold can forecast, and why; none if that is all (the first fold tells it better)."""
     panel, able = task.panel, np.zeros(len(task.panel.ids), dtype=bool)
-    for i, fold in enumerate(folds):
-        trained = folds[i - i % every]
-        able |= task.ready(fold, trained) & np.isfinite(task.y[:, fold.test]).any(axis=1)
-    if able.all() or not able.any():
+    for block in blocks:
+        for fold in block:
+            able |= task.ready(fold, block[0]) & np.isfinite(task.y[:, fold.test]).any(axis=1)
+    if not able.any():
         return {}
+    first, last = panel.dates[blocks[0][0].end], panel.dates[blocks[-1][-1].end]
     found = {}
     for series in np.flatnonzero(~able):
         days = panel.dates[np.isfinite(task.y[series])]
-        cutoffs = f"{day(panel.dates[folds[0].end])} to {day(panel.dates[folds[-1].end])}"
         found[panel.ids[series]] = (
             f"series {panel.ids[series]}: its {len(days)} days up to {day(days[-1])} are too few for any "
-            f"fold, with cutoffs {cutoffs}; shorten lags and windows, or leave it out (bad_series='drop')"
+            f"fold, with cutoffs {day(first)} to {day(last)}; shorten lags and windows, or leave it out "
+            f"(bad_series='drop')"
         )
     return found
 
 
-def _folder(store: Any, task: Any, folds: list[Fold], every: int) -> Path:
+def _folder(store: Any, task: Any, blocks: list[list[Fold]]) -> Path:
     """Where the folds of this very call are kept."""
     if not isinstance(store, str | Path):
         raise ForecastError(f"store={store!r}: a folder")
     columns, frame = task.columns, task.panel.frame
-    if columns.features is None:
-        frame = frame[["unique_id", "ds", "y", *columns.known, *columns.past]]
-    strategy = getattr(task, "strategy", "")
-    settings = {"model": task.model, "strategy": strategy, "every": every, "folds": [tuple(f) for f in folds]}
-    folder = Path(store) / stores.key(settings | columns._asdict(), frame)
+    named = ["unique_id", "ds", "y", *columns.known, *columns.past]
+    read = frame[named] if columns.features is None else frame  # a builder may read every column
+    folds = [[tuple(fold) for fold in block] for block in blocks]
+    settings = {"model": task.model, "strategy": getattr(task, "strategy", ""), "folds": folds}
+    folder = Path(store) / stores.key(settings | columns._asdict(), read)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -295,26 +247,29 @@ _controller = cache(ThreadpoolController)
 
 
 def _block(task: Any, folds: list[Fold], folder: Path | None) -> list[Frame]:
-    """Folds that share one training; each is written when it is done."""
-    out, fitted = [], None
+    """Folds that share one training, the first one's."""
+    fitted = cache(lambda: task.fit(folds[0]))  # not at all, when every fold is in the folder
     with _controller().limit(limits=1):  # a thread has limits of its own, a process of a cluster too
-        for fold in folds:
-            cutoff = task.panel.dates[fold.end]
-            file = folder and folder / f"{cutoff:%Y-%m-%dT%H%M%S}-{fold.end}-{fold.test[-1]}.parquet"
-            part = None
-            with suppress(OSError, ValueError):  # not there, or not whole: it is forecast (again)
-                part = file and pd.read_parquet(file)
-            if part is None:
-                fitted = task.fit(folds[0]) if fitted is None else fitted
-                part = _tidy(task, fold, *task.predict(fitted, fold, folds[0]))
-                if file is not None:
-                    part.to_parquet(half := file.with_suffix(".half"), index=False)
-                    half.replace(file)
-            out.append(part)
-    return out
+        if folder is None:
+            return [_forecast(task, fold, folds[0], fitted()) for fold in folds]
+        return [_kept(task, fold, folds[0], fitted, folder) for fold in folds]
 
 
-def _tidy(task: Any, fold: Fold, ready: Array, columns: Mapping[str, Array]) -> Frame:
+def _kept(task: Any, fold: Fold, trained: Fold, fitted: Callable[[], Any], folder: Path) -> Frame:
+    """A fold out of the folder; forecast and written there if it is not, or not whole."""
+    cutoff = task.panel.dates[fold.end]
+    file = folder / f"{cutoff:%Y-%m-%dT%H%M%S}-{fold.end}-{fold.test[-1]}.parquet"
+    with suppress(OSError, ValueError):
+        return pd.read_parquet(file)
+    forecasts, half = _forecast(task, fold, trained, fitted()), file.with_suffix(".half")
+    forecasts.to_parquet(half, index=False)
+    half.replace(file)
+    return forecasts
+
+
+def _forecast(task: Any, fold: Fold, trained: Fold, fitted: Any) -> Frame:
+    """The fold's tidy rows: of each series that is ready, the days of which y is known."""
+    ready, columns = task.predict(fitted, fold, trained)
     panel, y = task.panel, task.y[:, fold.test]
     series, step = np.nonzero(np.isfinite(y) & ready[:, None])
     cutoff = panel.dates[fold.end]

@@ -84,6 +84,10 @@ class Baseline(BaseEstimator):
 class SeasonalNaive(Baseline):
     """The last value of the same phase: y of `season` days before, or of twice that, ….
 
+    Args:
+        season: Days of a season, on the series' calendar; 12 for the years of a monthly series.
+        freq: The calendar, see `backtest`; None: told from the days of training.
+
     >>> monthly = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=24, freq="MS"), "y": range(24)})
     >>> SeasonalNaive(12).fit(monthly).predict(pd.DataFrame({"ds": [pd.Timestamp("2022-03-01")]}))
               ds  yhat
@@ -106,7 +110,16 @@ class SeasonalNaive(Baseline):
 
 
 class Drift(Baseline):
-    """The last value plus the mean step so far: the line from the first day through the last."""
+    """The last value plus the mean step so far: the line from the first day through the last.
+
+    Args:
+        freq: The calendar, see `backtest`; None: told from the days of training.
+
+    >>> frame = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=3), "y": [1.0, 2.0, 5.0]})
+    >>> Drift().fit(frame).predict(pd.DataFrame({"ds": [pd.Timestamp("2020-01-04")]}))
+              ds  yhat
+    0 2020-01-04   7.0
+    """
 
     def __init__(self, *, freq: Any = None) -> None:
         self.freq = freq

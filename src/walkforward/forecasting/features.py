@@ -29,12 +29,29 @@ def lag_features(
 ) -> Frame:
     """Lags and rolling statistics of the target that are known `horizon` days ahead, a row for each of `y`.
 
-    `y` is a Series indexed by its days, or a tidy frame; `freq` its calendar (default: told from the days).
-    `lag_7` is y of seven days before the row's day; `lags=7` means 1 to 7. `rolling={7: "mean", 28: ["mean",
-    "std"]}` gives `mean_7` over the seven days that end `horizon` days before the row's day (mean, sum, min,
-    max, std with n - 1). A day is a position on the calendar: a month of a monthly series. First rows: NaN.
+    A day is a position on the calendar: a month of a monthly series.
 
-    A lag shorter than the horizon is refused: on the last day of the forecast it is not known.
+    Args:
+        y: A Series indexed by its days, or a tidy frame with ds and y.
+        lags: Days back, none shorter than the horizon; a number n means 1 to n.
+        rolling: Window in days → mean, sum, min, max or std (with n - 1), or several:
+            `{7: "mean", 28: ["mean", "std"]}`. It ends `horizon` days before the row's day.
+        horizon: How many days before the row's day all must be known.
+        freq: The calendar, see `backtest`; None: told from the days.
+
+    Returns:
+        Columns such as lag_7 (y of seven days before) and mean_28, a row for each of `y`; first rows NaN.
+
+    Raises:
+        ForecastError: A lag is shorter than the horizon (it is not known on the last day of the forecast), or
+            y or a setting can't be used.
+
+    >>> y = pd.Series([1.0, 2.0, 4.0], index=pd.date_range("2020-01-01", periods=3))
+    >>> lag_features(y, lags=[1], rolling={2: "mean"})
+                lag_1  mean_2
+    2020-01-01    NaN     NaN
+    2020-01-02    1.0     NaN
+    2020-01-03    2.0     1.5
     """
     if not whole(horizon, 1):
         raise ForecastError(f"horizon={horizon!r}: a whole number of days, 1 or more")
@@ -123,9 +140,20 @@ def _sum(parts: Any) -> Array:
 def calendar_features(ds: Any, country: str | None = "US", names: bool = False) -> Frame:
     """What the calendar tells of each day, known years ahead: a row a day.
 
-    weekday (0 Monday), month, day_of_year; with a country (ISO 3166, as the `holidays` package has them)
-    holiday, before_holiday, after_holiday (1 or 0), and with `names` a column for each holiday. `ds` are
-    dates of any make; with a time zone, the day is that of the wall clock there.
+    Args:
+        ds: Dates of any make; with a time zone, the day is that of the wall clock there.
+        country: ISO 3166, as the `holidays` package has them; None for no holidays.
+        names: A column for each holiday too.
+
+    Returns:
+        weekday (0 Monday), month, day_of_year; with a country holiday, before_holiday, after_holiday (0, 1).
+
+    Raises:
+        ForecastError: A row has no date, the country no calendar, or it doesn't reach these years.
+
+    >>> calendar_features(["2024-07-04"], "US")
+       weekday  month  day_of_year  holiday  before_holiday  after_holiday
+    0        3      7          186        1               0              0
     """
     days = as_dates(ds, "ds", text=True)
     if days.hasnans:

@@ -20,14 +20,25 @@ if TYPE_CHECKING:
 class WalkForwardSplit(BaseCrossValidator):
     """Train on the past, test on the `horizon` rows after it, step forward: a splitter for `cv=`.
 
-    `n_splits` takes the last so many windows, as `TimeSeriesSplit` does; `initial` without it begins with so
-    many training rows and takes every window that fits. Windows move by `step` rows (default: `horizon`),
-    `gap` rows between training and test are left out. An expanding window begins at the first row and keeps
-    at most `max_train_size` rows; a rolling one has `max_train_size` rows in every fold (default: as many as
-    the first fold has).
-
     `WalkForwardSplit(h, n, max_train_size=m, gap=g)` gives the folds of
     `TimeSeriesSplit(n, test_size=h, max_train_size=m, gap=g)`.
+
+    Args:
+        horizon: Test rows of a fold.
+        n_splits: The last so many windows. None: every window that fits after `initial`.
+        step: Rows from one window to the next; None: `horizon`.
+        initial: Training rows to begin with, at least; needed without `n_splits`.
+        window: "expanding" begins at the first row; "rolling" has as many training rows in every fold.
+        max_train_size: Most training rows (expanding), or their number (rolling; None: the first fold's).
+        gap: Rows between training and test that are left out.
+
+    Raises:
+        ForecastError: A number is not whole or too small, or neither n_splits nor initial is given.
+
+    >>> for train, test in WalkForwardSplit(2, 2).split(range(6)):
+    ...     print(train, test)
+    [0 1] [2 3]
+    [0 1 2 3] [4 5]
     """
 
     def __init__(

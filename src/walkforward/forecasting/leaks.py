@@ -27,12 +27,31 @@ def find_leaks(
 ) -> dict[str, str]:
     """Features that know what they can't: feature → reason. An honest builder gives {}.
 
-    The target, and every column that is not in `known`, is scrambled after a cutoff and the features are
-    built again. Those of the days up to `horizon` days after the cutoff must not have moved. `cutoffs` are
-    days (default: half way, the last hundredth, a Friday, a Saturday and a Sunday near the end, the days of
-    the highest and the lowest y); before the first day always is one of them, because back-filling shows only
-    there. Scrambled numbers keep their sign, other values their kind. `freq`: see `backtest`. What the
-    builder itself raises is its own.
+    The target, and every column that is not known, is scrambled after a cutoff and the features are built
+    again; those of the days up to `horizon` days after it must not have moved. Scrambled numbers keep their
+    sign, other values their kind.
+
+    Args:
+        features: Your builder: a row of features for every row of a frame.
+        frame: ds, y and what else the builder reads; unique_id if there are several series.
+        horizon: Days ahead for which the features are meant.
+        known: Columns known in advance.
+        cutoffs: Days. None: half way, the last hundredth, a Friday, a Saturday and a Sunday near the end, the
+            days of the highest and the lowest y. Before the first day is one always: back-filling shows.
+        freq: The calendar, see `backtest`; None: told from the days.
+
+    Returns:
+        The name of each feature that leaks and the reason; empty for none.
+
+    Raises:
+        ForecastError: The frame, a setting or what the builder gives can't be used.
+        Exception: What the builder raises, as it is.
+
+    >>> frame = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=60), "y": range(60)})
+    >>> find_leaks(lambda frame: frame[["y"]].shift(1).rename(columns={"y": "yesterday"}), frame)
+    {}
+    >>> list(find_leaks(lambda frame: frame[["y"]].rolling(3).mean().add_prefix("mean_"), frame))
+    ['mean_y']
     """
     if not whole(horizon, 1):
         raise ForecastError(f"horizon={horizon!r}: a whole number of days, 1 or more")

@@ -57,12 +57,28 @@ def conformal(frame: Frame, level: float = 0.8, *, window: int | None = None) ->
     """Add `yhat_lower` and `yhat_upper` from earlier errors of the same series and step ahead.
 
     Half the width is the ⌈(n + 1) · level⌉-th smallest of the n absolute errors (split conformal: Vovk et al.
-    2005) whose days had passed at the cutoff, of the last `window` of them if given. NaN while n is too small
-    for the level (4 errors for 0.8).
+    2005) whose days had passed at the cutoff. The rank is whole, so with few errors the intervals cover more
+    than `level`: ⌈(n + 1) · level⌉ / (n + 1) of the days if errors are exchangeable. For 0.8 that is 0.83
+    with 5 errors, 0.89 with 8, 0.80 with 9, and 0.85 on the mean over 4 to 9: 80 % intervals of ten to twenty
+    folds cover 84 to 87 %.
 
-    The rank is whole, so with few errors the intervals cover more than `level`: ⌈(n + 1) · level⌉ / (n + 1)
-    of the days if errors are exchangeable. For 0.8 that is 0.83 with 5 errors, 0.89 with 8, 0.80 with 9,
-    and 0.85 on the mean over 4 to 9: 80 % intervals of ten to twenty folds cover 84 to 87 %.
+    Args:
+        frame: What `backtest` returns; y may be NaN where the day has not come.
+        level: Share of the days that the interval holds, between 0 and 1.
+        window: How many of the last errors count; None: all.
+
+    Returns:
+        The frame with both bounds, NaN while n is too small for the level (4 errors are enough for 0.8).
+
+    Raises:
+        ForecastError: The frame lacks something, or a setting can't be used.
+
+    >>> days = pd.date_range("2020-01-02", periods=6)
+    >>> frame = pd.DataFrame({"unique_id": "y", "ds": days, "cutoff": days - pd.Timedelta(days=1)})
+    >>> conformal(frame.assign(h=1, y=[1, 2, 3, 4, 5, 6], yhat=0), 0.8)[["yhat_lower", "yhat_upper"]].tail(2)
+       yhat_lower  yhat_upper
+    4        -4.0         4.0
+    5        -5.0         5.0
     """
     refuse_level("level", level)
     if window is not None and not whole(window, 1):
@@ -92,18 +108,31 @@ def score(
     level: float = 0.8,
     freq: Any = None,
 ) -> Frame:
-    """Errors of a backtest: a row for each group of `by` ("h", "cutoff", ["unique_id", "h"], …), or one row.
+    """Errors of a backtest, all together or by group.
 
-    n; mae, rmse, bias (mean of yhat - y), in units of y; wape = Σ|y - yhat| / Σ|y|; smape = mean of
-    2|y - yhat| / (|y| + |yhat|), both as shares. With `train`, the series the backtest was made from, mase:
-    the error over the seasonal-naive error of that series up to the first cutoff (Hyndman and Koehler 2006);
-    `season` counts days of its calendar, `freq` says which. With intervals of `level`: pinball (mean loss of
-    both bounds, units of y), coverage (share inside), width, of the rows that have one.
+    What can't be divided is left out, and a column left_out says so, row by row: a series that was constant
+    (or shorter than a season) up to the first cutoff has no scale, so mase is the mean over the others; wape
+    of days that sum to 0; intervals that are all missing.
 
-    What can't be divided is left out, and said: a series that was constant (or shorter than a season) up to
-    the first cutoff has no scale, so mase is the mean over the others. Where that, a wape of days that sum
-    to 0 or intervals that are all missing leaves something out, a column `left_out` says what, row by row.
-    Where no series has a scale, `train` is refused.
+    Args:
+        frame: What `backtest` returns.
+        by: Columns to group by: "h", "cutoff", ["unique_id", "h"], …; None: one row.
+        train: The frame that the backtest was made from, for mase.
+        season: Days of a season on its calendar, for mase.
+        level: Level of the intervals in the frame, if it has some.
+        freq: The calendar of `train`, see `backtest`; None: told from the days.
+
+    Returns:
+        n; mae, rmse, bias (mean of yhat - y), in units of y; wape = Σ|y - yhat| / Σ|y|; smape = mean of
+        2|y - yhat| / (|y| + |yhat|), both as shares. With `train` mase: the error over the seasonal-naive
+        error of the series up to the first cutoff (Hyndman and Koehler 2006). With intervals, of the rows
+        that have one: pinball (mean loss of both bounds, units of y), coverage (share inside), width.
+
+    Raises:
+        ForecastError: The frame lacks something, a setting can't be used, or no series has a scale.
+
+    >>> float(score(pd.DataFrame({"y": [1.0, 2.0], "yhat": [2.0, 4.0]}))["mae"].iloc[0])
+    1.5
     """
     refuse_level("level", level)
     data = _forecasts(frame, ["y", "yhat"])
@@ -203,7 +232,17 @@ def _left_out(frame: Frame, groups: Any, out: Frame, lacking: dict[str, list[str
 
 
 class Comparison(NamedTuple):
-    """Mean loss of a minus that of b, with its interval; `better` is "neither" when the interval holds 0."""
+    """Mean loss of a minus that of b, with its bootstrap interval.
+
+    Attributes:
+        difference: Mean daily loss of a minus that of b, in units of y (squared for squared losses).
+        low: Lower end of the interval.
+        high: Upper end.
+        better: "a", "b", or "neither" when the interval holds 0.
+
+    >>> Comparison(-1.0, -2.0, -0.1, "a").better
+    'a'
+    """
 
     difference: float
     low: float
@@ -223,10 +262,28 @@ def compare(
 ) -> Comparison:
     """Is a better than b on the same days? The mean difference of their losses and its bootstrap interval.
 
-    Blocks of `block` days in a row (default: the longest horizon, at most a quarter of the days) are drawn
-    with replacement, in a circle (Politis and Romano 1992), because errors of neighbouring days are alike.
-    Losses of one day (several series or folds) are averaged first. Both frames must hold the same series,
-    days and cutoffs.
+    Blocks of days in a row are drawn with replacement, in a circle (Politis and Romano 1992), because errors
+    of neighbouring days are alike. Losses of one day (several series or folds) are averaged first.
+
+    Args:
+        a: What `backtest` returns.
+        b: The same for the other model: the same series, days and cutoffs.
+        loss: "absolute" or "squared".
+        block: Days in a block, at most half of all; None: the longest horizon, at most a quarter of the days.
+        n: Draws.
+        level: Level of the interval, between 0 and 1.
+        seed: Of the draws.
+
+    Returns:
+        The difference (negative: a is better), its interval, and which is better.
+
+    Raises:
+        ForecastError: The frames don't hold the same forecasts, or a setting can't be used.
+
+    >>> a = pd.DataFrame({"unique_id": "y", "ds": pd.date_range("2020-01-02", periods=8), "h": 1})
+    >>> a = a.assign(cutoff=a["ds"] - pd.Timedelta(days=1), y=1.0, yhat=2.0)
+    >>> compare(a, a.assign(yhat=4.0))
+    Comparison(difference=-2.0, low=-2.0, high=-2.0, better='a')
     """
     if loss not in ("absolute", "squared"):
         raise ForecastError(f'loss={loss!r}: it is "absolute" or "squared"')
