@@ -1,13 +1,11 @@
-"""Pictures of a report and of a history."""
+"""Pictures of a report and of a history (extra `plots`: Matplotlib)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from walkforward.drift.columns import Column, column_of, counts_of
 from walkforward.drift.frames import SIDES, Frame, names_of, place_of, printed, require, whole
@@ -15,24 +13,40 @@ from walkforward.drift.measures import quantile
 from walkforward.drift.report import drift_report
 from walkforward.plots import PALETTE
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _COLORS = [PALETTE["blue"], PALETTE["orange"]]
+_SHOWN = ("column", "kind", "verdict", "effect", "test", "missing_reference", "missing_current")
 
 
-def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, n: int = 6) -> plt.Figure:
-    """Reference against current: a small panel for each of the `n` worst columns of `report`."""
+def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, n: int = 6) -> Figure:
+    """Reference against current: a small panel for each of the worst columns.
+
+    Args:
+        reference: DataFrame of (rows, columns).
+        current: The same columns, later.
+        report: What `drift_report` returned for both, worst first; None makes one.
+        n: How many panels at most; default 6.
+
+    Returns:
+        A Matplotlib figure, three panels a row: the outlines of two histograms between the outer hundredths
+        of numbers and dates, the eight categories that moved most otherwise.
+
+    Raises:
+        DriftError: The report is none, or has no column of both frames.
+
+    >>> import pandas as pd
+    >>> before, after = pd.DataFrame({"km": range(100)}), pd.DataFrame({"km": range(50, 150)})
+    >>> plot_columns(before, after).axes[0].get_title()
+    'km: drift (0.50)'
+    """
+    import matplotlib.pyplot as plt
+
     names_of(reference, current, shared=False)
     report = drift_report(reference, current) if report is None else report
-    _table(
-        "report",
-        report,
-        "column",
-        "kind",
-        "verdict",
-        "effect",
-        "test",
-        "missing_reference",
-        "missing_current",
-    )
+    _table("report", report, *_SHOWN)
     there = [
         all(place_of(frame, name) is not None for frame in (reference, current)) for name in report["column"]
     ]
@@ -89,8 +103,28 @@ def _bars(axis: Axes, old: Column, new: Column) -> None:
     axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right", parse_math=False)
 
 
-def plot_history(history: Frame, value: str = "effect") -> plt.Figure:
-    """A heat map of `value`, columns × periods, from `drift_history`; a dot marks drift."""
+def plot_history(history: Frame, value: str = "effect") -> Figure:
+    """A heat map of columns × periods; a dot marks drift.
+
+    Args:
+        history: What `drift_history` returned.
+        value: The column of numbers that gives the shade; default `effect`.
+
+    Returns:
+        A Matplotlib figure, the column with the largest value on top.
+
+    Raises:
+        DriftError: The history is none, is empty, has a row twice, or has no such number.
+
+    >>> import pandas as pd
+    >>> from walkforward.drift import drift_history
+    >>> rows = pd.DataFrame({"km": range(150)}).sample(frac=1, random_state=0)
+    >>> frames = {"2020-01": rows[rows["km"] < 100], "2020-02": rows[rows["km"] >= 50]}
+    >>> plot_history(drift_history(frames["2020-01"], frames)).axes[0].get_title()
+    'Drift (dots) in 1 of 2 periods, first in 2020-02'
+    """
+    import matplotlib.pyplot as plt
+
     _table("history", history, "period", "column", "drift")
     known = [name for name in history if pd.api.types.is_numeric_dtype(history[name]) and name != "drift"]
     require(
