@@ -413,8 +413,9 @@ def test_xgboost_is_the_same_version_under_both_names():
 
 
 def test_every_dependency_is_locked_within_its_range_on_every_system():
-    declared = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
-    declared += [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["dev"]]
+    groups = [PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values()]
+    named = [Requirement(text) for group in groups for text in group]
+    declared = [wanted for wanted in named if wanted.name != "walkforward"]  # an extra that holds another
     for place in EVERYWHERE:
         locked = {}
         for wanted in LOCK:
@@ -425,6 +426,28 @@ def test_every_dependency_is_locked_within_its_range_on_every_system():
             if wanted.marker is None or wanted.marker.evaluate(place):
                 assert wanted.name in locked, f"{wanted.name} is not locked for {place}: run `make lock`"
                 assert wanted.specifier.contains(locked[wanted.name]), f"{wanted}: run `make lock`"
+
+
+def test_the_lock_holds_every_extra():
+    """`dev` holds the course, the course what can be taken to work: each extra is locked with it."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    held, waiting = set(), {"dev"}
+    while waiting:
+        name = waiting.pop()
+        held.add(name)
+        for wanted in map(Requirement, extras[name]):
+            if wanted.name == "walkforward":
+                waiting |= wanted.extras - held
+    assert held == set(extras)
+
+
+def test_what_is_taken_to_work_is_light():
+    light = {Requirement(text).name for text in PROJECT["project"]["dependencies"]}
+    assert light == {
+        *("numpy", "pandas", "scipy", "scikit-learn"),
+        *("joblib", "threadpoolctl", "tqdm", "holidays"),
+    }
+    assert not any("==" in text or "<" in text for text in PROJECT["project"]["dependencies"])
 
 
 def test_the_lock_names_versions_its_command_and_no_host():

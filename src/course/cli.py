@@ -7,13 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
-from course.practice.commands import COMMANDS as INTERVIEW
-from course.practice.terminal import forgive
-from course.student.commands import COMMANDS
 from walkforward.errors import WalkForwardError
-from walkforward.serving.command import serve
+
+WITHOUT_COURSE = '{} is not installed, which the course needs: pip install "walkforward[course]"'
+
+try:
+    import click
+
+    from course.practice.commands import COMMANDS as INTERVIEW
+    from course.practice.terminal import forgive
+    from course.student.commands import COMMANDS
+    from walkforward.serving.command import serve
+except ModuleNotFoundError as error:  # only what can be taken to work is installed
+    raise SystemExit("Error: " + WITHOUT_COURSE.format(error.name)) from None
 
 
 class OneLine(click.Group):
@@ -38,6 +44,10 @@ class OneLine(click.Group):
             sys.exit(130)
         except WalkForwardError as error:
             _fail(str(error))
+        except ModuleNotFoundError as error:
+            if (error.name or "walkforward").partition(".")[0] in {"walkforward", "course", "authoring"}:
+                raise
+            _fail(WITHOUT_COURSE.format(error.name))
         except OSError:
             if _is_taken():
                 raise
