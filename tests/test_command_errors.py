@@ -432,7 +432,7 @@ def test_a_folder_that_is_gone_is_said(home):
 
 @pytest.mark.parametrize("uri", ["my model", "./my model", "{folder}", "file:{folder}", "file://{folder}"])
 def test_a_model_is_looked_for_where_the_user_stands(home, uri):
-    from walkforward.serving.predictor import folder_of
+    from walkforward.serving.server import folder_of
 
     write("my model/MLmodel", "flavors: {}")(home)
     found = Path(folder_of(uri.format(folder=home / "my model"), str(home)))

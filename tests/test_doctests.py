@@ -16,6 +16,8 @@ import walkforward
 # Packages and modules whose public names all hold; `__all__`, or what the module itself defines.
 DOCUMENTED = [
     "walkforward.forecasting",
+    "walkforward.loadtest",
+    "walkforward.serving",
 ]
 MODULES = sorted(
     name

@@ -19,9 +19,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 from sklearn.tree import DecisionTreeRegressor
 
 from course.paths import ROOT
-from walkforward.serving import App, checked
+from walkforward.serving import App, check
 from walkforward.serving import predictor as module
-from walkforward.serving.coded import Refused, coded
+from walkforward.serving.encodings import Refused, coded
 from walkforward.serving.forests import trees_of, trees_onnx
 from walkforward.serving.predictor import compiled
 from walkforward.serving.rows import is_json, plain_rows
@@ -307,12 +307,12 @@ def test_the_pyfunc_is_asked_where_a_compiled_form_gives_no_number(frame, tmp_pa
 def test_halving_leaves_out_what_the_pyfunc_refuses(frame, tmp_path, monkeypatch):
     model = make_pipeline(served.FunctionTransformer(np.sqrt), LinearRegression())
     loaded = save(model, frame[["km"]], served.minutes(frame), tmp_path).model
-    check = checked.Check(loaded, module.column_types(loaded), {})
-    assert all((rows >= 0).all() for rows, _ in check.blocks)
-    assert (check.refused < 0).all() and len(check.refused) > 10
-    monkeypatch.setattr(checked, "by_pyfunc", lambda *_: 1 / 0)
+    checked = check.Check(loaded, module.column_types(loaded), {})
+    assert all((rows >= 0).all() for rows, _ in checked.blocks)
+    assert (checked.refused < 0).all() and len(checked.refused) > 10
+    monkeypatch.setattr(check, "by_pyfunc", lambda *_: 1 / 0)
     with pytest.raises(Refused, match="the pyfunc refuses .* made-up rows"):
-        checked.Check(loaded, module.column_types(loaded), {})
+        check.Check(loaded, module.column_types(loaded), {})
 
 
 def test_a_model_config_that_is_none_is_said_and_a_target_transformed_is_compiled(

@@ -20,10 +20,15 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
-import httptools
 import numpy as np
 
 from walkforward.errors import WalkForwardError
+
+try:
+    import httptools
+except ModuleNotFoundError as missing:
+    needs = 'walkforward.loadtest needs httptools: pip install "walkforward[serve]"'
+    raise ModuleNotFoundError(needs, name=missing.name) from None
 
 MOST = {"connections": 256, "requests": 1_000_000, "seconds": 600.0, "rate": 100_000.0}
 DRAIN = 1.0  # seconds that answers are awaited after the last moment of sending
@@ -40,12 +45,18 @@ class LoadTestError(WalkForwardError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LoadResult:
-    """What a load test saw: one entry a request, in the order they were due.
+    """What a load test saw of its n requests, in the order they were due.
 
-    `latencies_ms` (n,): milliseconds from when it was due (closed loop: sent) to its whole answer.
-    `service_ms` (n,): the same from when it was sent; NaN where nothing was sent.
-    `statuses`: how many requests had which HTTP status; 0 is no answer, and its times are how long it was
-    waited for. `seconds`: from the start to the last answer.
+    Args:
+        latencies_ms: (n,) milliseconds from when a request was due (closed loop: sent) to its whole answer.
+        service_ms: (n,) the same from when it was sent; NaN where nothing was sent.
+        statuses: How many requests had which HTTP status; 0 is no answer, and its times are how long it was
+            waited for.
+        seconds: From the start to the last answer.
+
+    >>> times = np.array([1.0, 2.0, 9.0])
+    >>> LoadResult(times, times, Counter({200: 2, 503: 1}), seconds=0.5).summary()
+    {'rps': 6.0, 'p50_ms': 2.0, 'p99_ms': 9.0, 'errors': 1}
     """
 
     latencies_ms: np.ndarray = field(repr=False)
@@ -82,9 +93,25 @@ def closed_loop(
     seconds: float = 10.0,
     headers: Mapping[str, str] | None = None,
 ) -> LoadResult:
-    """POST `body` (or several in turn) to `url`; each connection waits for its answer, then sends the next.
+    """POST to a server; each connection waits for its answer, then sends the next.
 
-    Ends after `requests` or `seconds`; what has no answer 1 s later gets status 0. Raises: LoadTestError.
+    Args:
+        url: An address of this machine, http://127.0.0.1:PORT/… or localhost.
+        body: What is sent, or several that are sent in turn.
+        connections: 256 at most. Default: 8.
+        requests: The end, a million at most. Default: 2,000.
+        seconds: The end, where it comes first; what has no answer 1 s later gets status 0. Default: 10.
+        headers: By name; they replace Host and Content-Type (JSON). Default: none.
+
+    Returns:
+        Times and statuses.
+
+    Raises:
+        LoadTestError: An argument can't be taken.
+
+    >>> closed_loop("http://example.org/", b"{}")
+    Traceback (most recent call last):
+    walkforward.loadtest.LoadTestError: url='http://example.org/': load is for this machine alone, ...
     """
     return _run(url, body, headers, None, connections=connections, requests=requests, seconds=seconds)
 
@@ -99,10 +126,27 @@ def open_loop(
     connections: int = 64,
     headers: Mapping[str, str] | None = None,
 ) -> LoadResult:
-    """POST `body` (or several in turn) to `url`, `rate` requests a second, evenly spaced.
+    """POST to a server on a schedule: request i is due at i / `rate` seconds.
 
-    Request i is due at i / `rate` seconds, for `seconds` or up to `requests`. When no connection is free it
-    waits, and the wait counts. What has no answer 1 s after `seconds` gets status 0. Raises: LoadTestError.
+    When no connection is free a request waits, and the wait counts.
+
+    Args:
+        url: As in `closed_loop`, like `body` and `headers`.
+        body: What is sent, or several that are sent in turn.
+        rate: Requests a second, 100,000 at most.
+        requests: How many. Default: as many as are due in `seconds`.
+        seconds: The end; what has no answer 1 s later gets status 0. Default: 10, 600 at most.
+        connections: 256 at most. Default: 64.
+        headers: By name. Default: none.
+
+    Returns:
+        Times and statuses.
+
+    Raises:
+        LoadTestError: An argument can't be taken.
+
+    >>> open_loop("http://127.0.0.1:1/", b"{}", rate=50, requests=2).statuses  # nothing listens there
+    Counter({0: 2})
     """
     _check(rate=rate, seconds=seconds, requests=1 if requests is None else requests)
     requests = min(requests or 10**9, max(1, round(rate * seconds)))

@@ -1,30 +1,32 @@
 """Serve an MLflow model over MLflow's own protocol, many times faster than `mlflow models serve`.
 
-app answers requests · rows reads them · predictor finds the model's fastest form that answers as its pyfunc
-does, held against it by checked · coded and forests are two such forms · meter counts for /metrics · command
-is the command line.
+server starts the workers · app answers requests · rows reads them · predictor finds the model's fastest form
+that answers as its pyfunc does, which check proves · encodings and forests are two such forms · meter counts
+for /metrics · command is the command line. Needs the extra: `pip install "walkforward[serve]"`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from walkforward.serving.app import COUNTS, App, PortError, serve
+    from walkforward.serving.app import App
+    from walkforward.serving.meter import COUNTS
     from walkforward.serving.predictor import Predictor, ServeError, compiled
     from walkforward.serving.rows import plain_rows
+    from walkforward.serving.server import PortError, serve
 
 __all__ = ["COUNTS", "App", "PortError", "Predictor", "ServeError", "compiled", "plain_rows", "serve"]
+MODULES = {"App": "app", "COUNTS": "meter", "PortError": "server", "plain_rows": "rows", "serve": "server"}
 
 
 def __getattr__(name: str) -> object:
     """Import with the first use: MLflow takes seconds, and the command's help needs none of it."""
-    from importlib import import_module
-
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for module in ("predictor", "rows", "app"):
-        found = vars(import_module(f"{__name__}.{module}"))
-        if name in found:
-            return found[name]
-    raise AssertionError(name)
+    try:
+        return getattr(import_module(f"{__name__}.{MODULES.get(name, 'predictor')}"), name)
+    except ModuleNotFoundError as error:
+        needs = f'walkforward.serving needs {error.name}: pip install "walkforward[serve]"'
+        raise ModuleNotFoundError(needs, name=error.name) from None

@@ -1,4 +1,4 @@
-"""Serve an MLflow model over MLflow's own protocol, many times faster than `mlflow models serve`.
+"""What a worker answers to each request, over MLflow's own protocol.
 
 The plain common case (JSON, the signature's columns by name, values of the types that it asks for) is read
 straight into rows and answered by a compiled form of the model. Everything else goes to MLflow's own
@@ -9,31 +9,25 @@ Requests are never merged into one predict: rows of a model may depend on each o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
-import sys
-import tempfile
 import time
 import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel
 from mlflow.pyfunc.scoring_server import invocations
 from mlflow.version import VERSION
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from walkforward.errors import WalkForwardError
-from walkforward.ports import listening_port
 from walkforward.serving.meter import IN_FLIGHT, Meter
-from walkforward.serving.predictor import Call, Predictor, Refused, ServeError, compiled, folder_of, one_line
+from walkforward.serving.predictor import Predictor, by_mlflow, one_line
 from walkforward.serving.rows import JSON, is_json, plain_rows
 
 TEXT = "text/plain; charset=utf-8"
@@ -43,12 +37,8 @@ CODES = {408: "REQUEST_TIMEOUT", 413: "PAYLOAD_TOO_LARGE", 503: "TEMPORARILY_UNA
 KNOWN = {"/invocations": "POST"} | dict.fromkeys(("/ping", "/health", "/version", "/metrics"), "GET")
 
 
-class PortError(WalkForwardError, OSError):
-    """The address can't be listened on; one line says why."""
-
-
-def _error(message: str, code: str) -> bytes:
-    return json.dumps({"error_code": code, "message": message}).encode()
+class TooLong(Exception):
+    """The body is longer than is read."""
 
 
 class Answer(NamedTuple):
@@ -61,14 +51,38 @@ class Answer(NamedTuple):
     kind: str
 
 
-class TooLong(Exception):
-    """The body is longer than is read."""
+class Call:
+    """A pyfunc for one call of `invocations`, which notes how far the call came."""
+
+    def __init__(self, model: PyFuncModel) -> None:
+        self.metadata, self._model, self.answered, self.rows = model.metadata, model, False, 0
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """Answer as the pyfunc does."""
+        answer = self._model.predict(data, params)
+        self.answered, self.rows = True, len(answer) if hasattr(answer, "__len__") else 1
+        return answer
 
 
 class App:
-    """The RSGI application of one worker; arguments as in `serve`, `folder` is where the meters are.
+    """The RSGI application of one worker. Where no rows can be read, the pyfunc serves.
 
-    `batching` is of no effect: requests are never merged. Where no rows can be read, the pyfunc serves.
+    Args:
+        predictor: The model, from `compiled`.
+        folder: Where the workers' meters are.
+        queue: Requests that may wait; further ones get 503.
+        timeout: Seconds that a body, and an answer, may take.
+        max_body: Megabytes of a body.
+        batching: Of no effect: requests are never merged. Default: False.
+
+    >>> import tempfile
+    >>> from mlflow.models import Model
+    >>> from sklearn.linear_model import LinearRegression
+    >>> meta = Model(flavors={"python_function": {"loader_module": "mlflow.sklearn"}})
+    >>> predictor = Predictor("pyfunc", "made up", len, PyFuncModel(meta, LinearRegression()))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     App(predictor, folder, queue=8, timeout=30, max_body=1).longest
+    1048576
     """
 
     def __init__(
@@ -83,9 +97,7 @@ class App:
         self.predictor, self.model, self.queue, self.timeout = predictor, predictor.model, queue, timeout
         self.longest, self.meter, self.waiting = int(max_body * 2**20), Meter(Path(folder)), 0
         self.schema = self.model.metadata.get_input_schema()
-        os.environ[_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name] = (
-            "true"  # as MLflow's server does, once it has loaded
-        )
+        os.environ[_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name] = "true"  # as MLflow's server does, once loaded
         self.pool = ThreadPoolExecutor(16, "predict")
         self.reading: dict[asyncio.Task[Any], float] = {}  # until when
         self.read, self.inline = None, False
@@ -93,8 +105,7 @@ class App:
             try:
                 self.read, self.inline = plain_rows(predictor), _takes_under_a_millisecond(predictor)
             except Exception as error:  # whatever it is, MLflow can read them
-                reason = f"no fast path: {one_line(error)}; served through pyfunc"
-                self.predictor = replace(predictor, path="pyfunc", reason=reason)
+                self.predictor = by_mlflow(self.model, one_line(error))
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by the server before the first request."""
@@ -109,26 +120,25 @@ class App:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer a request."""
-        path, method = scope.path, scope.method
-        if path == "/invocations" and method == "POST":
+        path, say = scope.path, protocol.response_bytes
+        if path == "/invocations" and scope.method == "POST":
             return await self._invocations(scope.headers, protocol)
-        status, body, kind, headers = 200, b"\n", JSON, []
         if path not in KNOWN:
-            status, body, short = 404, b'{"detail":"Not Found"}', path.rstrip("/")
-            if short in KNOWN:
-                host = scope.headers.get("host") or scope.server
-                return protocol.response_empty(307, [("location", f"{scope.scheme}://{host}{short}")])
-        elif method != KNOWN[path]:
-            status, body, headers = 405, b'{"detail":"Method Not Allowed"}', [("allow", KNOWN[path])]
-        elif path == "/version":
-            body = VERSION.encode()
-        elif path == "/metrics":
-            from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-            body, kind = generate_latest(self.meter), CONTENT_TYPE_LATEST  # type: ignore[arg-type]
-        protocol.response_bytes(status, [("content-type", kind), *headers], body)
+            short = path.rstrip("/")
+            if short not in KNOWN:
+                return say(404, [("content-type", JSON)], b'{"detail":"Not Found"}')
+            host = scope.headers.get("host") or scope.server
+            return protocol.response_empty(307, [("location", f"{scope.scheme}://{host}{short}")])
+        if scope.method != KNOWN[path]:
+            headers = [("content-type", JSON), ("allow", KNOWN[path])]
+            return say(405, headers, b'{"detail":"Method Not Allowed"}')
+        if path == "/metrics":
+            counts = generate_latest(self.meter)  # type: ignore[arg-type]
+            return say(200, [("content-type", CONTENT_TYPE_LATEST)], counts)
+        say(200, [("content-type", JSON)], VERSION.encode() if path == "/version" else b"\n")
 
     async def _invocations(self, headers: Any, protocol: Any) -> None:
+        """Small JSON for a fast model is answered at once, the rest in a thread."""
         try:
             body = await self._body_in_time(headers, protocol)
         except TimeoutError:
@@ -165,13 +175,12 @@ class App:
             if int(length) > self.longest:
                 raise TooLong
             return await protocol()
-        parts, size = [], 0
+        body = bytearray()
         async for part in protocol:
-            size += len(part)
-            if size > self.longest:
+            body += part
+            if len(body) > self.longest:
                 raise TooLong
-            parts.append(part)
-        return b"".join(parts)
+        return bytes(body)
 
     async def _at_once(self, body: bytes) -> Answer | None:
         """The compiled form's answer; all who have their body are counted before the first goes on."""
@@ -222,10 +231,10 @@ class App:
 
     def _by_mlflow(self, body: bytes, kind: str | None) -> Answer:
         """What MLflow's own code answers; where its server would fail on a request, a 400 that says why."""
-        call = Call(self.model, self.model.predict)
+        if kind is None:
+            return _bad_request("The request has no content-type.")
+        call = Call(self.model)
         try:
-            if kind is None:
-                raise Refused("The request has no content-type.")
             found = invocations(body, kind, call, self.schema)
             mime = TEXT if found.mimetype == "text/plain" else found.mimetype
             return Answer("pyfunc", call.rows, found.status, found.response.encode(), mime)
@@ -234,7 +243,15 @@ class App:
         except Exception as error:
             if call.answered:  # what the model said can't be sent: not the client's fault
                 return Answer("pyfunc", 0, 500, b"Internal Server Error", TEXT)
-            return Answer("pyfunc", 0, 400, _error(one_line(error), "BAD_REQUEST"), JSON)
+            return _bad_request(one_line(error))
+
+
+def _bad_request(message: str) -> Answer:
+    return Answer("pyfunc", 0, 400, _error(message, "BAD_REQUEST"), JSON)
+
+
+def _error(message: str, code: str) -> bytes:
+    return json.dumps({"error_code": code, "message": message}).encode()
 
 
 def _takes_under_a_millisecond(predictor: Predictor) -> bool:
@@ -243,63 +260,3 @@ def _takes_under_a_millisecond(predictor: Predictor) -> bool:
     if row is None:
         row = np.zeros((1, len(predictor.model.metadata.get_input_schema().inputs)), predictor.dtype)
     return min(timeit.repeat(lambda: predictor.predict(row), number=1, repeat=5)) < 0.001
-
-
-def _worker(model: str, address: str, pyfunc: bool, folder: str, options: dict[str, Any]) -> App:
-    """Make the application of a worker; the first one to be ready says which path it takes."""
-    for stop in (signal.SIGINT, signal.SIGTERM):  # the parent's handlers, in a fork too, only take note
-        signal.signal(stop, signal.SIG_DFL)
-    try:
-        app = App(compiled(model, pyfunc=pyfunc), folder, **options)
-    except Exception as error:
-        print(f"Error: {model} can't be loaded: {one_line(error)}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from None
-    with contextlib.suppress(FileExistsError), (Path(folder) / "said").open("x"):
-        print(f"{address}: {app.predictor.reason}.", flush=True)
-    return app
-
-
-def serve(
-    model_uri: str,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 5002,
-    workers: int = 1,
-    queue: int = 256,
-    timeout: float = 30,
-    max_body: float = 10,
-    pyfunc: bool = False,
-    batching: bool | None = None,
-) -> int:
-    """Serve a model until SIGTERM or Ctrl-C, finish what is at work, and return the exit code.
-
-    `queue` is how many requests a worker lets wait, `timeout` the seconds that a body and an answer may take,
-    `max_body` megabytes; `batching` is of no effect. Raises: ServeError, PortError.
-    """
-    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
-    from granian.server.mp import MPServer
-
-    if batching is not None:
-        print("--batching has no effect: requests are never merged.", file=sys.stderr, flush=True)
-    for name, value in {"workers": workers, "queue": queue, "timeout": timeout, "max-body": max_body}.items():
-        if not value > 0:
-            raise ServeError(f"--{name} is {value}: it must be above 0.")
-    try:  # Granian shares a port that is taken, and half of the requests go astray
-        port = listening_port(host, port)
-    except (OSError, OverflowError) as error:
-        raise PortError(f"Can't listen on {host}:{port} ({error}): choose another --port.") from None
-    with tempfile.TemporaryDirectory(prefix="walkforward-", ignore_cleanup_errors=True) as folder:
-        options = {"queue": queue, "timeout": timeout, "max_body": max_body}
-        model = folder_of(model_uri, folder)
-        # A row needs no team of threads, nor do workers side by side.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        granian: dict[str, Any] = {"interface": Interfaces.RSGI, "http": HTTPModes.http1, "websockets": False}
-        granian |= {"loop": Loops.asyncio, "runtime_mode": RuntimeModes.mt, "log_enabled": False}
-        granian |= {"backlog": 4096, "backpressure": 65_536, "workers_kill_timeout": int(timeout) + 5}
-        server = MPServer("walkforward.serving", host, port, workers=workers, **granian)
-        loader = partial(_worker, model, f"http://{host}:{port}", pyfunc, folder, options)
-        try:
-            server.serve(target_loader=loader, wrap_loader=False)
-        except SystemExit:
-            return 0 if server.interrupt_signal else 2
-    return 0

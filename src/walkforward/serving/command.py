@@ -24,9 +24,9 @@ from walkforward.errors import WalkForwardError
 @click.option("--batching/--no-batching", default=None, hidden=True, help="Of no effect.")
 def serve(model_uri: str, **options: Any) -> int:
     """Serve an MLflow model, fast, over MLflow's protocol."""
-    from walkforward.serving.app import serve as serve_until_stopped  # MLflow takes seconds to import
+    from walkforward import serving
 
-    return serve_until_stopped(model_uri, **options)
+    return serving.serve(model_uri, **options)  # imported here: MLflow takes seconds
 
 
 def main() -> None:

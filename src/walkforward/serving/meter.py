@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 PATHS, STATUSES = ("fast", "pyfunc", "none"), (200, 400, 408, 413, 415, 500, 503, 504, 0)
 COUNTS = {pair: i for i, pair in enumerate((path, status) for path in PATHS for status in STATUSES)}
@@ -38,8 +39,6 @@ class Meter:
 
     def collect(self) -> Iterator[Any]:
         """Yield the sums over all workers as prometheus_client's metrics."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
         total = sum(np.frombuffer(path.read_bytes()) for path in self.folder.glob("*.meter"))
         what = "Answers of /invocations, by path taken (none: refused) and status."
         requests = CounterMetricFamily("walkforward_requests", what, labels=["path", "status"])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 import sys
 import timeit
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,11 +21,11 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from walkforward.errors import WalkForwardError
-from walkforward.serving.checked import LIMITS, TOLERANCE, Check, Predict, Refused, Rows, by_pyfunc
-from walkforward.serving.coded import Coding, coded, parts
+from walkforward.serving.check import LIMITS, TOLERANCE, Check, Predict, Refused, Rows, by_pyfunc
+from walkforward.serving.encodings import coded, parts
 from walkforward.serving.forests import trees_of, trees_onnx
 
-__all__ = ["TOLERANCE", "Call", "Merging", "Predictor", "Refused", "ServeError", "column_types", "compiled"]
+__all__ = ["TOLERANCE", "Predictor", "Refused", "ServeError", "column_types", "compiled"]
 NUMERIC = {DataType.double, DataType.float, DataType.long, DataType.integer, DataType.boolean}
 
 
@@ -37,12 +35,22 @@ class ServeError(WalkForwardError, ValueError):
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model's predict on an array, its columns in the order of the signature.
+    """A model's predict on an array, its columns in the order of the signature; made by `compiled`.
 
-    `predict` takes rows of shape (n, k), floats or, where a column is text, objects, and returns shape (n,);
-    it may raise for rows that are the pyfunc's to answer or to refuse. `path` is "onnx", "native" or
-    "pyfunc", `reason` says in words how that came about, `dtype` is that of the rows, `missing` says whether
-    a missing value (NaN) may be among them, `limit` how large a magnitude, `row` (1, k) is one of them.
+    Args:
+        path: "onnx", "native" or "pyfunc".
+        reason: How that came about, in words.
+        predict: Takes rows (n, k), floats or, where a column is text, objects; returns (n,). It may raise for
+            rows that are the pyfunc's to answer or to refuse.
+        model: The pyfunc.
+        dtype: Of the rows.
+        missing: Whether a missing value (NaN) may be among them.
+        limit: The magnitude that their values stay below.
+        row: One of them, (1, k); None: zeros are.
+
+    >>> twice = Predictor("native", "made up", lambda rows: 2 * rows[:, 0], model=None)
+    >>> twice.predict(np.array([[1.5], [2.0]])).tolist()
+    [3.0, 4.0]
     """
 
     path: str
@@ -55,14 +63,45 @@ class Predictor:
     row: Rows | None = None
 
 
+def __getattr__(name: str) -> object:
+    """Names of earlier versions."""
+    if name == "Call":
+        from walkforward.serving.app import Call
+
+        return Call
+    if name == "Merging":
+        raise ImportError("Merging is gone: requests are never merged, as rows may depend on each other")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def compiled(model: str | Path | PyFuncModel, *, pyfunc: bool = False) -> Predictor:
-    """Return the fastest form of an MLflow model (or of its URI) that answers as its pyfunc does.
+    """Return the fastest form of an MLflow model that answers as its pyfunc does.
 
     Tried in turn: ONNX Runtime, the library's own predict, the pyfunc. A form is held against the pyfunc on
     rows around the model's input example, on both sides of the jumps that are found there, with large values
     and missing ones. A relative difference of `TOLERANCE`, an answer where the pyfunc refuses, a time above
-    the pyfunc's, and the next is tried. `pyfunc=True` tries none. A URI is loaded with the `model_config` in
-    the environment's SERVING_MODEL_CONFIG, as MLflow's server does. Raises: what loading the model raises.
+    the pyfunc's, and the next is tried.
+
+    Args:
+        model: A loaded pyfunc, or its folder or URI, which is loaded with the `model_config` in the
+            environment's SERVING_MODEL_CONFIG, as MLflow's server does.
+        pyfunc: Try no form. Default: False.
+
+    Returns:
+        The model's predict on an array, with the path it takes and the reason.
+
+    Raises:
+        Exception: What MLflow raises when it can't load the model.
+
+    >>> import mlflow, tempfile
+    >>> from sklearn.linear_model import LinearRegression
+    >>> trips = pd.DataFrame({"km": [1.0, 2.0, 3.0]})
+    >>> line = LinearRegression().fit(trips, [5.0, 7.0, 9.0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mlflow.sklearn.save_model(line, f"{folder}/line", input_example=trips, pip_requirements=[])
+    ...     predictor = compiled(f"{folder}/line")
+    >>> predictor.predict(np.array([[4.0]])).round(3).tolist()
+    [11.0]
     """
     if not isinstance(model, PyFuncModel):
         model = load_model_with_mlflow_config(str(model))
@@ -73,8 +112,13 @@ def compiled(model: str | Path | PyFuncModel, *, pyfunc: bool = False) -> Predic
             return _fastest(model)
     except Exception as error:  # whatever it is, MLflow can serve the model
         why = error if isinstance(error, Refused) else one_line(error)
-        reason = f"no fast path: {why}; served through pyfunc"
-        return Predictor("pyfunc", reason, partial(by_pyfunc, model), model)
+        return by_mlflow(model, f"{why}")
+
+
+def by_mlflow(model: PyFuncModel, why: str) -> Predictor:
+    """The pyfunc itself, which is left where no form is to be had."""
+    reason = f"no fast path: {why}; served through pyfunc"
+    return Predictor("pyfunc", reason, partial(by_pyfunc, model), model)
 
 
 def column_types(model: PyFuncModel) -> dict[str, DataType]:
@@ -84,7 +128,7 @@ def column_types(model: PyFuncModel) -> dict[str, DataType]:
         raise Refused(f"the flavor is {loader.removeprefix('mlflow.')}, and only xgboost and sklearn compile")
     if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
         raise Refused("the signature has no named columns")
-    known = [*NUMERIC, DataType.string] if loader == "mlflow.sklearn" else [*NUMERIC]
+    known = NUMERIC | ({DataType.string} if loader == "mlflow.sklearn" else set())
     for column in schema.inputs:
         if not isinstance(column.type, DataType) or column.type not in known:
             raise Refused(f"column {column.name!r} is {column.type}, and only numbers and categories compile")
@@ -102,40 +146,44 @@ def one_line(error: BaseException) -> str:
     return (text if isinstance(error, Refused) else f"{type(error).__name__} {text}")[:100]
 
 
-@dataclass(frozen=True)
-class _Form:
-    """A way to predict: `build` makes it, it takes rows of `dtype`; `own`: it runs the model's own code."""
+class _Form(NamedTuple):
+    """A way to predict rows of `dtype`, made by `build`; a "native" one runs the model's own code."""
 
     path: str
     name: str
     dtype: type
-    own: bool
     build: Callable[[], Predict]
+
+
+class _Forms(NamedTuple):
+    """The forms of a model, the fastest first, what its encoders know, and why further forms are none."""
+
+    forms: list[_Form]
+    vocabulary: dict[int, list[Any]]
+    refused: list[str]
 
 
 def _fastest(model: PyFuncModel) -> Predictor:
     """The first form that passes. Raises: Refused, with the reasons of all."""
     types, raw = column_types(model), model.get_raw_model()
-    if model.loader_module == "mlflow.xgboost":
-        vocabulary, forms = {}, _xgboost_forms(raw, len(types))
-    else:
-        vocabulary, forms = _sklearn_forms(raw, types)
-    check, tried = Check(model, types, vocabulary), []
+    all_forms = _xgboost_forms if model.loader_module == "mlflow.xgboost" else _sklearn_forms
+    forms, vocabulary, refused = all_forms(raw, types)
+    check = Check(model, types, vocabulary)
     for form in forms:
         try:
             predict = form.build()
             on_rows = partial(_typed, predict, form.dtype)
-            missing, limit = check(on_rows, own=form.own)
+            missing, limit = check(on_rows, own=form.path == "native")
             faster = _times_as_fast(on_rows, check)
         except Exception as error:  # a converter may fail in any way: the next form takes over
-            tried.append(f"{form.name}: {one_line(error)}")
+            refused.append(f"{form.name}: {one_line(error)}")
             continue
         reason = f"served by {form.name}, checked against pyfunc on {check.count:,} rows"
         reason += f", {faster:.{0 if faster > 10 else 1}f} times as fast on one"
-        reason += f" (refused: {'; '.join(tried)})" if tried else ""
-        row = np.asarray(check.values(check.blocks[0][0][:1]), form.dtype)
+        reason += f" (refused: {'; '.join(refused)})" if refused else ""
+        row = np.asarray(check.values(check.rows[:1]), form.dtype)
         return Predictor(form.path, reason, predict, model, form.dtype, missing, limit, row)
-    raise Refused("; ".join(tried))
+    raise Refused("; ".join(refused))
 
 
 def _typed(predict: Predict, dtype: type, rows: Rows) -> np.ndarray:
@@ -144,77 +192,59 @@ def _typed(predict: Predict, dtype: type, rows: Rows) -> np.ndarray:
 
 def _times_as_fast(predict: Predict, check: Check) -> float:
     """The pyfunc's time for a row over the form's. Raises: Refused, where it is slower on 1 or 100 rows."""
-    ratios = []
-    for count in (100, 1):
-        rows = check.values(check.blocks[0][0][:count])
-        took, pyfunc = (
-            min(timeit.repeat(call, number=1, repeat=5))
-            for call in (lambda: predict(rows), lambda: by_pyfunc(check.model, rows))  # noqa: B023
-        )
-        ratios.append(pyfunc / took)
+
+    def seconds(call: Callable[[], object]) -> float:
+        return min(timeit.repeat(call, number=1, repeat=5))
+
+    def times(rows: Rows) -> float:
+        took, pyfunc = seconds(lambda: predict(rows)), seconds(lambda: by_pyfunc(check.model, rows))
         if took > pyfunc:
-            raise Refused(f"slower than pyfunc on {count}: {1e3 * took:.1f} ms, not {1e3 * pyfunc:.1f}")
-    return ratios[-1]
+            raise Refused(f"slower than pyfunc on {len(rows)}: {1e3 * took:.1f} ms, not {1e3 * pyfunc:.1f}")
+        return pyfunc / took
+
+    times(check.values(check.rows[:100]))
+    return times(check.values(check.rows[:1]))
 
 
-def _xgboost_forms(raw: Any, columns: int) -> Iterator[_Form]:
+def _xgboost_forms(raw: Any, types: dict[str, DataType]) -> _Forms:
     def onnx() -> Predict:
-        return _session(_xgboost_onnx(raw, columns), np.float32)
+        return _session(_xgboost_onnx(raw, len(types)), np.float32)
 
-    yield _Form("onnx", "ONNX Runtime", np.float32, False, onnx)
-    yield _Form("native", "XGBoost's in-place predict", np.float32, True, lambda: _in_place(raw))
+    forms = [
+        _Form("onnx", "ONNX Runtime", np.float32, onnx),
+        _Form("native", "XGBoost's in-place predict", np.float32, partial(_in_place, raw)),
+    ]
+    return _Forms(forms, {}, [])
 
 
-def _sklearn_forms(raw: Any, types: dict[str, DataType]) -> tuple[dict[int, list[Any]], list[_Form]]:
-    """What its encoders know, and the forms of a pipeline, the fastest first."""
+def _sklearn_forms(raw: Any, types: dict[str, DataType]) -> _Forms:
     kinds = {name: kind.to_pandas() for name, kind in types.items()}
     texts = [kind is DataType.string for kind in types.values()]
-    frame = _Form(
-        "native",
-        "scikit-learn's predict on a frame",
-        np.float64,
-        True,
-        lambda: lambda rows: raw.predict(pd.DataFrame(rows, columns=list(kinds)).astype(kinds)),
-    )
+
+    def on_a_frame(rows: Rows) -> np.ndarray:
+        return raw.predict(pd.DataFrame(rows, columns=list(kinds)).astype(kinds))
+
+    frame = _Form("native", "scikit-learn's predict on a frame", np.float64, lambda: on_a_frame)
     try:
         plain, coding = coded(raw, texts)
     except Exception as error:
         if any(texts):
             raise
-        return {}, [_Form("onnx", "as numbers", np.float64, False, partial(_raise, error)), frame]
-    columns, dtype = len(coding.columns), object if any(texts) else np.float64
+        return _Forms([frame], {}, [f"as numbers: {one_line(error)}"])
 
-    def form(path: str, name: str, build: Callable[[], Predict]) -> _Form:
-        return _Form(path, name, dtype, path == "native", lambda: _after(coding, build()))
+    def form(path: str, name: str, build: Callable[..., Predict], *arguments: Any) -> _Form:
+        dtype = object if any(texts) else np.float64
+        return _Form(path, name, dtype, lambda: coding.before(build(*arguments)))
 
+    columns = len(coding.columns)
     forms = [
-        form("onnx", "ONNX Runtime (trees)", lambda: _trees_after_onnx(plain, columns)),
-        form(
-            "onnx",
-            "ONNX Runtime (double)",
-            lambda: _session(_sklearn_onnx(plain, columns, np.float64), np.float64),
-        ),
-        form(
-            "onnx",
-            "ONNX Runtime (float)",
-            lambda: _session(_sklearn_onnx(plain, columns, np.float32), np.float32),
-        ),
+        form("onnx", "ONNX Runtime (trees)", _trees_after_onnx, plain, columns),
+        form("onnx", "ONNX Runtime (double)", _pipeline_in_onnx, plain, columns, np.float64),
+        form("onnx", "ONNX Runtime (float)", _pipeline_in_onnx, plain, columns, np.float32),
         form("native", "scikit-learn's predict on an array", lambda: plain.predict),
     ]
-    if not trees_of(plain):
-        del forms[0]
-    return coding.vocabulary, forms if any(texts) else [*forms, frame]
-
-
-def _raise(error: Exception) -> Predict:
-    raise error
-
-
-def _after(coding: Coding, predict: Predict) -> Predict:
-    as_it_is = np.array_equal(coding.columns, np.arange(len(coding.texts)))
-    if as_it_is and not coding.tables and not coding.filled:
-        return predict
-    return lambda rows: predict(coding(rows))
+    forms = forms if trees_of(plain) else forms[1:]
+    return _Forms(forms if any(texts) else [*forms, frame], coding.vocabulary, [])
 
 
 def _run(onnx: bytes) -> Callable[[Rows], Rows]:
@@ -238,22 +268,30 @@ def _xgboost_onnx(raw: Any, columns: int) -> bytes:
     from onnxmltools import convert_xgboost
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    booster = (raw.get_booster() if hasattr(raw, "get_booster") else raw).copy()
     if not math.isnan(getattr(raw, "missing", math.nan)):
         raise Refused(f"missing={raw.missing} has no ONNX form")
+    booster = _booster(raw)
     booster.feature_names = booster.feature_types = None  # the converter knows floats f0, f1, … only
     types = [("X", FloatTensorType([None, columns]))]
     return convert_xgboost(booster, initial_types=types).SerializeToString()
 
 
-def _in_place(raw: Any) -> Callable[[Rows], np.ndarray]:
-    booster = raw.get_booster() if hasattr(raw, "get_booster") else raw
+def _booster(raw: Any) -> Any:
+    """A copy of the booster, of XGBoost's own class or inside a regressor of scikit-learn's kind."""
+    return (raw.get_booster() if hasattr(raw, "get_booster") else raw).copy()
+
+
+def _in_place(raw: Any) -> Predict:
     options: dict[str, Any] = {"validate_features": False}
-    if raw is not booster:
+    if hasattr(raw, "get_booster"):
         options |= {"iteration_range": raw._get_iteration_range(None), "missing": raw.missing}
-    booster = booster.copy()
+    booster = _booster(raw)
     booster.set_param({"nthread": 1})  # a row needs no team of threads
     return lambda rows: booster.inplace_predict(rows, **options)
+
+
+def _pipeline_in_onnx(plain: Any, columns: int, dtype: type) -> Predict:
+    return _session(_sklearn_onnx(plain, columns, dtype), dtype)
 
 
 def _sklearn_onnx(raw: Any, columns: int, dtype: type) -> bytes:
@@ -284,59 +322,3 @@ def _trees_after_onnx(plain: Any, columns: int) -> Predict:
         return lambda rows: predict(rows.astype(np.float32))  # as scikit-learn does with what trees compare
     prepare = _run(_sklearn_onnx(before, columns, np.float64))
     return lambda rows: predict(prepare(rows).astype(np.float32))
-
-
-class Call:
-    """A pyfunc for one call of `invocations`, which notes how far the call came."""
-
-    def __init__(self, model: PyFuncModel, predict: Callable[..., Any]) -> None:
-        self.metadata, self._predict, self.answered, self.rows = model.metadata, predict, False, 0
-
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """Answer as the pyfunc does."""
-        answer = self._predict(data, params)
-        self.answered, self.rows = True, len(answer) if hasattr(answer, "__len__") else 1
-        return answer
-
-
-class Merging:
-    """Adaptive batching, which is gone: requests are never merged, as rows may depend on each other."""
-
-    def __init__(self, model: PyFuncModel) -> None:
-        self.model = model
-
-    def fits(self) -> bool:
-        """Say that the requests of no model are merged."""
-        return False
-
-    def predict(self, data: Any, params: dict[str, Any] | None) -> Any:
-        """Answer as the model's own predict does."""
-        return self.model.predict(data, params=params)
-
-
-def folder_of(model_uri: str, folder: str) -> str:
-    """Where the model is: a folder, or what MLflow makes of a URI, after a download. Raises: ServeError."""
-    path = Path(model_uri)
-    if not _holds_model(path) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", model_uri):
-        from mlflow.artifacts import download_artifacts
-        from mlflow.utils.file_utils import local_file_uri_to_path
-
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        try:
-            if model_uri.startswith("file:"):
-                path = Path(local_file_uri_to_path(model_uri))
-            else:
-                path = Path(download_artifacts(artifact_uri=model_uri, dst_path=folder))
-        except Exception as error:
-            raise ServeError(f"{model_uri} can't be found: {one_line(error)}") from None
-    if not _holds_model(path):
-        what = f"{model_uri} is no MLflow model: there is no MLmodel file"
-        raise ServeError(f"{what} in {path.absolute()}: give a model's folder, models:/… or runs:/….")
-    return str(path.resolve())
-
-
-def _holds_model(path: Path) -> bool:
-    try:
-        return (path / "MLmodel").is_file()
-    except (OSError, ValueError):  # a name that no file can have; a folder that may not be looked into
-        return False

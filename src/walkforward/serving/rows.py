@@ -29,7 +29,24 @@ def is_json(content_type: str | None) -> bool:
 
 
 def plain_rows(predictor: Predictor) -> PlainRows:
-    """Return what reads a plain body into rows, shape (n, k). It raises ValueError for every other body."""
+    """Return what reads a plain body (JSON in bytes) into rows (n, k).
+
+    Args:
+        predictor: The model, from `compiled`; its signature says which columns and types are plain.
+
+    Returns:
+        A function from the body to the rows, which raises ValueError for every other body.
+
+    >>> from mlflow.models import Model, ModelSignature
+    >>> from mlflow.pyfunc import PyFuncModel
+    >>> from mlflow.types import ColSpec, Schema
+    >>> from sklearn.linear_model import LinearRegression
+    >>> signature = ModelSignature(Schema([ColSpec("double", "km"), ColSpec("long", "hour")]))
+    >>> meta = Model(signature=signature, flavors={"python_function": {"loader_module": "mlflow.sklearn"}})
+    >>> read = plain_rows(Predictor("native", "made up", len, PyFuncModel(meta, LinearRegression())))
+    >>> read(b'{"dataframe_split": {"columns": ["hour", "km"], "data": [[7, 1.5]]}}').tolist()
+    [[1.5, 7.0]]
+    """
     return PlainRows(predictor)
 
 

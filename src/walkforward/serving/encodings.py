@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
-from walkforward.serving.checked import Refused
+from walkforward.serving.check import Predict, Refused
 
 ENCODERS = (OneHotEncoder, OrdinalEncoder, TargetEncoder)
 """Encoders whose output for a column depends on that column alone."""
 LARGEST = 4_000_000
 """Numbers in a table, at most: 32 MB."""
+NEVER, MISSING = object(), object()
+"""Stand for every value that an encoder has not seen, and for NaN."""
 
 
 class Table:
@@ -45,9 +48,6 @@ class Table:
         if None in codes:
             raise Refused("the encoder refuses a category")
         return self.numbers.take(codes, axis=0)
-
-
-NEVER, MISSING = object(), object()  # stand for every value that the encoder has not seen, and for NaN
 
 
 class Coding:
@@ -72,6 +72,13 @@ class Coding:
             numbers[:, places] = np.where(np.isnan(values), self.base[places], values)
         return numbers.take(self.columns, axis=1)
 
+    def before(self, predict: Predict) -> Predict:
+        """Return what predicts from rows, where `predict` takes their numbers."""
+        as_it_is = np.array_equal(self.columns, np.arange(len(self.texts)))
+        if as_it_is and not self.tables and not self.filled:
+            return predict
+        return lambda rows: predict(self(rows))
+
     def is_text(self, column: int) -> bool:
         """Whether a column of the pipeline without names is a text of the rows, which it can't take."""
         return column < len(self.texts) and self.texts[column]
@@ -86,46 +93,47 @@ class Coding:
     def add(self, encoder: Any, columns: list[int]) -> list[int]:
         """Tabulate a fitted encoder of these columns; return where its output stands."""
         fitted = encoder[-1] if isinstance(encoder, Pipeline) else encoder
+        kind = type(fitted).__name__
         if max(columns) >= len(self.texts):
             raise Refused("an encoder stands behind another")
         known = [[v for v in values.tolist() if v == v and v is not None] for values in fitted.categories_]
         common = [values[0] if values else np.nan for values in known]
         base = self._ask(encoder, [common])
         if base is None or sum(map(len, known)) * base.shape[1] > LARGEST:
-            raise Refused(f"the categories of {type(fitted).__name__} are too many for a table")
+            raise Refused(f"the categories of {kind} are too many for a table")
         start = len(self.base)
         self.base = np.concatenate([self.base, base[0]])
-        for i, column in enumerate(columns):
-            values, text = known[i], self.texts[column]
-            asked = self._ask(encoder, [[*common[:i], v, *common[i + 1 :]] for v in values])
-            if asked is None:
-                raise Refused(f"{type(fitted).__name__} refuses categories of its own")
-            others = {NEVER: "\1 never seen" if text else max(values, default=0) + 1}
-            others |= {} if text else {MISSING: np.nan}
-            entries, numbers = list(values), [asked]
-            for name, value in others.items():
-                answer = self._ask(encoder, [[*common[:i], value, *common[i + 1 :]]])
-                if answer is not None:
-                    entries.append(name)
-                    numbers.append(answer)
-            self.tables.append(Table(column, entries, np.vstack(numbers), start))
+        for i, (column, values) in enumerate(zip(columns, known, strict=True)):
+
+            def numbers_of(values: list[Any], i: int = i) -> np.ndarray | None:
+                return self._ask(encoder, [[*common[:i], value, *common[i + 1 :]] for value in values])
+
+            numbers = numbers_of(values)
+            if numbers is None:
+                raise Refused(f"{kind} refuses categories of its own")
+            if self.texts[column]:
+                others = {NEVER: "\1 never seen"}
+            else:
+                others = {NEVER: max(values, default=0) + 1, MISSING: np.nan}
+            answers = {name: numbers_of([value]) for name, value in others.items()}
+            taken = {name: answer for name, answer in answers.items() if answer is not None}
+            self.tables.append(Table(column, [*values, *taken], np.vstack([numbers, *taken.values()]), start))
             self.vocabulary[column] = values
         return list(range(start, len(self.base)))
 
     @staticmethod
     def _ask(encoder: Any, rows: list[list[Any]]) -> np.ndarray | None:
+        """The encoder's numbers for rows, None where it refuses one."""
         names = getattr(encoder, "feature_names_in_", None)
+        has_text = any(isinstance(value, str) for value in rows[0]) if rows else False
         try:
-            answer = encoder.transform(
-                pd.DataFrame(rows, columns=names) if names is not None else _array(rows)
-            )
+            if names is None:
+                answer = encoder.transform(np.array(rows, object if has_text else None))
+            else:
+                answer = encoder.transform(pd.DataFrame(rows, columns=names))
         except Exception:
             return None
         return np.asarray(answer.toarray() if sparse.issparse(answer) else answer, float)
-
-
-def _array(rows: list[list[Any]]) -> np.ndarray:
-    return np.array(rows, object if any(isinstance(value, str) for value in rows[0]) else None)
 
 
 def coded(raw: Any, texts: Sequence[bool]) -> tuple[Any, Coding]:
@@ -169,33 +177,28 @@ def _fills_numbers(part: SimpleImputer) -> bool:
 
 
 def _pipeline(part: Pipeline, columns: list[int], coding: Coding) -> tuple[Any, list[int]]:
-    imputers = 0
-    while type(part.steps[imputers][1]) is SimpleImputer and imputers + 1 < len(part.steps):
-        imputers += 1
+    before_last = [step for _, step in part.steps[:-1]]
+    imputers = len(list(takewhile(lambda step: type(step) is SimpleImputer, before_last)))
     if type(part.steps[imputers][1]) in ENCODERS:  # what is imputed belongs into its table
-        if any(step.add_indicator for _, step in part.steps[:imputers]):
+        if any(step.add_indicator for step in before_last[:imputers]):
             raise Refused("an imputer that adds indicators stands before an encoder")
-        columns = coding.add(part[: imputers + 1], columns)
-        part.steps = [("coded", _same()), *part.steps[imputers + 1 :]]
+        taken, first = coding.add(part[: imputers + 1], columns), ("coded", _same())
+        rest = part.steps[imputers + 1 :]
     else:
-        name, first = part.steps[0]
-        if isinstance(first, str) or first is None:
-            first = _same()
-        first, columns = _coded(first, columns, coding)
-        part.steps[0] = (name, first)
-    part.steps = [
-        (name, step if isinstance(step, str | None) else _nameless(step)) for name, step in part.steps
-    ]
-    return part, columns
+        (name, step), *rest = part.steps
+        plain, taken = _coded(_same() if step is None or isinstance(step, str) else step, columns, coding)
+        first = (name, plain)
+    nameless = [(name, step if isinstance(step, str | None) else _nameless(step)) for name, step in rest]
+    part.steps = [first, *nameless]
+    return _nameless(part), taken
 
 
 def _column_transformer(part: ColumnTransformer, columns: list[int], coding: Coding) -> tuple[Any, list[int]]:
-    places, taken, entries = part._transformer_to_input_indices, [], []
+    taken: list[int] = []
+    entries = []
     for name, step, _ in part.transformers_:
-        if isinstance(step, str) and step == "drop":
-            continue
-        chosen = [columns[place] for place in places[name]]
-        if not chosen:
+        chosen = [columns[place] for place in part._transformer_to_input_indices[name]]
+        if not chosen or (isinstance(step, str) and step == "drop"):
             continue
         new, used = (_same(), chosen) if isinstance(step, str) else _coded(step, chosen, coding)
         entries.append((name, new, list(range(len(taken), len(taken) + len(used)))))

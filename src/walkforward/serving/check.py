@@ -34,12 +34,10 @@ class Unanswered(Exception):
 def by_pyfunc(model: PyFuncModel, rows: Rows) -> np.ndarray:
     """The pyfunc's answer to rows (n, k), as a frame of the signature's columns and types."""
     schema = model.metadata.get_input_schema()
-    names = schema.input_names() if schema is not None and schema.has_input_names() else None
-    frame = pd.DataFrame(rows, columns=names)
-    if names:
-        frame = frame.astype(
-            {c.name: "str" if c.type is DataType.string else c.type.to_pandas() for c in schema.inputs}
-        )
+    if schema is None or not schema.has_input_names():
+        return np.asarray(model.predict(pd.DataFrame(rows)))
+    kinds = {c.name: "str" if c.type is DataType.string else c.type.to_pandas() for c in schema.inputs}
+    frame = pd.DataFrame(rows, columns=schema.input_names()).astype(kinds)
     return np.asarray(model.predict(frame))
 
 
@@ -63,18 +61,18 @@ class Check:
         coded = np.isin(np.arange(len(kinds)), list(vocabulary))
         self.texts = [i for i, kind in enumerate(kinds) if kind is DataType.string]
         self.real = np.array([kind in (DataType.double, DataType.float) for kind in kinds])
-        self.free = self.real & ~coded  # columns whose every value between two is a value
+        self.free = np.flatnonzero(self.real & ~coded)  # columns whose every value between two is a value
         example = self._example()
         near = self._near(example, count)
         large = near * self.random.choice([1, 1e3, 1e6, 1e9], near.shape)
         made = self._typed(np.vstack([example, self._known(near, 0.05), self._known(large, 0.05)]))
-        accepted, answers, self.refused = self._ask(made)
-        if len(accepted) < FEWEST:
-            raise Refused(f"the pyfunc refuses {len(made) - len(accepted):,} of {len(made):,} made-up rows")
-        self.blocks = [(accepted, answers)]
-        at_jumps, answers, _ = self._ask(self._at_jumps(accepted[: count // 2]))
-        self.blocks += [(at_jumps, answers)] if len(at_jumps) else []
-        self.count = len(accepted) + len(at_jumps)
+        self.rows, answers, self.refused = self._ask(made)
+        if len(self.rows) < FEWEST:
+            raise Refused(f"the pyfunc refuses {len(made) - len(self.rows):,} of {len(made):,} made-up rows")
+        at_jumps, answers_there, _ = self._ask(self._at_jumps(self.rows[: count // 2]))
+        blocks = [(self.rows, answers), (at_jumps, answers_there)]
+        self.blocks = [(rows, expected) for rows, expected in blocks if len(rows)]
+        self.count = len(self.rows) + len(at_jumps)
 
     def __call__(self, predict: Predict, *, own: bool) -> tuple[bool, float]:
         """Compare a form; return whether it answers missing values, and up to which magnitude it is right.
@@ -83,16 +81,11 @@ class Check:
         Raises: Refused, with the largest difference.
         """
         for rows, expected in self.blocks:
-            worst = _difference(predict(self.values(rows)), expected)
-            single = _difference(predict(self.values(rows[:1])), expected[:1])
-            if not max(worst, single) < TOLERANCE:
-                raise Refused(f"differs from pyfunc by {max(worst, single):.1g}")
+            worst = max(self._apart(predict, rows, expected), self._apart(predict, rows[:1], expected[:1]))
+            if not worst < TOLERANCE:
+                raise Refused(f"differs from pyfunc by {worst:.1g}")
         limit = LIMITS[0] if own else self._limit(predict)
-        if not own:
-            for row in self.refused:
-                if (np.abs(row) <= limit).all() and _answers(predict, self.values(row[None])):
-                    raise Refused("answers a row that the pyfunc refuses")
-        return self._takes_missing(predict), limit
+        return self.holes is not None and self._agrees(predict, *self.holes), limit
 
     def values(self, rows: Rows) -> Rows:
         """The rows as a client means them: floats, or objects where a column is text."""
@@ -104,21 +97,27 @@ class Check:
             values[:, column] = [words[int(place)] for place in rows[:, column]]
         return values
 
-    def _takes_missing(self, predict: Predict) -> bool:
-        if self.holes is None:
-            return False
+    def _apart(self, predict: Predict, rows: Rows, expected: np.ndarray) -> float:
+        return _difference(predict(self.values(rows)), expected)
+
+    def _agrees(self, predict: Predict, rows: Rows, expected: np.ndarray) -> bool:
         try:
-            return _difference(predict(self.values(self.holes[0])), self.holes[1]) < TOLERANCE
+            return self._apart(predict, rows, expected) < TOLERANCE
+        except Exception:  # so it does not take them
+            return False
+
+    def _is_answered(self, predict: Predict, rows: Rows) -> bool:
+        try:
+            return bool(np.isfinite(predict(self.values(rows))).all())
         except Exception:
             return False
 
     @cached_property
     def holes(self) -> tuple[Rows, np.ndarray] | None:
         """Rows with missing values and their answers; None where the pyfunc takes none."""
-        rows = self.blocks[0][0]
-        holes = np.where(self.real & (self.random.random(rows.shape) < 0.3), np.nan, rows)
         if not self.real.any():
             return None
+        holes = np.where(self.real & (self.random.random(self.rows.shape) < 0.3), np.nan, self.rows)
         try:
             return holes, self._answer(holes)
         except Unanswered:  # many models take none: those requests are the pyfunc's to refuse
@@ -126,27 +125,25 @@ class Check:
 
     def _limit(self, predict: Predict) -> float:
         """The largest magnitude that both answer alike when all columns have it: beyond, numbers overflow."""
-        for limit, rows, expected in self.corners:
-            try:
-                if _difference(predict(self.values(rows)), expected) < TOLERANCE:
-                    return limit
-            except Exception:  # the next one is smaller
-                continue
-        raise Refused(f"differs from pyfunc where values are ±{LIMITS[-1]:g}")
+        alike = (limit for limit, *asked in self.corners if self._agrees(predict, *asked))
+        limit = next(alike, None)
+        if limit is None:
+            raise Refused(f"differs from pyfunc where values are ±{LIMITS[-1]:g}")
+        for row in self.refused:
+            if (np.abs(row) <= limit).all() and self._is_answered(predict, row[None]):
+                raise Refused("answers a row that the pyfunc refuses")
+        return limit
 
     @cached_property
     def corners(self) -> list[tuple[float, Rows, np.ndarray]]:
         """By limit: rows with all free columns there, of either sign, that the pyfunc answers."""
         found = []
         for limit in LIMITS:
-            rows = np.resize(self.blocks[0][0], (16, len(self.types)))
-            signs = self.random.choice([-1, 1], rows.shape)
+            signs = self.random.choice([-1, 1], (16, len(self.types)))
             signs[0], signs[1] = 1, -1
-            rows = self._typed(self._known(np.where(signs > 0, limit - 1, 1 - limit)))
-            try:
+            rows = self._typed(self._known(signs * (limit - 1)))
+            with contextlib.suppress(Unanswered):  # so large a value is refused
                 found.append((limit, rows, self._answer(rows)))
-            except Unanswered:  # so large a value is refused
-                continue
         return found
 
     def _ask(self, rows: Rows, most: int = 200) -> tuple[Rows, np.ndarray, Rows]:
@@ -154,20 +151,21 @@ class Check:
 
         At most about `most` calls: a model that refuses much leaves rows out.
         """
-        accepted, answers, refused, left = [], [], [], [rows] if len(rows) else []
-        calls = 0
-        while left and calls < most:
-            part, calls = left.pop(), calls + 1
+        accepted, answers, refused, left = [rows[:0]], [np.zeros(0)], [], [rows]
+        for _ in range(most):
+            if not left:
+                break
+            part = left.pop()
+            middle = len(part) // 2
             try:
                 answers.append(self._answer(part))
                 accepted.append(part)
             except Unanswered:
-                if len(part) == 1:
-                    refused.append(part[0])
+                if middle:
+                    left += [part[middle:], part[:middle]]
                 else:
-                    left += [part[len(part) // 2 :], part[: len(part) // 2]]
-        none = rows[:0]
-        return np.vstack([none, *accepted]), np.concatenate([np.zeros(0), *answers]), np.array(refused)
+                    refused.append(part[0])
+        return np.vstack(accepted), np.concatenate(answers), np.array(refused)
 
     def _answer(self, rows: Rows) -> np.ndarray:
         try:
@@ -179,7 +177,7 @@ class Check:
         return answer
 
     def _example(self) -> Rows:
-        """The model's example as numbers, where it has one that is whole."""
+        """The model's example as numbers, where it has one that is whole; else made-up rows."""
         example = self.model.input_example
         if isinstance(example, pd.DataFrame) and set(self.types) <= set(example.columns) and len(example):
             frame = example[list(self.types)].head(100).copy()
@@ -193,46 +191,49 @@ class Check:
 
     def _near(self, example: Rows, count: int) -> Rows:
         """Rows of the example, each value kept, scaled, moved or with the other sign."""
-        near = example[self.random.integers(len(example), size=count)]
-        near = near * self.random.choice([0, 0.5, 1, 1, 1, 1.5, 2, -1], near.shape)
-        return near + self.random.normal(size=near.shape) * self.random.choice([0, 0.1, 1, 10], near.shape)
+        chosen = example[self.random.integers(len(example), size=count)]
+        scaled = chosen * self.random.choice([0, 0.5, 1, 1, 1, 1.5, 2, -1], chosen.shape)
+        noise = self.random.normal(size=chosen.shape)
+        return scaled + noise * self.random.choice([0, 0.1, 1, 10], chosen.shape)
 
     def _known(self, rows: Rows, strange: float = 0.0) -> Rows:
         """The rows with values that the encoders know, but for a share of strange numbers."""
-        rows = rows.copy()
+        rows = rows.astype(float)
         for column, values in self.vocabulary.items():
             places = self.random.integers(max(1, len(values)), size=len(rows))
-            known = places if column in self.texts else np.array(values, float)[places]
-            kept = 0.0 if column in self.texts else strange
-            rows[:, column] = np.where(self.random.random(len(rows)) < kept, rows[:, column], known)
+            is_text = column in self.texts
+            known = places if is_text else np.array(values, float)[places]
+            kept = self.random.random(len(rows)) < (0.0 if is_text else strange)
+            rows[:, column] = np.where(kept, rows[:, column], known)
         return rows
 
     def _typed(self, rows: Rows) -> Rows:
         """The nearest rows that the signature takes; whole numbers within 32 bits, where most are."""
-        whole = np.clip(np.round(rows), -(2**31), 2**31 - 1)
+        rows = np.where(self.real, rows, np.clip(np.round(rows), -(2**31), 2**31 - 1))
         for i, kind in enumerate(self.types.values()):
             if kind is DataType.boolean:
-                whole[:, i] = whole[:, i] > 0
+                rows[:, i] = rows[:, i] > 0
             if kind is DataType.float:
                 rows[:, i] = rows[:, i].astype(np.float32)
-        return np.where(self.real, rows, whole)
+        return rows
 
     def _at_jumps(self, rows: Rows) -> Rows:
         """Rows on both sides of where the answer jumps, found by halving: a tree's thresholds.
 
-        There the precision of the comparison decides the leaf, which no random row would notice.
+        There the precision of the comparison decides the leaf, which no random row would notice. Each start
+        differs from its end in one free column, the free columns in turn.
         """
-        free = np.flatnonzero(self.free)
-        if not len(free):
+        if not len(self.free):
             return rows
-        low = np.repeat(rows[:: max(1, len(rows) * len(free) // 256)], len(free), axis=0)
-        lanes, moved = np.arange(len(low)), np.resize(free, len(low))
-        high = low.copy()
-        high[lanes, moved] = self.random.permutation(rows)[np.resize(np.arange(len(rows)), len(low)), moved]
-        low, high = self._halved(low, high)
-        single = [side.astype(np.float32) for side in (low, high)]
-        beside = [np.nextafter(side, np.float32(way)) for side in single for way in (-np.inf, np.inf)]
-        return self._typed(np.vstack([low, high, *(side.astype(float) for side in single + beside)]))
+        step = max(1, len(rows) * len(self.free) // 256)
+        start = np.repeat(rows[::step], len(self.free), axis=0)
+        changed = np.resize(self.free, len(start))
+        other = np.resize(self.random.permutation(rows), start.shape)
+        only_changed = np.arange(rows.shape[1]) == changed[:, None]
+        sides = self._halved(start, np.where(only_changed, other, start))
+        in_single = [side.astype(np.float32) for side in sides]
+        neighbours = [np.nextafter(side, np.float32(way)) for side in in_single for way in (-np.inf, np.inf)]
+        return self._typed(np.vstack([*sides, *in_single, *neighbours], dtype=float))
 
     def _halved(self, low: Rows, high: Rows) -> tuple[Rows, Rows]:
         """Halve the way between two rows again and again, towards the larger jump of the answer."""
@@ -245,13 +246,6 @@ class Check:
                 low, high = np.where(below[:, None], low, middle), np.where(below[:, None], middle, high)
                 left, right = np.where(below, left, answer), np.where(below, answer, right)
         return low, high
-
-
-def _answers(predict: Predict, rows: Rows) -> bool:
-    try:
-        return bool(np.isfinite(predict(rows)).all())
-    except Exception:
-        return False
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:
