@@ -11,9 +11,10 @@ import pytest
 from test_cli import Lab
 
 from authoring.build import read_lesson
+from course import progress
 from course.exercise.source import find, load, solution_source
 from course.paths import ROOT
-from course.student import browser, progress
+from course.student import browser
 
 LESSON, EXERCISE = "01_pipelines_and_baselines", "keep_plausible"
 CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell"  # of the notebook in front

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from course.cli import main
 from course.exercise import source as exercise_source
 from course.practice import bank as interview
+from course.progress import progress_file
 from course.student import workspace
-from course.student.progress import progress_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the words of errors are those of POSIX")
 QUESTION = """- id: a

@@ -8,10 +8,9 @@ from functools import partial
 
 import pytest
 
-from course import exercise
+from course import exercise, progress
 from course.exercise import TODO
 from course.exercise import source as exercise_source
-from course.student import progress
 
 MODULE = '''
 import pandas as pd

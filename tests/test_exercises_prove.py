@@ -9,9 +9,9 @@ import sklearn.ensemble  # noqa: F401  its threads are limited only once they ar
 from threadpoolctl import threadpool_limits
 
 from authoring.exercise_proof import problems, prove
+from course import progress
 from course.exercise import source as exercise_source
 from course.paths import ROOT
-from course.student import progress
 
 MODULES = sorted(path for path in exercise_source.FOLDER.glob("*.py") if not path.name.startswith("_"))
 EXERCISES = [(module, name) for module in MODULES for name in exercise_source.names(module)]

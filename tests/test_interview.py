@@ -24,9 +24,9 @@ from course.practice.bank import (
     broken,
     choose,
     load_bank,
-    practice_card,
     schema,
 )
+from course.practice.cards import practice_card
 from course.practice.reviews import State
 from course.student import browser
 
@@ -368,7 +368,7 @@ def test_the_widget_keeps_the_answer_when_the_log_can_not_be_written(tmp_path, m
     assert not save.disabled
 
 
-CELL = "from course.practice.bank import practice_card\npractice_card('drift-p-value-zero')"
+CELL = "from course.practice.cards import practice_card\npractice_card('drift-p-value-zero')"
 
 
 def test_an_executed_notebook_holds_a_card_that_is_equal_every_time(tmp_path):

@@ -11,8 +11,9 @@ import nbformat
 import psutil
 import pytest
 
+from course import progress
 from course.exercise import source as exercise_source
-from course.student import progress, workspace
+from course.student import workspace
 from course.student.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
 
 STUB = "def grow(x):\n    return TODO"

@@ -37,7 +37,7 @@ import pandas as pd
 
 from course import exercise
 from course.exercise import TODO
-from course.practice.bank import practice_card
+from course.practice.cards import practice_card
 from walkforward.plots import PALETTE, use_style
 
 use_style()

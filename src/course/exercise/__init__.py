@@ -10,9 +10,9 @@ the module's `context()` gives when it is proved.
 import os
 from typing import Any
 
+from course import progress
 from course.exercise.result import Exercise, Note, Result, checks, right, wrong
 from course.exercise.source import TODO, ExerciseError, find, load, solution_source, stub_source
-from course.student import progress
 
 __all__ = ["TODO", "Exercise", "ExerciseError", "ExerciseFailed", "Note", "Result", "check", "checks", "hint"]
 __all__ += ["load", "right", "solution", "solution_source", "stub_source", "wrong"]

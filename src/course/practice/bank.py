@@ -1,18 +1,18 @@
-"""The interview half: the question bank, the review log and its schedule, a practice card for notebooks.
+"""The question bank: the form of a question, what it is held to, and which are asked.
 
 A question is a rubric, not a text to compare with: points that an answer must have, points that lift it, what
 people say and why it is wrong, and `shows`: the executed cell of a lesson that demonstrates the answer.
-`practice_card` asks in a notebook, `sitting` in the terminal; `reviews` keeps what was answered.
+`cards.practice_card` asks in a notebook, `sitting` in the terminal; `reviews` keeps what was answered.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Hashable, Iterable
 from datetime import date
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -241,20 +241,8 @@ def choose(
     return found
 
 
-def practice_card(
-    question: str | None = None, lesson: str | None = None, kind: str | None = None, level: str | None = None
-) -> Any:
-    """Return a card to show in a notebook: a question by its id, or the next one that meets the filter.
-
-    Where somebody sits at the notebook it is a widget that logs the answer with those of the terminal;
-    elsewhere (the build, GitHub) the first question that fits, as Markdown. BankError when there is none.
-    """
-    from course.practice.cards import PracticeCard
-
-    bank = load_bank()
-    if question is None:
-        return PracticeCard(choose(bank, lesson, kind, level))
-    if found := [one for one in bank if one.id == question]:
-        return PracticeCard(found)
-    near = ", ".join(difflib.get_close_matches(question, [one.id for one in bank])) or "see data/questions"
-    raise BankError(f"there is no question {question!r}; did you mean: {near}")
+def __getattr__(name: str) -> Any:
+    """`practice_card` stood here once, and copies of lessons import it from here."""
+    if name == "practice_card":
+        return import_module("course.practice.cards").practice_card
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import html
 import json
 import re
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from course.practice.bank import NOTEBOOKS, Question
+from course.practice.bank import NOTEBOOKS, BankError, Question, choose, load_bank
 from walkforward.errors import WalkForwardError
 
 
@@ -196,3 +197,20 @@ class PracticeCard:
         save.on_click(log)
         head = ipywidgets.HTML(f"<b>Practice</b> · {html.escape(title(question))}{as_html(question.prompt)}")
         return ipywidgets.VBox([head, ipywidgets.HBox([start, show]), points, told, after])
+
+
+def practice_card(
+    question: str | None = None, lesson: str | None = None, kind: str | None = None, level: str | None = None
+) -> Any:
+    """Return a card to show in a notebook: a question by its id, or the next one that meets the filter.
+
+    Where somebody sits at the notebook it is a widget that logs the answer with those of the terminal;
+    elsewhere (the build, GitHub) the first question that fits, as Markdown. BankError when there is none.
+    """
+    bank = load_bank()
+    if question is None:
+        return PracticeCard(choose(bank, lesson, kind, level))
+    if found := [one for one in bank if one.id == question]:
+        return PracticeCard(found)
+    near = ", ".join(difflib.get_close_matches(question, [one.id for one in bank])) or "see data/questions"
+    raise BankError(f"there is no question {question!r}; did you mean: {near}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from fsrs import Card, Rating, ReviewLog, Scheduler
 
-from course.student import progress
+from course import progress
 from walkforward.errors import WalkForwardError
 
 if TYPE_CHECKING:

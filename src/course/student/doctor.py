@@ -108,7 +108,7 @@ def data_files() -> Finding:
 
 def write_access() -> Finding:
     """The folders that the course writes to."""
-    from course.student.progress import progress_file
+    from course.progress import progress_file
     from course.student.workspace import work_folder
 
     for folder in (work_folder(), progress_file().parent):

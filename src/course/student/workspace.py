@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from course import progress
 from course.exercise import source as exercise_source
 from course.paths import ROOT
-from course.student import progress
 from walkforward.errors import WalkForwardError
 
 NOTEBOOKS = ROOT / "notebooks"
