@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,10 +47,11 @@ def panel_and_faults(
     frame: Frame, *, freq: Any = None, missing_y: bool = False, drop: bool = False
 ) -> tuple[Panel, dict[Any, str]]:
     """The panel of the sound series, and why others were left out (with `drop`; else they are refused)."""
+    rules = _Rules(freq, missing_y, drop)
     try:
-        return _sound(_columns(frame), freq, missing_y, drop)
+        return _sound(_columns(frame), rules, {})
     except ForecastError:
-        where = _clocks_change(frame, freq, missing_y, drop)
+        where = _clocks_change(frame, rules)
         if where is None:
             raise
         raise ForecastError(
@@ -59,7 +60,15 @@ def panel_and_faults(
         ) from None
 
 
-def _clocks_change(frame: Any, freq: Any, missing_y: bool, drop: bool) -> Any:
+class _Rules(NamedTuple):
+    """What is asked of the series."""
+
+    freq: Any
+    missing_y: bool  # NaN in y is no fault
+    drop: bool  # series with a fault are left out, not refused
+
+
+def _clocks_change(frame: Any, rules: _Rules) -> Any:
     """Where the zone's clocks change, if that is all that is wrong with the days: in UTC they are regular."""
     try:
         wall = as_dates(frame["ds"], "frame['ds']")
@@ -67,7 +76,7 @@ def _clocks_change(frame: Any, freq: Any, missing_y: bool, drop: bool) -> Any:
         ahead = wall.to_numpy() - world.to_numpy()
         if (ahead == ahead[0]).all():
             return None
-        _sound(_columns(frame.assign(ds=world)), freq, missing_y, drop)
+        _sound(_columns(frame.assign(ds=world)), rules, {})
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         return None
     return wall[int(np.argmax(ahead != ahead[0]))]
@@ -119,7 +128,7 @@ def _ids(frame: Frame) -> Any:
     if isinstance(ids.dtype, pd.CategoricalDtype):
         ids = ids.astype(ids.dtype.categories.dtype)
     if ids.dtype == object:
-        odd = next((one for one in ids if not isinstance(one, object) or not _hashable(one)), None)
+        odd = next((one for one in ids if not _hashable(one)), None)
         if odd is not None:
             raise ForecastError(f"unique_id holds {odd!r}, a {type(odd).__name__}: give each series a name")
     return ids.array
@@ -134,120 +143,130 @@ def _hashable(one: Any) -> bool:
 
 
 class _Faults:
-    """The first fault of each series, by its name; the first of all where none may be left out."""
+    """The first fault of each series, by its name. The rows are in order of series."""
 
     def __init__(self, row: Array, ids: pd.Index, ds: pd.Series) -> None:
         self.row, self.ids, self.ds = row, ids, ds
+        self.follows = np.r_[False, row[1:] == row[:-1]]  # the row before is of the same series
         self.found: dict[Any, str] = {}
+
+    @property
+    def named(self) -> bool:
+        """Are there several series, or one with a name of its own?"""
+        return len(self.ids) > 1 or self.ids[0] != "y"
 
     def note(self, bad: Any, what: Callable[[int], str] | str, when: Any = None) -> None:
         """Rows that are `bad`: the first of each series is told, if nothing is yet."""
-        rows = np.flatnonzero(np.asarray(bad))
+        rows, dates = np.flatnonzero(np.asarray(bad)), self.ds if when is None else pd.Series(when)
         for i in rows[np.unique(self.row[rows], return_index=True)[1]]:
-            name = self.ids[self.row[i]]
-            date = day((self.ds if when is None else pd.Series(when)).iloc[i])
-            text = what if isinstance(what, str) else what(int(i))
-            self.found.setdefault(name, f"series {name}, {date}: {text}")
+            name, text = self.ids[self.row[i]], what if isinstance(what, str) else what(int(i))
+            self.found.setdefault(name, f"series {name}, {day(dates.iloc[i])}: {text}")
 
 
-def _sound(frame: Frame, freq: Any, missing_y: bool, drop: bool) -> tuple[Panel, dict[Any, str]]:
-    origin, frame = frame.index.to_numpy(), frame.reset_index(drop=True)
-    row, ids = pd.factorize(frame["unique_id"])
-    ids = pd.Index(ids)
+def _sound(frame: Frame, rules: _Rules, left_out: dict[Any, str]) -> tuple[Panel, dict[Any, str]]:
+    """The panel of a frame of plain columns, without the series that have a fault (told in `left_out`)."""
+    plain = frame.reset_index(drop=True)
+    row, names = pd.factorize(plain["unique_id"])
     if (row < 0).any():
-        when = day(frame["ds"][int(np.argmax(row < 0))])
+        when = day(plain["ds"][int(np.argmax(row < 0))])
         raise ForecastError(
             f"series without a unique_id, {when}: a row belongs to no series; drop it, or name its series"
         )
-    faults, ds = _Faults(row, ids, frame["ds"]), frame["ds"]
-    faults.note(ds.isna(), "a row has no date; drop it, or fill it in")
-    same = np.r_[False, row[1:] == row[:-1]]
-    step = ds.diff().where(same)
-    by = "['unique_id', 'ds']" if len(ids) > 1 or (ids != "y").any() else "'ds'"
+    faults = _Faults(row, pd.Index(names), plain["ds"])
+    _note_disorder(faults)
+    if faults.found:
+        return _without(faults, frame, rules, left_out)
+    days, at, name = _on_calendar(faults, rules.freq)
+    if name:
+        _note_gaps(faults, days, at, name)
+    _note_numbers(faults, target(plain["y"]), rules.missing_y)
+    if faults.found:
+        return _without(faults, frame, rules, left_out)
+    return Panel(plain, faults.ids, days, row, at, frame.index.to_numpy()), left_out
+
+
+def _without(
+    faults: _Faults, frame: Frame, rules: _Rules, left_out: dict[Any, str]
+) -> tuple[Panel, dict[Any, str]]:
+    """The panel of the other series; the first fault is raised if there are none or none may be left out."""
+    found = left_out | faults.found
+    if rules.drop and len(faults.found) < len(faults.ids):
+        return _sound(frame[~frame["unique_id"].isin(list(faults.found))], rules, found)
+    more = f" (and {len(found) - 1} more series; bad_series='drop' leaves them out)" if len(found) > 1 else ""
+    raise ForecastError(found[min(found)] + more)
+
+
+def _note_disorder(faults: _Faults) -> None:
+    step = faults.ds.diff().where(faults.follows)
+    by = "['unique_id', 'ds']" if faults.named else "'ds'"
+    faults.note(faults.ds.isna(), "a row has no date; drop it, or fill it in")
     faults.note(step < pd.Timedelta(0), f"comes after a later day; frame.sort_values({by})")
     faults.note(step == pd.Timedelta(0), "stands twice; keep one row a day")
-    y = target(frame["y"])
-    bad = np.isinf(y) | (np.abs(y) > BEYOND) if missing_y else ~(np.abs(y) <= BEYOND)
-    lacking = "missing or infinite" if not missing_y else "infinite"
-    per = np.bincount(row, bad)[row].astype(int)
-    early = dict(faults.found)
-    if early and not drop:
-        _raise_first(early, ids)
-    keep = ~np.isin(row, [i for i, name in enumerate(ids) if name in early])
-    if not keep.any():
-        _raise_first(early, ids)
-    days, at, name = _on_calendar(faults, keep, same, freq)
-    if len(faults.found) == len(ids):
-        _raise_first(faults.found, ids)
-    if name:
-        lost = np.where(same & (at >= 0) & (np.roll(at, 1) >= 0), np.diff(at, prepend=0) - 1, 0)
-        after = days[np.minimum(np.roll(at, 1) + 1, len(days) - 1)]
-        total = np.bincount(row, np.maximum(lost, 0))[row].astype(int)
-        way = _fill(name, len(ids) > 1 or by != "'ds'")
-        faults.note(
-            lost > 0, lambda i: f"the day is missing ({total[i]} in all); fill in, or cut there{way}", after
-        )
-    faults.note(bad, lambda i: f"y is {lacking} ({per[i]} rows in all); fill it, or cut there")
-    if faults.found and (not drop or len(faults.found) == len(ids)):
-        _raise_first(faults.found, ids)
-    if faults.found:
-        rest = frame[~frame["unique_id"].isin(list(faults.found))]
-        return _sound(rest, freq, missing_y, drop)[0], faults.found
-    return Panel(frame, ids, days, row, at, origin), {}
 
 
-def _raise_first(found: dict[Any, str], ids: pd.Index) -> None:
-    more = f" (and {len(found) - 1} more series; bad_series='drop' leaves them out)" if len(found) > 1 else ""
-    raise ForecastError(found[next(name for name in ids if name in found)] + more)
+def _note_gaps(faults: _Faults, days: pd.DatetimeIndex, at: Array, name: str) -> None:
+    before = np.roll(at, 1)
+    lost = np.where(faults.follows & (at >= 0) & (before >= 0), at - before - 1, 0)
+    total = np.bincount(faults.row, np.maximum(lost, 0)).astype(int)
+    first_lost = days[np.minimum(before + 1, len(days) - 1)]
+    way = _fill(name, faults.named)
+    faults.note(
+        lost > 0,
+        lambda i: f"the day is missing ({total[faults.row[i]]} in all); fill in, or cut there{way}",
+        first_lost,
+    )
 
 
-def _on_calendar(faults: _Faults, keep: Array, same: Array, freq: Any) -> tuple[pd.DatetimeIndex, Array, str]:
+def _note_numbers(faults: _Faults, y: Array, missing_y: bool) -> None:
+    bad = ~(np.abs(y) <= BEYOND) & ~(missing_y & np.isnan(y))
+    total = np.bincount(faults.row, bad).astype(int)
+    lacking = "infinite" if missing_y else "missing or infinite"
+    faults.note(bad, lambda i: f"y is {lacking} ({total[faults.row[i]]} rows in all); fill it, or cut there")
+
+
+def _on_calendar(faults: _Faults, freq: Any) -> tuple[pd.DatetimeIndex, Array, str]:
     """All days, of each row the position among them (-1: not there), and the calendar's name."""
-    ds = pd.DatetimeIndex(faults.ds[keep])
-    at = np.full(len(keep), -1)
+    ds = pd.DatetimeIndex(faults.ds)
     if freq is not None:
         made = calendars.given(pd.DatetimeIndex(np.sort(ds.unique())), freq)
-        at[keep] = made.days.get_indexer(ds)
-        off = keep & (at < 0)
-        faults.note(
-            off, f"is no day of the calendar that freq={made.name!r} makes; see to it, or leave it out"
-        )
+        at = made.days.get_indexer(ds)
+        rule = f"is no day of the calendar that freq={made.name!r} makes; see to it, or leave it out"
+        faults.note(at < 0, rule)
         return made.days, at, made.name
-    made = calendars.told(ds, same[keep])
+    common = calendars.told(ds, faults.follows)
+    if common is not None:
+        return common.days, common.days.get_indexer(ds), common.name
+    alone = _calendars_apart(faults)
+    usual = Counter(alone.values()).most_common(1)[0][0] if alone else None
+    for series, kept in alone.items():
+        if kept != usual:
+            rule = f"is no day of the calendar that the others keep ({usual[0]}); put all on one calendar"
+            faults.note(faults.row == series, rule)
+    good = np.isin(faults.row, [series for series, kept in alone.items() if kept == usual])
+    made = calendars.told(ds[good], faults.follows[good]) if good.any() else None
     if made is None:
-        names = _calendars_apart(faults, keep)
-        usual = Counter(names.values()).most_common(1)[0][0] if names else None
-        for i, key in names.items():
-            if key != usual:
-                rule = f"is no day of the calendar that the others keep ({usual[0]}); put all on one calendar"
-                faults.note(faults.row == i, rule)
-        good = keep & np.isin(faults.row, [i for i, key in names.items() if key == usual])
-        made = calendars.told(pd.DatetimeIndex(faults.ds[good]), same[good]) if good.any() else None
-        if made is None:
-            return pd.DatetimeIndex([]), at, ""
-        keep = good
-    at[keep] = made.days.get_indexer(pd.DatetimeIndex(faults.ds[keep]))
-    return made.days, at, made.name
+        return pd.DatetimeIndex([]), np.full(len(ds), -1), ""
+    return made.days, np.where(good, made.days.get_indexer(ds), -1), made.name
 
 
-def _calendars_apart(faults: _Faults, keep: Array) -> dict[int, tuple[str, Any]]:
+def _calendars_apart(faults: _Faults) -> dict[int, tuple[str, Any]]:
     """The calendar of each series by itself (its rule and time of day); a series without one is a fault."""
     found = {}
-    for i in np.unique(faults.row[keep]):
-        rows = np.flatnonzero(keep & (faults.row == i))
+    for series in range(len(faults.ids)):
+        rows = np.flatnonzero(faults.row == series)
         days = pd.DatetimeIndex(faults.ds.iloc[rows])
         alone = calendars.told(days, np.arange(len(days)) > 0)
         if alone is not None and (len(alone.days) < 2 * len(days) or len(days) < 3):
-            found[int(i)] = (alone.name, days[0] - days[0].normalize())
+            found[series] = (alone.name, days[0] - days[0].normalize())
             continue
-        step = pd.Series(np.diff(days.to_numpy()))
-        usual = step.mode().iloc[0]
-        odd, named = step != usual, len(faults.ids) > 1
-        at = np.zeros(len(faults.row), dtype=bool)
-        at[rows[int(np.argmax(odd)) + 1]] = True
-        what = f"comes {step[int(np.argmax(odd))]} after the day before, where most steps are {usual}"
-        way = f"give freq= if they keep a calendar, or {_resample(step.median(), named)}"
-        faults.note(at, f"{what} ({odd.sum()} of {len(step)} differ): {way}")
+        steps = pd.Series(np.diff(days.to_numpy()))
+        usual = steps.mode().iloc[0]
+        odd = steps != usual
+        first = int(np.argmax(odd))
+        what = f"comes {steps[first]} after the day before, where most steps are {usual}"
+        way = f"give freq= if they keep a calendar, or {_resample(steps.median(), len(faults.ids) > 1)}"
+        at = np.arange(len(faults.row)) == rows[first + 1]
+        faults.note(at, f"{what} ({odd.sum()} of {len(steps)} differ): {way}")
     return found
 
 
