@@ -74,37 +74,48 @@ class Model:
     expected: np.ndarray
 
 
+def trips(wanted: Sequence[str]) -> Any:
+    """Trips of some months, with the hour and the weekday that they began at."""
+    from course import data
+
+    found = data.prepare_trips(data.load_trips(list(wanted)))
+    clock = found["pickup_datetime"].dt
+    return found.assign(hour=clock.hour.astype("int64"), weekday=clock.weekday.astype("int64"))
+
+
+def asked(folder: Path, path: str, rows: Any) -> Model:
+    """The model in `path` with a request for each of some rows, and the pyfunc's answers to them."""
+    import mlflow
+
+    expected = mlflow.pyfunc.load_model(path).predict(rows)
+    data = rows.to_numpy(object).tolist()
+    values = [{"dataframe_split": {"columns": list(rows), "data": [row]}} for row in data]
+    bodies = [json.dumps(value).encode() for value in values]
+    return Model(folder, path, bodies, np.asarray(expected, float))
+
+
 def train(folder: Path, trees: int = 300, months: tuple[str, str] = ("2019-07", "2019-09")) -> Model:
     """Train on trips, log to a store in `folder`; the requests are trips of October 2019."""
     import mlflow
-    import pandas as pd
     import xgboost
 
     from course import data
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-    def prepared(wanted: list[str]) -> pd.DataFrame:
-        trips = data.prepare_trips(data.load_trips(wanted))
-        clock = trips["pickup_datetime"].dt
-        return trips.assign(hour=clock.hour, weekday=clock.weekday)[[*FEATURES, "duration"]].astype(float)
-
-    trips = prepared(data.months(*months))
-    rows = prepared(["2019-10"]).drop_duplicates(FEATURES).head(BODIES)[FEATURES]
+    known = trips(data.months(*months))
+    inputs = known[FEATURES].astype(float)
+    rows = trips(["2019-10"])[FEATURES].astype(float).drop_duplicates().head(BODIES)
     model = xgboost.XGBRegressor(n_estimators=trees, max_depth=6, learning_rate=0.1, n_jobs=2)
-    model.fit(trips[FEATURES], trips["duration"])
+    model.fit(inputs, known["duration"].astype(float))
     mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').as_posix()}")
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("serving", (folder / "artifacts").as_uri()))
-    signature = mlflow.models.infer_signature(trips[FEATURES], model.predict(trips[FEATURES]))
+    signature = mlflow.models.infer_signature(inputs, model.predict(inputs))
     needs = [f"mlflow=={version('mlflow')}", f"xgboost=={xgboost.__version__}"]
     info = mlflow.xgboost.log_model(
         model, name="model", signature=signature, input_example=rows.head(5), pip_requirements=needs
     )
     path = mlflow.artifacts.download_artifacts(artifact_uri=info.model_uri, dst_path=str(folder / "served"))
-    expected = mlflow.pyfunc.load_model(path).predict(rows)
-    values = [{"dataframe_split": {"columns": FEATURES, "data": [row]}} for row in rows.to_numpy().tolist()]
-    bodies = [json.dumps(value).encode() for value in values]
-    return Model(folder, path, bodies, np.asarray(expected, float))
+    return asked(folder, path, rows)
 
 
 def check(url: str, model: Model) -> None:
@@ -602,7 +613,7 @@ def climb(model: Model, rungs: Sequence[Rung], options: argparse.Namespace) -> d
     keep_all = psutil.virtual_memory().available > 10 * 2**30
     ladder = Ladder(model, rungs, keep=keep_all)
     bare: dict[str, list[float]] = {name: [] for name in BARE}
-    calls = loops(model) if not options.only else {}
+    calls = loops(model) if options.whole else {}
     stopped = False
     try:
         for number in range(options.runs):
@@ -622,40 +633,60 @@ def climb(model: Model, rungs: Sequence[Rung], options: argparse.Namespace) -> d
     return record(ladder, bare, where, options) | {"stopped": stopped}
 
 
-def main() -> int:
-    """Run the command line; return the exit code."""
+def parser(doc: str | None, keys: Sequence[str], *, runs: int, seconds: float) -> argparse.ArgumentParser:
+    """The options of a benchmark that measures servers in turn; `keys` are what --only chooses from."""
     as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    parser.add_argument("--runs", type=int, default=5, help="runs of each rung (default: 5)")
-    parser.add_argument("--seconds", type=float, default=5, help="of a run, after its warm-up (default: 5)")
-    parser.add_argument("--only", metavar="KEYS", help=f"of {','.join(rung.key for rung in RUNGS)}")
-    parser.add_argument("--short", action="store_true", help="one run of a second")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="hold 80 %% of the maximum instead")
-    parser.add_argument("--write", action="store_true", help="keep it in README.md and results/")
+    made = argparse.ArgumentParser(description=doc, formatter_class=as_written)
+    made.add_argument("--runs", type=int, default=runs, help=f"of each in turn (default: {runs})")
+    made.add_argument(
+        "--seconds", type=float, default=seconds, help=f"of a run, after its warm-up (default: {seconds:g})"
+    )
+    made.add_argument("--only", metavar="KEYS", help=f"of {','.join(keys)}")
+    made.add_argument("--short", action="store_true", help="one run of a second")
+    made.add_argument("--write", action="store_true", help="keep it in README.md and results/")
+    return made
+
+
+def read(parser: argparse.ArgumentParser, keys: Sequence[str]) -> argparse.Namespace:
+    """The command line as it is meant; `only` are the keys to measure. The environment is made quiet."""
     options = parser.parse_args()
+    options.whole = not options.only
+    if options.write and (options.short or options.only):
+        parser.error("--write makes the record: everything, in full")
     if options.short:
         options.runs, options.seconds = 1, 1.0
-    if options.write and (options.short or options.only):
-        parser.error("--write makes the record: every rung, in full")
-    chosen = options.only.split(",") if options.only else [rung.key for rung in RUNGS]
-    if unknown := set(chosen) - {rung.key for rung in RUNGS}:
-        parser.error(f"--only: no rung is called {', '.join(sorted(unknown))}")
+    options.only = options.only.split(",") if options.only else list(keys)
+    if unknown := set(options.only) - set(keys):
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
     os.environ.update(QUIET | ONE | {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"})
+    return options
+
+
+def tell(kept: dict[str, Any], text: str, file: str, marker: str, *, write: bool) -> None:
+    """Print a record and keep it as a draft; with `write`, where it is on record."""
+    print(text)
+    keep(kept, file, DRAFTS)
+    if write and kept.get("stopped"):
+        print("not written: a record is whole", file=sys.stderr)
+    elif write:
+        keep(kept, file, RESULTS)
+        put(marker, text)
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    keys = [rung.key for rung in RUNGS]
+    offered = parser(__doc__, keys, runs=5, seconds=5)
+    offered.add_argument("--soak", type=float, metavar="MINUTES", help="hold 80 %% of the maximum instead")
+    options = read(offered, keys)
     with tempfile.TemporaryDirectory(prefix="walk-forward-", ignore_cleanup_errors=True) as name:
         model = train(Path(name))
         if options.soak:
-            kept, file, marker = soaked(model, options.soak), "serving_soak.json", "soak"
-            text = soak_line(kept)
+            kept = soaked(model, options.soak)
+            tell(kept, soak_line(kept), "serving_soak.json", "soak", write=options.write)
         else:
-            kept = climb(model, [rung for rung in RUNGS if rung.key in chosen], options)
-            file, marker, text = "serving.json", "serving", table(kept)
-    print(text)
-    keep(kept, file, DRAFTS)
-    if options.write and kept.get("stopped"):
-        print("not written: a record is whole", file=sys.stderr)
-    elif options.write:
-        keep(kept, file, RESULTS)
-        put(marker, text)
+            kept = climb(model, [rung for rung in RUNGS if rung.key in options.only], options)
+            tell(kept, table(kept), "serving.json", "serving", write=options.write)
     return 0
 
 

@@ -10,10 +10,7 @@ pyfunc's before anything is measured.
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,27 +19,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-from serving import BODIES, DRAFTS, ONE, RESULTS, RUNGS, Ladder, Model, keep
-from shared import machine, put
+from serving import BODIES, RUNGS, Ladder, Model, asked, parser, read, tell, trips
+from shared import machine
 from shared import table as markdown
-
-from course.servers import QUIET
 
 SERVERS = {"stock": "mlflow models serve", "ours-pyfunc": "ours, --pyfunc", "ours": "ours"}
 ZONES = ["pickup_location_id", "dropoff_location_id"]
 NUMBERS = ["trip_distance", *ZONES, "hour", "weekday"]
 
 
-def trips(wanted: list[str]) -> Any:
+def with_words(wanted: list[str]) -> Any:
     """Trips of some months: numbers, and the zones and the day as texts."""
-    from course import data
-
-    found = data.prepare_trips(data.load_trips(wanted))
-    clock = found["pickup_datetime"].dt
-    found = found.assign(hour=clock.hour.astype("int64"), weekday=clock.weekday.astype("int64"))
+    found = trips(wanted)
     words = {"from": "zone " + found[ZONES[0]].astype(str), "to": "zone " + found[ZONES[1]].astype(str)}
-    return found.assign(**words, day=clock.day_name())[[*NUMBERS, *words, "day", "duration"]]
+    words["day"] = found["pickup_datetime"].dt.day_name()
+    return found.assign(**words)[[*NUMBERS, *words, "duration"]]
 
 
 def kinds() -> dict[str, tuple[str, list[str], Callable[[], Any]]]:
@@ -99,7 +90,7 @@ def saved(folder: Path, key: str, months: list[str]) -> Model:
     import mlflow
 
     _, columns, make = kinds()[key]
-    train, rows = trips(months), trips(["2019-10"]).drop_duplicates(columns).head(BODIES)[columns]
+    train, rows = with_words(months), with_words(["2019-10"])[columns].drop_duplicates().head(BODIES)
     model = make().fit(train[columns], train["duration"])
     more: dict[str, Any] = {"signature": mlflow.models.infer_signature(rows, model.predict(rows))}
     more |= {"input_example": rows.head(5), "pip_requirements": ["scikit-learn", "xgboost"]}
@@ -109,11 +100,7 @@ def saved(folder: Path, key: str, months: list[str]) -> Model:
         mlflow.xgboost.save_model(model, path, **more)
     else:
         mlflow.sklearn.save_model(model, path, serialization_format="cloudpickle", **more)
-    expected = np.asarray(mlflow.pyfunc.load_model(path).predict(rows), float)
-    values = [
-        {"dataframe_split": {"columns": columns, "data": [row]}} for row in rows.to_numpy(object).tolist()
-    ]
-    return Model(folder / key, str(path), [json.dumps(value).encode() for value in values], expected)
+    return asked(folder / key, str(path), rows)
 
 
 def measured(model: Model, runs: int, seconds: float) -> tuple[dict[str, float], str]:
@@ -150,36 +137,19 @@ def table(kept: dict[str, Any]) -> str:
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    parser.add_argument("--runs", type=int, default=3, help="runs of each server (default: 3)")
-    parser.add_argument("--seconds", type=float, default=4, help="of a run, after its warm-up (default: 4)")
-    parser.add_argument("--only", metavar="KEYS", help=f"of {','.join(kinds())}")
-    parser.add_argument("--short", action="store_true", help="one run of a second")
-    parser.add_argument("--write", action="store_true", help="keep it in README.md and results/")
-    options = parser.parse_args()
-    if options.short:
-        options.runs, options.seconds = 1, 1.0
-    if options.write and (options.short or options.only):
-        parser.error("--write makes the record: every kind, in full")
+    keys = list(kinds())
+    options = read(parser(__doc__, keys, runs=3, seconds=4), keys)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    os.environ.update(QUIET | ONE)
     where, found, months = machine(), [], ["2019-07", "2019-08", "2019-09"]
     with tempfile.TemporaryDirectory(prefix="walk-forward-", ignore_cleanup_errors=True) as name:
-        for key, (what, _, _) in kinds().items():
-            if options.only and key not in options.only.split(","):
-                continue
+        for key in options.only:
+            what = kinds()[key][0]
             rps, said = measured(saved(Path(name), key, months), options.runs, options.seconds)
             found.append({"key": key, "name": what, "rps": rps, "said": said.partition(": ")[2]})
             print(f"{what:<34}{rps}\n    {said}", file=sys.stderr, flush=True)
     kept = {"kinds": found, "runs": options.runs, "seconds": options.seconds, "machine": where}
     kept |= {"date": date.today().isoformat(), "command": "python benchmarks/serving_kinds.py --write"}
-    text = table(kept)
-    print(text)
-    keep(kept, "serving_kinds.json", DRAFTS)
-    if options.write:
-        keep(kept, "serving_kinds.json", RESULTS)
-        put("serving-kinds", text)
+    tell(kept, table(kept), "serving_kinds.json", "serving-kinds", write=options.write)
     return 0
 
 
