@@ -15,8 +15,10 @@ import walkforward
 
 # Packages and modules whose public names all hold; `__all__`, or what the module itself defines.
 DOCUMENTED = [
+    "walkforward.drift",
     "walkforward.forecasting",
     "walkforward.loadtest",
+    "walkforward.plots",
     "walkforward.serving",
 ]
 MODULES = sorted(

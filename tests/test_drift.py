@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from walkforward import drift
-from walkforward.drift import categories, hypotheses, numeric
+from walkforward.drift import categories, measures, numeric
 from walkforward.drift.measures import Gap
 from walkforward.plots import PALETTE
 
@@ -165,7 +165,7 @@ def test_a_few_missing_values_in_a_small_sample_are_no_alarm(lost, verdict, monk
     assert (found["verdict"], found["threshold"]) == (verdict, 0.1)
     frames = pd.DataFrame({"x": old}), pd.DataFrame({"x": new})
     assert list(drift.schema_report(*frames)["change"]) == ["missing"] * (verdict == "drift")
-    monkeypatch.setattr(hypotheses, "MIN_MISSING", 0)  # without this rule one value in 50 is 2 % and alarms
+    monkeypatch.setattr(measures, "MIN_MISSING", 0)  # without this rule one value in 50 is 2 % and alarms
     assert one(old, new)["drift"]
 
 

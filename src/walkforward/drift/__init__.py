@@ -5,8 +5,8 @@ Names, types, units: `schema_report`; each column: `drift_report`; all columns a
 
 from walkforward.drift.classifier import ClassifierDrift, classifier_drift
 from walkforward.drift.frames import MIN_VALUES, DriftError, DriftWarning
-from walkforward.drift.hypotheses import MIN_MISSING, THRESHOLDS
 from walkforward.drift.measures import LIMIT as _LIMIT
+from walkforward.drift.measures import MIN_MISSING, THRESHOLDS
 from walkforward.drift.measures import eigenvalues_of as _eigenvalues
 from walkforward.drift.measures import merged as _merged
 from walkforward.drift.measures import tail as _tail

@@ -14,29 +14,31 @@ import pandas as pd
 from scipy import special, stats
 
 from walkforward.drift.columns import Column, column_of
-from walkforward.drift.frames import (
-    MIN_VALUES,
-    Frame,
-    fraction,
-    names_of,
-    place_of,
-    require,
-    several,
-    whole,
-)
+from walkforward.drift.frames import MIN_VALUES, Frame, fraction, names_of, place_of, require, several, whole
 from walkforward.drift.measures import Array
 
-_POWER = 6  # of a difference in standard errors: a few clear ones outweigh many small ones
+_EVIDENCE = 6  # the power of a difference in standard errors: a few clear ones outweigh many small ones
 
 
 @dataclass(frozen=True)
 class ClassifierDrift:
-    """Whether a model tells the frames apart (`auc`: on rows it was not fitted to), and what it goes by."""
+    """Whether a model tells the frames apart, and what it goes by.
+
+    Attributes:
+        auc: Area under the ROC curve on rows that the model was not fitted to; 0.5 is a guess.
+        p_value: Of the hypothesis that both frames are of one distribution.
+        drift: Whether `p_value` is at most `alpha`.
+        columns: A row per column, the most telling first: `column`, `auc_drop` (what the AUC loses when the
+            column is shuffled) and `partner` (the column with which it tells most; "" when alone).
+
+    >>> ClassifierDrift(0.93, 0.005, True, pd.DataFrame({"column": ["fare"], "auc_drop": [0.4]})).drift
+    True
+    """
 
     auc: float
     p_value: float
     drift: bool
-    columns: Frame  # column, auc_drop when it is shuffled, the partner with which it tells most ("": alone)
+    columns: Frame
 
 
 def classifier_drift(
@@ -53,13 +55,35 @@ def classifier_drift(
 ) -> ClassifierDrift:
     """Can a model tell reference from current? It also sees a change that no single column shows.
 
-    Features: numbers as normal scores of their ranks, categories as indicators (the 20 most frequent, from
-    2 % of the rows on), missing values as an indicator, and the products of every two columns. A feature
-    weighs the fifth power of its difference in standard errors, and every pair of columns counts once: a
-    few clear differences outweigh many small ones. `auc` is out of fold. `p_value`: in which share of
-    `permutations` of the labels the same model tells the rows it is fitted to apart as well; it is exact,
-    because no feature depends on the labels, if the rows are independent of each other (rows in time are
-    not). At most `max_rows` of each side, drawn by `seed`. Raises DriftError.
+    Features: numbers as normal scores of their ranks (van der Waerden 1952), categories as indicators (the 20
+    most frequent, from 2 % of the rows on), missing values as an indicator, and the products of every two
+    columns' features. The evidence of a feature is the sixth power of its difference in standard errors, its
+    weight in the model the derivative, a fifth power: a few clear differences outweigh many small ones. Every
+    pair of columns counts once. The p-value is a permutation test's (Fisher 1935): exact, because no feature
+    depends on the labels, if the rows are independent of each other (rows in time are not).
+
+    Args:
+        reference: DataFrame of (rows, columns), from MIN_VALUES rows on.
+        current: The same columns, later.
+        columns: Those to look at; default all of the reference.
+        folds: Parts of the rows for the AUC out of fold; default 5.
+        permutations: How often the labels are shuffled for the p-value; default 200.
+        seed: Of the draws; None for other ones each time.
+        max_rows: Of each side; more are drawn from. Default 5,000.
+        categorical: Columns whose numbers are codes.
+        alpha: From which p-value on it is drift; default 0.05.
+
+    Returns:
+        What the model tells.
+
+    Raises:
+        DriftError: A frame or an argument does not fit.
+
+    >>> import numpy as np
+    >>> x, y = np.random.default_rng(0).normal(size=(2, 400))
+    >>> told = classifier_drift(pd.DataFrame({"x": x, "y": y}), pd.DataFrame({"x": x, "y": (x + y) / 2**0.5}))
+    >>> told.drift, *told.columns.loc[0, ["column", "partner"]]  # neither has moved, their relation has
+    (True, 'y', 'x')
     """
     from sklearn.metrics import roc_auc_score
 
@@ -73,123 +97,107 @@ def classifier_drift(
     unknown = [name for name in coded if place_of(reference, name) is None]
     require(not unknown, f"categorical names {unknown[:1]}, which is no column of the reference")
     sizes = len(reference), len(current)
-    words = f"{sizes[0]} and {sizes[1]} rows: a model needs {MIN_VALUES} on each side"
-    require(min(sizes) >= MIN_VALUES, words)
+    few = f"{sizes[0]} and {sizes[1]} rows: a model needs {MIN_VALUES} on each side"
+    require(min(sizes) >= MIN_VALUES, few)
     rng = np.random.default_rng(seed)
     parts = [frame.iloc[np.sort(rng.permutation(len(frame))[:max_rows])] for frame in (reference, current)]
     rows = sum(map(len, parts))
     require(folds <= rows, f"folds={folds}: there are {rows} rows, take 2 to {rows}, for example 5")
-    label = np.repeat([0.0, 1.0], [len(part) for part in parts])
-    label = label - label.mean()
-    labels = np.column_stack([label, *(rng.permutation(label) for _ in range(permutations))])
+
+    is_current = np.repeat([0.0, 1.0], [len(part) for part in parts])
+    label = is_current - is_current.mean()
+    labels = np.column_stack(
+        [label, *(rng.permutation(label) for _ in range(permutations))]
+    )  # true ones first
     fold, shuffle = rng.permutation(rows) % folds, rng.permutation(rows)
-    blocks = {name: _features([column_of(part, name) for part in parts], name in coded) for name in names}
-    told = _Told(label, labels, fold, shuffle)
-    for name in names:
-        told.add(blocks, name, None)
-    for a, b in combinations_with_replacement(names, 2):
-        if a != b or blocks[a].shape[1] <= 2:  # the products of one column's indicators say nothing new
-            told.add(blocks, a, b)
-    auc = roc_auc_score(label > 0, told.scores)
-    drop = [auc - roc_auc_score(label > 0, told.scores + told.shuffled[name]) for name in names]
-    partner = [told.best[name][1] for name in names]
-    table = pd.DataFrame({"column": _as_they_are(names), "auc_drop": drop, "partner": _as_they_are(partner)})
+
+    of_column = [_features([column_of(part, name) for part in parts], name in coded) for name in names]
+    features = [np.ones((rows, 1)), *of_column]  # the first is no column: its products are a column alone
+    partners = ["", *names]
+    alone = [(k, 0) for k in range(1, len(features))]
+    products = combinations_with_replacement(range(1, len(features)), 2)
+    few_levels = [block.shape[1] <= 2 for block in features]  # else its own products say nothing new
+    pairs = [*alone, *((a, b) for a, b in products if a != b or few_levels[a])]
+
+    evidence = np.zeros(1 + permutations)
+    scores = np.zeros(rows)  # of each row: how much it looks like a current one
+    change = np.zeros((len(features), rows))  # of the scores, when the rows of a column are shuffled
+    clearest = [(-1.0, 0)] * len(features)  # evidence and partner of each column
+    for a, b in pairs:
+        told = _Pair(features[a], features[b], labels, fold)
+        score = told.scores(features[a], features[b])
+        evidence += told.evidence
+        scores += score
+        for k in {a, b} - {0}:
+            mixed = [features[side][shuffle] if side == k else features[side] for side in (a, b)]
+            change[k] += told.scores(*mixed) - score
+            partner = 0 if a == b else a + b - k
+            clearest[k] = max(clearest[k], (told.evidence[0], partner), key=lambda one: one[0])
+
+    auc = roc_auc_score(is_current, scores)
+    drops = [auc - roc_auc_score(is_current, scores + moved) for moved in change[1:]]
+    best = [partners[partner] for _, partner in clearest[1:]]
+    table = pd.DataFrame({"column": _as_they_are(names), "auc_drop": drops, "partner": _as_they_are(best)})
     table = table.sort_values("auc_drop", ascending=False, kind="stable", ignore_index=True)
-    as_clear = np.count_nonzero(told.evidence[1:] >= told.evidence[0] * (1 - 1e-9))
-    p = (1 + as_clear) / (permutations + 1)
-    return ClassifierDrift(auc, float(p), bool(p <= alpha), table)
+    as_clear = np.count_nonzero(evidence[1:] >= evidence[0] * (1 - 1e-9))
+    p = float((1 + as_clear) / (permutations + 1))
+    return ClassifierDrift(auc, p, p <= alpha, table)
 
 
-class _Told:
-    """What the features of all pairs of columns tell, added up pair by pair.
+class _Pair:
+    """What the labels say of the products of two columns' features, each standardised."""
 
-    `label`, `labels`: the labels less their mean, shapes (rows,) and (rows, 1 + permutations), the true ones
-    first; `fold`: of each row; `shuffle`: the order in which a column is tried without its information.
-    """
+    def __init__(self, a: Array, b: Array, labels: Array, fold: Array) -> None:
+        """`labels` less their mean, shape (rows, 1 + permutations); `fold` of each row."""
+        products = _products(a, b)
+        self.mean, self.spread = products.mean(axis=0), products.std(axis=0)
+        self.varies = self.spread > 1e-9
+        x = self._standardised(a, b)
+        label, count = labels[:, 0], max(1, self.varies.sum())
+        differences = x.T @ labels / np.sqrt(label @ label)  # shape (features, 1 + permutations)
+        self.evidence = (differences**_EVIDENCE).sum(
+            axis=0
+        ) / count  # of the labels as they are, and shuffled
+        self.weights = np.empty_like(x)  # of each row: what the other folds show
+        for k in np.unique(fold):
+            train = fold != k
+            difference = x[train].T @ label[train] / np.sqrt(label[train] @ label[train])
+            self.weights[~train] = difference ** (_EVIDENCE - 1)
+        self.weights /= count
 
-    def __init__(self, label: Array, labels: Array, fold: Array, shuffle: Array) -> None:
-        self.label, self.labels, self.fold, self.shuffle = label, labels, fold, shuffle
-        self.evidence = np.zeros(labels.shape[1])  # of the true labels, and of each permutation
-        self.scores = np.zeros(len(label))  # of each row, by weights that were learnt on the other folds
-        self.shuffled: dict[Any, Array] = {}  # by column: what its shuffling adds to the scores
-        self.best: dict[Any, tuple[float, Any]] = {}  # by column: the clearest evidence, and the partner
+    def scores(self, a: Array, b: Array) -> Array:
+        """Of each row with these features, shape (rows,)."""
+        return (self._standardised(a, b) * self.weights).sum(axis=1)
 
-    def add(self, blocks: dict[Any, Array], a: Any, b: Any | None) -> None:
-        """Count the products of two columns' features, or one column's own (`b` is None)."""
-        alone = np.ones((len(self.label), 1))
-        sides = blocks[a], alone if b is None else blocks[b]
-        raw = _products(*sides)
-        middle, spread = raw.mean(axis=0), raw.std(axis=0)
-        keep = spread > 1e-9
-
-        def standardised(products: Array) -> Array:
-            return (products - middle)[:, keep] / spread[keep]
-
-        x = standardised(raw)
-        count = max(1, keep.sum())  # every pair of columns counts once, however many features it has
-        length = np.sqrt(self.label @ self.label)
-        found = ((x.T @ self.labels / length) ** _POWER).sum(axis=0) / count
-        self.evidence += found
-        weight = self._weights(x) / count
-        score = (x * weight).sum(axis=1)
-        self.scores += score
-        for name in {a: None} if b is None else {a: None, b: None}:
-            mixed = [
-                block[self.shuffle] if of == name else block for of, block in ((a, sides[0]), (b, sides[1]))
-            ]
-            if b is None:
-                mixed[1] = alone
-            added = (standardised(_products(*mixed)) * weight).sum(axis=1) - score
-            self.shuffled[name] = self.shuffled.get(name, 0) + added
-            partner = "" if b is None or a == b else b if name == a else a
-            if name not in self.best or found[0] > self.best[name][0]:
-                self.best[name] = found[0], partner
-
-    def _weights(self, x: Array) -> Array:
-        """Of each row and feature: the fifth power of the difference that the other folds show."""
-        weight = np.empty_like(x)
-        for k in np.unique(self.fold):
-            train = self.fold != k
-            label = self.label[train]
-            difference = x[train].T @ label / np.sqrt(label @ label)
-            weight[~train] = difference ** (_POWER - 1)
-        return weight
-
-
-def _as_they_are(names: list[Any]) -> Array:
-    """Names as one column of a table, tuples too."""
-    if all(isinstance(name, str) for name in names):
-        return pd.array(names, dtype="str")
-    found = np.empty(len(names), object)
-    for place, name in enumerate(names):
-        found[place] = name
-    return found
+    def _standardised(self, a: Array, b: Array) -> Array:
+        return (_products(a, b) - self.mean)[:, self.varies] / self.spread[self.varies]
 
 
 def _products(a: Array, b: Array) -> Array:
-    """All products of a feature of one and a feature of the other, shape (rows, features of both)."""
-    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
+    """Of each feature of one column and each of the other, shape (rows, features of both)."""
+    return np.einsum("ri,rj->rij", a, b).reshape(len(a), -1)
+
+
+def _as_they_are(names: list[Any]) -> pd.Series:
+    """Names as a column of a table: None and tuples too."""
+    return pd.Series(names, dtype="str" if all(isinstance(name, str) for name in names) else object)
 
 
 def _features(parts: list[Column], coded: bool) -> Array:
     """Standardised features of one column over both frames, shape (rows, features)."""
     kinds = {part.kind for part in parts} - {""}
-    coded = coded or any(part.coded for part in parts)
-    there = np.concatenate([~part.missing for part in parts])
-    if len(kinds) == 1 and kinds <= {"numeric", "date"} and not coded:
-        none = [np.full(len(part), np.nan) for part in parts]
-        values = [
-            lost if part.numbers is None else part.numbers for part, lost in zip(parts, none, strict=True)
-        ]
-        values = np.concatenate([one.astype("float64", copy=False) for one in values])
-        there, block = np.isfinite(values), np.zeros((len(values), 1))
-        block[there, 0] = special.ndtri((stats.rankdata(values[there]) - 0.5) / max(1, there.sum()))
+    if kinds in ({"numeric"}, {"date"}) and not (coded or any(part.coded for part in parts)):
+        lost = [np.full(len(part), np.nan) if part.numbers is None else part.numbers for part in parts]
+        values = np.concatenate([one.astype("float64", copy=False) for one in lost])
+        there, found = np.isfinite(values), np.zeros((len(values), 1))
+        found[there, 0] = special.ndtri((stats.rankdata(values[there]) - 0.5) / max(1, there.sum()))
     else:
+        there = np.concatenate([~part.missing for part in parts])
         text = np.concatenate([_texts(part, len(kinds) > 1) for part in parts])
         counts = pd.Series(text[there], dtype=object).value_counts()
         levels = counts.index[counts >= 0.02 * len(text)][:20].to_numpy(object)
-        block = (text[:, None] == levels) & there[:, None]
-    block = np.column_stack([block, ~there]).astype(float)
+        found = (text[:, None] == levels) & there[:, None]
+    block = np.column_stack([found, ~there]).astype(float)
     spread = block.std(axis=0)
     return ((block - block.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
 
@@ -198,11 +206,8 @@ def _texts(part: Column, kinds_only: bool) -> Array:
     """The labels as text, equal where they are; only their kind where the sides differ in it."""
     if kinds_only:
         return np.full(len(part), part.kind, object)
-    if part.numbers is not None:
-        return np.array([repr(float(one)) for one in part.numbers], object)
-    found = np.empty(len(part), object)
-    found[:] = [_text(label) for label in part.labels.to_numpy(object)]
-    return found
+    labels = part.labels.to_numpy(object) if part.numbers is None else part.numbers
+    return np.array([*map(_text, labels), None], object)[:-1]  # None: an array of objects, whatever they are
 
 
 def _text(label: Any) -> str:

@@ -38,8 +38,8 @@ def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, 
         DriftError: The report is none, or has no column of both frames.
 
     >>> import pandas as pd
-    >>> before, after = pd.DataFrame({"km": range(100)}), pd.DataFrame({"km": range(50, 150)})
-    >>> plot_columns(before, after).axes[0].get_title()
+    >>> rows = pd.DataFrame({"km": range(150)}).sample(frac=1, random_state=0)
+    >>> plot_columns(rows[rows["km"] < 100], rows[rows["km"] >= 50]).axes[0].get_title()
     'km: drift (0.50)'
     """
     import matplotlib.pyplot as plt

@@ -28,7 +28,7 @@ from walkforward.drift.frames import (
     require,
     several,
 )
-from walkforward.drift.hypotheses import THRESHOLDS, Row
+from walkforward.drift.measures import THRESHOLDS, Row
 
 _TEST = ("test", "statistic", "p_value", "p_corrected", "effect", "threshold", "drift", "verdict", "reason")
 _RULES = ("holm", "bonferroni", "none")
@@ -47,44 +47,56 @@ def drift_report(
     time: Any = None,
     block: Any = None,
 ) -> Frame:
-    """Compare two frames column by column; a row per column of `reference` (or of `columns`), worst first.
+    """Compare two frames column by column.
 
-    Columns: `column`, `kind` (numeric, categorical, boolean, date, mixed), rows `n_*`, share `missing_*`,
-    `mean_*`, `std_*`, `q05_*`, `q50_*`, `q95_*` (dates: days since 1970), `ks`, `wasserstein` (in standard
-    deviations of the reference), `psi`, `js` (distance, base 2), `kl` (nats, current from reference), `tv`,
-    `chi2`, then `test`, `statistic`, `p_value`, `p_corrected`, `effect`, `threshold`, the boolean `drift`,
-    the `verdict` and its `reason`. NaN: not defined here.
+    Drift needs both, significance and an effect of its threshold; values of another type and a lost column
+    are drift without a test. Numbers and dates: Anderson and Darling's two-sample test (Scholz and Stephens
+    1987, ties as midranks) with the limit distribution that these ties give; the effect is `ks`. Categories:
+    chi-squared, or the category that moved most, whichever is clearer (doubled); the effect is `tv` less what
+    chance alone brings. Where every category is rare: the share of levels that one side has alone, against
+    what shuffling brings. A changed share of missing (and infinite) values is a hypothesis of its own.
 
-    Numbers and dates: Anderson and Darling's two-sample test (Scholz and Stephens 1987, ties as midranks)
-    with the limit distribution that these ties give. Categories: chi-squared, or the category that moved
-    most, whichever is clearer (doubled); where every category is rare, the share of levels that one side
-    has alone, against what shuffling brings. A changed share of missing (and infinite) values is a hypothesis
-    of its own. All p-values of the report are corrected together (`correction`: holm, bonferroni, none) for
-    the error rate `alpha`. `drift` needs both: significance, and an effect of its threshold (default
-    THRESHOLDS): `ks` for numbers; for categories `tv` less what chance alone brings; the difference of the
-    missing shares, of MIN_MISSING rows at least. `verdict`: drift, no drift, significant but small, too few
-    rows (under MIN_VALUES). Values of another type than the reference's, and a lost column, are drift without
-    a test.
-
-    Where that is no drift, single shares are tested: each category, new or rare ones too, levels that one
-    side has alone, and the outer 2.5 % of numbers. A category counts when it gains or loses half of its
-    smaller share and the threshold `level` (two rows in a hundred), a common one from `categorical` on; a
-    tail when it gains or loses `tail`, as many rows as it has; all from MIN_MISSING rows on. These tests have
-    EXTRA of `alpha` on top, so that the others lose nothing.
-
-    psi, js, kl and tv of numbers count rows between `bins` quantiles of the reference; rare categories
-    (under five rows expected on a side) are pooled for every measure; psi and kl take an empty bin as half
-    a row. Numbers that are codes belong into `categorical`.
-
-    The tests take rows as independent. Rows in time, which resemble their neighbours or follow a season,
-    alarm without drift: then pass `time`, the column of their dates (it is not compared), or `block`, the
-    stretch within which rows belong together: a number of rows, in order, or with `time` a length ("7D";
-    default a week, or the rows of one date where dates lie further apart). Choose a whole season. The tests
-    then work with the variance of the sums of whole blocks; rows behind the last whole one are left out.
-    Without either, a DriftWarning names columns whose neighbouring rows are alike.
+    Where that is no drift, single shares are tested with EXTRA of `alpha` on top: each category, new or rare
+    ones too, levels that one side has alone, and the outer 2.5 % of numbers. A category counts when it gains
+    or loses half of its smaller share and the threshold `level`, a common one from `categorical` on.
 
     Not seen: what leaves the distribution of each column as it is (`classifier_drift`), the relation to an
-    outcome, a change inside the outer 2.5 %, and any effect under its threshold. Raises DriftError.
+    outcome, a change inside the outer 2.5 %, and any effect under its threshold.
+
+    Args:
+        reference: DataFrame of (rows, columns).
+        current: The same columns, later.
+        columns: Those to compare; default all of the reference.
+        alpha: Error rate of the whole report; default 0.05.
+        correction: Of all its p-values together: `holm` (Holm 1979, default), `bonferroni` or `none`.
+        categorical: Columns whose numbers are codes.
+        thresholds: Least effects that count, as shares, by kind; the others as in THRESHOLDS. All but
+            `numeric` and `categorical` also need MIN_MISSING rows of the smaller side.
+        bins: Quantiles of the reference between which psi, js, kl and tv of numbers count; default 10.
+        time: The column of the rows' dates, which is not compared: rows in time resemble their neighbours or
+            follow a season, and alarm without drift unless the tests take whole blocks of them.
+        block: The stretch within which rows belong together, best a whole season: a number of rows, in order,
+            or with `time` a length ("7D"). Default: none without `time`, else a week, or the rows of one date
+            where dates lie further apart. Rows behind the last whole block are left out.
+
+    Returns:
+        A row per column, worst first: `column`, `kind` (numeric, categorical, boolean, date, mixed); of each
+        side rows `n_*`, share `missing_*`, `mean_*`, `std_*`, `q05_*`, `q50_*`, `q95_*` (dates: days since
+        1970); `ks`, `wasserstein` (in standard deviations of the reference), `psi`, `js` (distance, base 2),
+        `kl` (nats, current from reference), `tv`, `chi2`; then `test`, `statistic`, `p_value`, `p_corrected`,
+        `effect`, `threshold`, the boolean `drift`, the `verdict` (drift, no drift, significant but small, too
+        few rows: under MIN_VALUES) and its `reason`. NaN: not defined here.
+
+    Raises:
+        DriftError: A frame or an argument does not fit.
+
+    Warns:
+        DriftWarning: Neighbouring rows are alike, and neither `time` nor `block` says so.
+
+    >>> rows = pd.DataFrame({"km": range(150)}).sample(frac=1, random_state=0)
+    >>> report = drift_report(rows[rows["km"] < 100], rows[rows["km"] >= 50])
+    >>> report.loc[0, ["column", "test", "verdict"]].tolist()
+    ['km', 'Anderson-Darling', 'drift']
     """
     limits = _limits(thresholds)
     require(
@@ -102,23 +114,17 @@ def drift_report(
         names = [name for name in names if name != time]
         require(bool(names), f"time={time!r} is the only column: there is nothing to compare")
     reference, current, blocks = in_blocks(reference, current, time, block)
-    compared: list[tuple[Row, list[Row], list[Row]]] = []
-    alike: dict[Any, None] = {}
-    for name in names:
-        old, new = _sides(reference, current, name, name in coded)
-        compared.append(compare(old, new, limits, bins, blocks))
-        if blocks is None:
-            both = [old] if new is None else [old, new]
-            alike |= dict.fromkeys(alike_neighbours(both, 2 * len(names)))
-    if alike:
-        _warn(list(alike))
+    sides = [_sides(reference, current, name, name in coded) for name in names]
+    if blocks is None:
+        _warn_of_neighbours([side for pair in sides for side in pair if side is not None], 2 * len(names))
+    compared = [compare(old, new, limits, bins, blocks) for old, new in sides]
     family = [test for _, tests, _ in compared for test in tests if test["p_value"] == test["p_value"]]
     worst = 0.0
     for place, test in enumerate(sorted(family, key=itemgetter("p_value"))):  # Holm (1979) steps down
         times = {"holm": len(family) - place, "bonferroni": len(family), "none": 1}[correction]
         worst = test["p_corrected"] = min(1.0, max(worst, test["p_value"] * times))
-    for test in (claim for _, _, claims in compared for claim in claims):
-        test["p_corrected"] = min(1.0, test["p_value"] * (1 if correction == "none" else len(family)))
+    for claim in (claim for _, _, claims in compared for claim in claims):
+        claim["p_corrected"] = min(1.0, claim["p_value"] * (1 if correction == "none" else len(family)))
     rows = [row | _verdict(row, tests, claims, alpha, len(family)) for row, tests, claims in compared]
     report = pd.DataFrame(rows, columns=["column", *MEASURES, *_TEST])
     ratio = (report["effect"] / report["threshold"]).fillna(0)
@@ -126,7 +132,24 @@ def drift_report(
 
 
 def drift_history(reference: Frame, periods: Mapping[Any, Frame], **as_report: Any) -> Frame:
-    """`drift_report` of every period against the reference: its rows, with the column `period` in front."""
+    """Compare every period with the reference.
+
+    Args:
+        reference: DataFrame of (rows, columns).
+        periods: Frames by the name of their period, one at least.
+        **as_report: Arguments of `drift_report`, the same for all.
+
+    Returns:
+        The rows of each `drift_report`, with the column `period` in front.
+
+    Raises:
+        DriftError: `periods` is no mapping or empty, or as in `drift_report`.
+
+    >>> rows = pd.DataFrame({"km": range(150)}).sample(frac=1, random_state=0)
+    >>> months = {"2020-01": rows, "2020-02": rows[rows["km"] >= 75]}
+    >>> drift_history(rows, months)[["period", "column", "drift"]].to_numpy().tolist()
+    [['2020-01', 'km', False], ['2020-02', 'km', True]]
+    """
     kind = type(periods).__name__
     require(isinstance(periods, Mapping), f"periods is a {kind}: pass a mapping of names to frames")
     require(len(periods) > 0, "periods is empty: pass a mapping of names to frames, one at least")
@@ -190,11 +213,12 @@ def _verdict(row: Row, tests: list[Row], claims: list[Row], alpha: float, family
     return test | {"drift": False, "verdict": "no drift" if said else "too few rows", "reason": words}
 
 
-def _warn(names: list[Any]) -> None:
+def _warn_of_neighbours(columns: list[Column], tests: int) -> None:
+    alike = list(dict.fromkeys(alike_neighbours(columns, tests)))
+    if not alike:
+        return
     words = (
-        f"neighbouring rows are alike in {', '.join(map(printed, names[:5]))}: p-values of independent rows"
+        f"neighbouring rows are alike in {', '.join(map(printed, alike[:5]))}: p-values of independent rows"
     )
-    words += (
-        " are too small for them; pass time= (a column of dates) or block= (rows), or shuffle rows that were"
-    )
-    warnings.warn(f"{words} only sorted: reference.sample(frac=1)", DriftWarning, stacklevel=3)
+    words += " are too small for them; pass time= (a column of dates) or block= (rows), or shuffle rows that"
+    warnings.warn(f"{words} were only sorted: reference.sample(frac=1)", DriftWarning, stacklevel=3)

@@ -13,20 +13,31 @@ import pandas as pd
 from walkforward.drift.columns import Column, column_of, counts_of, shown, types_said
 from walkforward.drift.compare import QUIET, compare
 from walkforward.drift.frames import MIN_VALUES, SIDES, Frame, names_of, place_of, printed
-from walkforward.drift.hypotheses import THRESHOLDS, missing_share
-from walkforward.drift.measures import TINY, Array, merged, quantile
+from walkforward.drift.measures import THRESHOLDS, TINY, Array, merged, missing_share, quantile
 
 UNITS = {1.609344: "miles, km", 1000: "thousands", 100: "percent, cents", 60: "minutes, seconds"}
 UNITS |= {3.28084: "metres, feet", 2.204623: "kg, pounds", 2.54: "inches, cm", 3600: "hours, seconds"}
 
 
 def schema_report(reference: Frame, current: Frame) -> Frame:
-    """What changed upstream, before any statistics: a row per change, none when nothing changed.
+    """What changed upstream, before any statistics: names, order, types, units, ranges, categories.
 
-    Columns: `column`, `change` (renamed, lost, new, order, dtype, missing, unit, range, category),
-    `reference`, `current`, `reason`. `renamed` and `unit` are guesses from names and values. `range` needs
-    more values outside than chance brings (1 in 1,000), or a sign that the reference never has; dates move
-    on, so only those before the reference count. Raises DriftError.
+    Args:
+        reference: DataFrame of (rows, columns).
+        current: What should be alike, later.
+
+    Returns:
+        A row per change, none when nothing changed: `column`, `change` (renamed, lost, new, order, dtype,
+        missing, unit, range, category), `reference`, `current`, `reason`. `renamed` and `unit` are guesses
+        from names and values. `range` needs more values outside than chance brings (1 in 1,000), or a sign
+        that the reference never has; dates move on, so only those before the reference count.
+
+    Raises:
+        DriftError: A frame can't be read.
+
+    >>> miles = pd.DataFrame({"distance": np.arange(1.0, 100)})
+    >>> schema_report(miles, miles * 1.609344)[["change", "reason"]].to_numpy().tolist()
+    [['unit', 'the values are × 1.60934: another unit (miles, km)? A guess']]
     """
     names_of(reference, current, shared=False)
     before, after = list(reference), list(current)
