@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class WalkForwardError(Exception):
     """Something outside the program is wrong: input, a file, a server. One line: value, rule, way out."""
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Let an import in the block that fails name the extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        needs = f'{what} needs {missing.name}: pip install "walkforward[{extra}]"'
+        raise ModuleNotFoundError(needs, name=missing.name) from None

@@ -22,13 +22,10 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import numpy as np
 
-from walkforward.errors import WalkForwardError
+from walkforward.errors import WalkForwardError, needs_extra
 
-try:
+with needs_extra("serve", "walkforward.loadtest"):
     import httptools
-except ModuleNotFoundError as missing:
-    needs = 'walkforward.loadtest needs httptools: pip install "walkforward[serve]"'
-    raise ModuleNotFoundError(needs, name=missing.name) from None
 
 MOST = {"connections": 256, "requests": 1_000_000, "seconds": 600.0, "rate": 100_000.0}
 DRAIN = 1.0  # seconds that answers are awaited after the last moment of sending

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import prometheus_client as prometheus
-import psutil
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from walkforward import log_values
+from walkforward.errors import needs_extra
 from walkforward.log_values import MonitoringError, shown
 from walkforward.prediction_log import _LOG, PATIENCE, Joined, PredictionLog
+
+with needs_extra("monitoring", "walkforward.monitoring"):
+    import prometheus_client as prometheus
+    import psutil
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 __all__ = ["PATIENCE", "_LOG", "Joined", "Monitor", "MonitoringError", "PredictionLog"]
 __all__ += ["drift_metric", "log_drift"]

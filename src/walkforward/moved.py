@@ -10,6 +10,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from walkforward.errors import needs_extra
+
 MOVED = {
     "walkforward.cli": "course.cli",
     "walkforward.columns": "course.data.columns",
@@ -55,16 +57,12 @@ def install() -> None:
 def moved(name: str) -> ModuleType:
     """Return the module that has the old name's content, and say in one line where it is.
 
-    Raises: ImportError, where it is the course's and only `walkforward` is installed.
+    Raises: ModuleNotFoundError, where what it needs is not installed; it names the extra.
     """
     today = MOVED[name]
     warnings.warn(f"{name} is {today} now: import that.", DeprecationWarning, stacklevel=_caller())
-    try:
+    with needs_extra("course" if today.startswith("course") else "serve", f"{name} is {today} now, which"):
         return importlib.import_module(today)
-    except ModuleNotFoundError as error:
-        if error.name != today.partition(".")[0]:
-            raise
-        raise ImportError(f"{name} is {today} now, of the course, which is not installed here.") from None
 
 
 def _caller() -> int:

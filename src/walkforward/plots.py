@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from walkforward.errors import needs_extra
+
 PALETTE: dict[str, str] = {
     "blue": "#0072B2",
     "orange": "#E69F00",
@@ -26,8 +28,9 @@ def use_style() -> None:
     ...     matplotlib.rcParams["figure.figsize"]
     [6.4, 3.4]
     """
-    import matplotlib as mpl
-    from cycler import cycler
+    with needs_extra("plots", "walkforward.plots"):
+        import matplotlib as mpl
+        from cycler import cycler
 
     styles = ["-", "--", "-.", ":", "-", "--", "-."]
     mpl.rcParams.update(

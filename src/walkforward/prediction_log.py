@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from walkforward.errors import needs_extra
 from walkforward.log_values import (
     MonitoringError,
     column,
@@ -31,6 +30,10 @@ from walkforward.log_values import (
     utc,
     utc_now,
 )
+
+with needs_extra("monitoring", "walkforward.prediction_log"):
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import postgresql, sqlite
 
 PATIENCE = 30  # seconds that a writer waits for others
 _LOG = sa.Table(

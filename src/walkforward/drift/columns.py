@@ -11,14 +11,16 @@ import decimal
 import numbers
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from walkforward.drift.frames import SIDES, DriftError, Frame, place_of
 from walkforward.drift.measures import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WORDS = {"numeric": "numbers", "categorical": "text", "boolean": "booleans", "date": "dates", "": "nothing"}
 _DAY = {"D": 1, "h": 24, "m": 1440, "s": 86_400, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
@@ -134,6 +136,8 @@ def _of_numbers(kind: str, labels: pd.Series, found: Array) -> tuple[str, bool, 
 
 
 def _read_arrow(values: pd.Series, kind: pa.DataType) -> tuple[str, bool, pd.Series, Array | None]:
+    import pyarrow as pa  # there is no such column without it
+
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_duration(kind):
         unit = "D" if pa.types.is_date32(kind) else getattr(kind, "unit", "ms")
         ints = pa.array(values).view(pa.int32() if unit == "D" else pa.int64()).cast(pa.int64())

@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from walkforward.errors import needs_extra
+
 if TYPE_CHECKING:
     from walkforward.serving.app import App
     from walkforward.serving.meter import COUNTS
@@ -25,8 +27,5 @@ def __getattr__(name: str) -> object:
     """Import with the first use: MLflow takes seconds, and the command's help needs none of it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needs_extra("serve", __name__):
         return getattr(import_module(f"{__name__}.{MODULES.get(name, 'predictor')}"), name)
-    except ModuleNotFoundError as error:
-        needs = f'walkforward.serving needs {error.name}: pip install "walkforward[serve]"'
-        raise ModuleNotFoundError(needs, name=error.name) from None
