@@ -72,7 +72,7 @@ class Regression:
 
     def _fit_one(self, fold: Fold, ahead: Array) -> Any:
         first = fold.start
-        width = max(0, fold.end + 1 - first - int(ahead[-1]))
+        width = max(0, fold.end + 1 - first - int(ahead[-1]))  # days whose targets lie within the training
         targets = np.stack([self.y[:, first + a : first + a + width] for a in ahead], axis=2)
         days = self.begun[:, first : first + width] & np.isfinite(targets).all(axis=2)
         if not days.any():
@@ -92,11 +92,16 @@ class Regression:
         if not ready.any():
             return ready, {"yhat": out}
         if self.strategy != "recursive":
-            self._each_group(models, fold, ready, evening, out)
+            for model, ahead in zip(models, self._groups(fold), strict=True):
+                rows = self._rows(ready[:, None], fold.end + 1, ahead, evening)
+                out[np.ix_(ready, np.isin(fold.steps - 1, ahead))] = _asked(model, rows, len(ahead))
         elif self.feeds_itself or future is not None:
             out[ready] = self._day_by_day(models[0], fold, ready, evening, future)[:, fold.steps - 1]
-        else:
-            out[ready] = self._at_once(models[0], fold, ready, evening)
+        else:  # every lag of every step is known at the cutoff: all in one call
+            width = int(fold.test[-1] - fold.test[0]) + 1
+            days = np.repeat(ready[:, None], width, axis=1)
+            rows = self._rows(days, int(fold.test[0]), np.array([0]), evening)
+            out[ready] = _asked(models[0], rows, 1).reshape(-1, width)[:, fold.steps - fold.steps[0]]
         return ready, {"yhat": out}
 
     def _as_of(self, fold: Fold) -> tuple[Array, Frame | None]:
@@ -115,44 +120,30 @@ class Regression:
             if moved:  # on the way only the target is known, from the model's own predictions
                 kept = built_by(guard.features, guard.scrambled(fold.end, keep_y=True))
                 refuse_leaks(guard.moved(kept, fold.end, last))
-        evening = self.evening.copy()
-        evening[:, :, evening.shape[2] - built.shape[1] :] = _after_end(self.panel, built, self.ended)
+        others = self.evening[:, :, : self.evening.shape[2] - built.shape[1]]
+        evening = np.concatenate([others, _after_end(self.panel, built, self.ended)], axis=2)
         return evening, future if moved else None
-
-    def _each_group(self, models: list[Any], fold: Fold, ready: Array, evening: Array, out: Array) -> None:
-        """direct, multi_output: each model forecasts the steps that it was trained for."""
-        for model, ahead in zip(models, self._groups(fold), strict=True):
-            rows = self._rows(ready[:, None], fold.end + 1, ahead, evening)
-            out[np.ix_(ready, np.isin(fold.steps - 1, ahead))] = _asked(model, rows, len(ahead))
-
-    def _at_once(self, model: Any, fold: Fold, ready: Array, evening: Array) -> Array:
-        """recursive, when every lag of every step is known at the cutoff: all steps in one call."""
-        width = int(fold.test[-1] - fold.test[0]) + 1
-        days = np.repeat(ready[:, None], width, axis=1)
-        rows = self._rows(days, int(fold.test[0]), np.array([0]), evening)
-        return _asked(model, rows, 1).reshape(-1, width)[:, fold.steps - fold.steps[0]]
 
     def _day_by_day(
         self, model: Any, fold: Fold, ready: Array, evening: Array, future: Frame | None
     ) -> Array:
         """recursive: each prediction is taken for the truth by the days after it."""
         lags, rolling, steps = self.columns.lags, self.columns.rolling, int(fold.steps[-1])
-        begin = max(0, fold.end + 1 - max([*lags, *(rolling or {}), 1]))
-        first = fold.end + 1 - begin  # of the days kept, the first to be forecast
-        y, out = np.array(self.y[:, begin : fold.end + 1 + steps]), np.empty((int(ready.sum()), steps))
-        y[:, first:] = np.nan
+        reach = max([*lags, *(rolling or {}), 1])  # days back that the next day's columns read
+        y = self.y.copy()
+        y[:, fold.end + 1 :] = np.nan
         growing = None if future is None else _Growing(self.panel, self.columns.features, future, fold.end)
-        for step in range(steps):
-            now, at = first + step, fold.end + 1 + step
-            row = evening[:, at].copy()
-            row[:, : self.own] = history(y[:, : now + 1], lags, rolling, first=now)[1][:, 0]
+        for today in range(fold.end + 1, fold.end + 1 + steps):
+            seen = y[:, max(0, today - reach) : today + 1]
+            own = history(seen, lags, rolling, first=seen.shape[1] - 1)[1][:, 0]
+            others = evening[:, today, self.own :].copy()
             if growing is not None:
-                growing.into(row, at)
-            known = np.concatenate([row, self.in_advance[:, at]], axis=1)[ready]
-            out[:, step] = y[ready, now] = _asked(model, known, 1)[:, 0]
+                growing.into(others, today)
+            rows = np.concatenate([own, others, self.in_advance[:, today]], axis=1)[ready]
+            y[ready, today] = _asked(model, rows, 1)[:, 0]
             if growing is not None:
-                growing.learn(at, y[:, now])
-        return out
+                growing.learn(today, y[:, today])
+        return y[ready, fold.end + 1 : fold.end + 1 + steps]
 
     def _groups(self, fold: Fold) -> list[Array]:
         """For each model of a fold, the days ahead of the evening's day that it is trained for."""
@@ -182,18 +173,14 @@ class _Growing:
         rows = self.rows[:, at]
         self.y[rows[rows >= 0]] = values[rows >= 0]
 
-    def into(self, row: Array, at: int) -> None:
-        """Write the features of the day `at` into the last columns of `row` (S, k)."""
-        if len(self.panel.ids) == 1:  # a slice, where several series need a copy
-            kept = slice(0, self.rows[0, at] + 1)
-            seen = self.future.iloc[kept]
-        else:
-            kept = np.flatnonzero(self.panel.day <= at)
-            seen = self.future.take(kept).reset_index(drop=True)
+    def into(self, columns: Array, at: int) -> None:
+        """Write the features of the day `at` into the last of the columns (S, k)."""
+        kept = np.flatnonzero(self.panel.day <= at)
+        seen = self.future.take(kept).reset_index(drop=True)
         built = built_by(self.features, seen.assign(y=self.y[kept]))
-        last = np.flatnonzero(self.panel.day[kept] == at)
-        series = self.panel.row[kept][last]
-        row[series, row.shape[1] - built.shape[1] :] = feature_numbers(built.iloc[last])
+        today = np.flatnonzero(self.panel.day[kept] == at)
+        series = self.panel.row[kept][today]
+        columns[series, columns.shape[1] - built.shape[1] :] = feature_numbers(built.iloc[today])
 
 
 def _asked(model: Any, rows: Array, outputs: int) -> Array:
