@@ -59,24 +59,28 @@ def told(ds: pd.DatetimeIndex, same: Array) -> Calendar | None:
     they differ, the choice is the caller's: `ForecastError`.
     """
     days = pd.DatetimeIndex(np.sort(ds.unique()))
-    whole: list[tuple[Calendar, Array]] = []
-    fewest, best = len(days), None
+    whole, others = (
+        [],
+        [],
+    )  # each calendar with the positions of ds on it, or with how many days ds leaves out
     for made in rules(days):
         if len(made.days) == len(days):
             return made
         at = made.days.get_indexer(ds)
         lost = int(np.where(same, np.diff(at, prepend=0) - 1, 0).sum())
         if not lost:
-            whole.append((made, at))
-        elif lost <= fewest:
-            fewest, best = lost, best if best and lost == fewest else made
+            whole.append((made, at - at.min()))
+        elif lost <= len(days):
+            others.append((lost, made))
     for other, at in whole[1:]:
-        if not np.array_equal(at - at.min(), whole[0][1] - whole[0][1].min()):
+        if not np.array_equal(at, whole[0][1]):
             choice = " or ".join(f"freq={one.name!r}" for one in (whole[0][0], other))
             raise ForecastError(
                 f"the days {day(days[0])} to {day(days[-1])} can be those of several calendars: give {choice}"
             )
-    return whole[0][0] if whole else best
+    if whole:
+        return whole[0][0]
+    return min(others, key=lambda pair: pair[0])[1] if others else None
 
 
 def rules(days: pd.DatetimeIndex) -> Iterator[Calendar]:

@@ -88,11 +88,7 @@ def _columns(frame: Any) -> Frame:
         _refuse_frame(f"is a {type(frame).__name__}")
     if isinstance(frame.columns, pd.MultiIndex):
         _refuse_frame("has columns in levels")
-    if frame.columns.duplicated().any():
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise ForecastError(
-            f"column {twice!r} stands twice: frame.loc[:, ~frame.columns.duplicated()] keeps the first"
-        )
+    refuse_twice(frame)
     if lost := [c for c in ("ds", "y") if c not in frame]:
         inside = [c for c in ("unique_id", "ds") if c in frame.index.names and c not in frame]
         _refuse_frame(f"lacks {' and '.join(lost)}", "; frame.reset_index() brings it back" * bool(inside))
@@ -113,6 +109,15 @@ def _columns(frame: Any) -> Frame:
             f"unique_id mixes {kinds}, which have no order: "
             f"frame.assign(unique_id=frame['unique_id'].astype(str)) makes all of them text"
         ) from None
+
+
+def refuse_twice(frame: Frame) -> None:
+    """Raise `ForecastError` where two columns have one name."""
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ForecastError(
+            f"column {twice[0]!r} stands twice: frame.loc[:, ~frame.columns.duplicated()] keeps the first"
+        )
 
 
 def _refuse_frame(what: str, way: str = "") -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from walkforward.forecasting.entry import Array, as_dates, as_numbers, day, refuse_level, whole
 from walkforward.forecasting.errors import ForecastError
-from walkforward.forecasting.frame import KEYS, Frame, panel
+from walkforward.forecasting.frame import KEYS, Frame, panel, refuse_twice
 
 
 def _forecasts(frame: Any, needed: Sequence[str], *, future_y: bool = False) -> Frame:
@@ -18,11 +18,7 @@ def _forecasts(frame: Any, needed: Sequence[str], *, future_y: bool = False) -> 
     if not isinstance(frame, Frame) or frame.empty:
         what = "have no rows" if isinstance(frame, Frame) else f"are a {type(frame).__name__}"
         raise ForecastError(f"the forecasts {what}: give what backtest returns")
-    if frame.columns.duplicated().any():
-        raise ForecastError(
-            f"column {frame.columns[frame.columns.duplicated()][0]!r} stands twice: "
-            f"frame.loc[:, ~frame.columns.duplicated()] keeps the first"
-        )
+    refuse_twice(frame)
     if lost := [name for name in needed if name not in frame]:
         raise ForecastError(f"the forecasts lack {' and '.join(lost)}: give what backtest returns")
     out = {}
@@ -141,9 +137,9 @@ def score(
     share = np.divide(2 * np.abs(error), sizes, out=np.zeros(len(error)), where=sizes > 0)
     parts = {"mae": np.abs(error), "_square": error**2, "bias": error}
     parts |= {"_size": data["y"].abs().to_numpy(), "smape": share}
-    lacking: dict[str, list[str]] = {}
+    no_scale: dict[Any, str] = {}
     if train is not None:
-        parts["mase"], lacking = _scaled(frame, parts["mae"], train, season, freq)
+        parts["mase"], no_scale = _scaled(frame, parts["mae"], train, season, freq)
     if "yhat_lower" in data:
         parts |= _interval_losses(data, level)
     table = Frame(parts, index=frame.index)
@@ -154,8 +150,8 @@ def score(
     size = out.pop("_size").to_numpy()
     absolute = out["mae"].to_numpy()
     wape = np.divide(absolute, size, out=np.where(absolute > 0, np.nan, 0.0), where=size > 0)
-    out.insert(4, "wape", wape)
-    notes = _left_out(frame, groups, out, lacking)
+    out.insert(4, "wape", wape)  # NaN where every y is 0
+    notes = _left_out(frame, groups, out, no_scale)
     if any(notes):
         out["left_out"] = notes
     return out.reset_index(drop=by is None)
@@ -175,33 +171,32 @@ def _keys(frame: Frame, by: Any) -> Any:
 
 def _scaled(
     frame: Frame, absolute: Array, train: Frame, season: int, freq: Any
-) -> tuple[Array, dict[str, list[str]]]:
-    """Absolute errors over each series' scale, NaN where it has none; and the series that have none."""
+) -> tuple[Array, dict[Any, str]]:
+    """Absolute errors over each series' scale, NaN where it has none; and the series without, with why."""
     if not whole(season, 1):
         raise ForecastError(f"season={season!r}: a whole number of days, 1 or more")
     keys = _forecasts(frame, ["unique_id", "cutoff"])
-    names = pd.Series(keys["unique_id"].array, dtype=object)
-    if isinstance(train, Frame) and "unique_id" in train:  # what was left out is no matter
-        train = train[train["unique_id"].astype(object).isin(names.unique())]
-    panel_ = panel(train, freq=freq)
-    if lost := [name for name in names.unique() if name not in panel_.ids]:
+    names, first = pd.Series(keys["unique_id"].array, dtype=object), keys["cutoff"].min()
+    several = isinstance(train, Frame) and "unique_id" in train
+    forecast = train[train["unique_id"].astype(object).isin(names.unique())] if several else train
+    checked = panel(forecast, freq=freq)
+    if lost := [name for name in names.unique() if name not in checked.ids]:
         raise ForecastError(
             f"series {lost[0]} of the forecasts is not in train: give the frame they came from"
         )
-    first = keys["cutoff"].min()
-    y = panel_.matrix(panel_.frame["y"])[:, panel_.dates <= first]
+    y = checked.matrix(checked.frame["y"])[:, checked.dates <= first]
     steps = np.abs(y[:, season:] - y[:, :-season])
     known = np.isfinite(steps)
     mean = np.array([row[ok].mean() if ok.any() else 0.0 for row, ok in zip(steps, known, strict=True)])
-    scale = pd.Series(np.where(mean > 0, mean, np.nan), index=panel_.ids.astype(object))
+    scale = pd.Series(np.where(mean > 0, mean, np.nan), index=checked.ids.astype(object))
     bad = scale.index[scale.isna()].tolist()
     if len(bad) == len(scale):
         raise ForecastError(
             f"train gives no scale: up to {day(first)} every series is constant or has no more than season="
             f"{season} days, such as {bad[0]}; leave train= out, or take another season"
         )
-    reasons = [f"{name} (constant or shorter than a season up to {day(first)})" for name in bad]
-    return absolute / names.map(scale).to_numpy(dtype=float), {"mase": bad, "why": reasons}
+    why = {name: f"{name} (constant or shorter than a season up to {day(first)})" for name in bad}
+    return absolute / names.map(scale).to_numpy(dtype=float), why
 
 
 def _interval_losses(data: Frame, level: float) -> dict[str, Array]:
@@ -213,21 +208,18 @@ def _interval_losses(data: Frame, level: float) -> dict[str, Array]:
     return {"pinball": np.mean(losses, axis=0), "coverage": inside, "width": high - low}
 
 
-def _left_out(frame: Frame, groups: Any, out: Frame, lacking: dict[str, list[str]]) -> list[str]:
+def _left_out(frame: Frame, groups: Any, out: Frame, no_scale: dict[Any, str]) -> list[str]:
     """For each group, in a line, what its figures could not take in."""
-    reasons = dict(zip(lacking.get("mase", []), lacking.get("why", []), strict=True))
-    group = groups.ngroup().to_numpy()
-    names = frame["unique_id"].to_numpy(dtype=object) if reasons else np.empty(0)
-    lines = []
-    for number in range(len(out)):
-        row, said = out.iloc[number], []
-        if np.isnan(row["wape"]):
-            said.append("wape: every y is 0")
-        if here := [why for name, why in reasons.items() if (names[group == number] == name).any()]:
-            said.append(f"mase: {', '.join(here)}")
-        if "coverage" in out and np.isnan(row["coverage"]):
-            said.append("pinball, coverage, width: no row has an interval")
-        lines.append("; ".join(said))
+    reasons = frame["unique_id"].astype(object).map(no_scale) if no_scale else pd.Series(None, frame.index)
+    group, lines = groups.ngroup().to_numpy(), []
+    for number, (_, row) in enumerate(out.iterrows()):
+        here = set(reasons[group == number].dropna())
+        said = {
+            "wape: every y is 0": np.isnan(row["wape"]),
+            f"mase: {', '.join(why for why in no_scale.values() if why in here)}": bool(here),
+            "pinball, coverage, width: no row has an interval": np.isnan(row.get("coverage", 0.0)),
+        }
+        lines.append("; ".join(what for what, holds in said.items() if holds))
     return lines
 
 
