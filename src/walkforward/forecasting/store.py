@@ -29,17 +29,11 @@ HERE = Path(__file__).resolve().parent
 LIBRARIES = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")}
 COMPUTING = ("numpy", "pandas", "sklearn", "scipy", "holidays", "threadpoolctl")
 OPAQUE = {"eval", "exec", "__import__", "import_module", "globals"}
-OF_EVERY_CLASS = {
-    *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__"),
-    *(
-        "__static_attributes__",
-        "__annotations__",
-        "__annotate__",
-        "__annotate_func__",
-        "__annotations_cache__",
-    ),
-    *("__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__", "__slotnames__"),
-}
+OF_EVERY_CLASS = set(
+    "__dict__ __weakref__ __doc__ __module__ __qualname__ __firstlineno__ __static_attributes__ "
+    "__annotations__ __annotate__ __annotate_func__ __annotations_cache__ __abstractmethods__ _abc_impl "
+    "__orig_bases__ __parameters__ __slotnames__".split()
+)
 
 
 def key(settings: Mapping[str, Any], frame: pd.DataFrame) -> str:
@@ -186,38 +180,29 @@ class _Teller:
 
     def _function(self, function: types.FunctionType, where: str) -> str:
         name = f"{function.__module__}.{function.__qualname__}"
-        if function.__module__ and self._library(function.__module__) and not function.__closure__:
-            return f"function {name}"
-        held = []
-        for cell in function.__closure__ or ():
-            try:
-                held.append(cell.cell_contents)
-            except ValueError:  # not yet filled
-                held.append("empty")
-        if function.__module__ and self._library(
-            function.__module__
-        ):  # a library's, around things of the user
+        held = [_content(cell) for cell in function.__closure__ or ()]
+        if function.__module__ and self._library(function.__module__):  # it may be around things of the user
             return f"function {name} {self._parts(held, where)}"
         parts = [function.__defaults__, function.__kwdefaults__, held, function.__code__]
         return f"function {name} {self._parts(parts, name)} {self._reads(function, name)}"
 
     def _reads(self, function: types.FunctionType, where: str) -> str:
         """The globals that a function reads, of modules what it takes out of them, and what it imports."""
-        (read, imported), taken = _loads(function.__code__), sorted(_names(function.__code__))
+        read, imported, taken = _uses(function.__code__)
         there = function.__globals__
-        if opaque := sorted((OPAQUE & read - there.keys()) | (OPAQUE & set(taken) & {"import_module"})):
+        if opaque := sorted((OPAQUE & read - there.keys()) | ({"import_module"} & taken)):
             _refuse(where, function, f"calls {opaque[0]}, so what it runs can't be told")
+        used = [] if {"getattr", "vars"} & read else sorted(taken)
         told = []
         for name in sorted(read & there.keys()):
             value = there[name]
             if isinstance(value, types.ModuleType):
-                used = [] if {"getattr", "vars"} & read else taken
                 told.append(f"{name}={self._module(value, used, where)}")
             else:
                 told.append(f"{name}={self.tell(value, f'{name}, which {where} reads,')}")
         for name in sorted(imported):
             if name in sys.modules:
-                told.append(f"import {name}={self._module(sys.modules[name], taken, where)}")
+                told.append(f"import {name}={self._module(sys.modules[name], sorted(taken), where)}")
             elif not self._library(name):
                 _refuse(where, function, f"imports {name} when it runs; import it at the top of its module")
         return f"reads({', '.join(told)})"
@@ -263,21 +248,19 @@ def _slot(thing: Any) -> bool:
     return inspect.isgetsetdescriptor(thing) or inspect.ismemberdescriptor(thing)
 
 
-def _names(code: types.CodeType) -> set[str]:
-    """Names of globals and attributes in the code and in functions inside it, and texts that may be such."""
-    texts = {const for const in code.co_consts if isinstance(const, str) and const.isidentifier()}
-    return set(code.co_names).union(texts, *(_names(inner) for inner in _inner(code)))
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not yet filled
+        return "empty"
 
 
-def _loads(code: types.CodeType) -> tuple[set[str], set[str]]:
-    """Names of globals that the code reads, and modules that it imports when it runs."""
+def _uses(code: types.CodeType) -> tuple[set[str], set[str], set[str]]:
+    """Of the code and the functions inside it: globals read, modules imported, and all names it may take."""
     steps = list(dis.get_instructions(code))
     read = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     imported = {step.argval for step in steps if step.opname == "IMPORT_NAME" and step.argval}
-    for inner_read, inner_imported in map(_loads, _inner(code)):
-        read, imported = read | inner_read, imported | inner_imported
-    return read, imported
-
-
-def _inner(code: types.CodeType) -> list[types.CodeType]:
-    return [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    texts = {const for const in code.co_consts if isinstance(const, str) and const.isidentifier()}
+    inner = [_uses(const) for const in code.co_consts if isinstance(const, types.CodeType)]
+    reads, imports, names = zip((read, imported, texts.union(code.co_names)), *inner, strict=True)
+    return set().union(*reads), set().union(*imports), set().union(*names)
