@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
 from walkforward.errors import needs_extra
@@ -66,8 +67,9 @@ def moved(name: str) -> ModuleType:
 
 
 def _caller() -> int:
-    """How far up the code is that imports, past this module and Python's own import."""
+    """How far up the code is that imports; Python leaves its own frames of an import out of the count."""
+    ours = {__file__, str(Path(__file__).with_name("__init__.py"))}
     depth, frame = 1, sys._getframe(1)
-    while frame.f_back and (frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename):
-        depth, frame = depth + 1, frame.f_back
+    while frame.f_back and (frame.f_code.co_filename in ours or "importlib" in frame.f_code.co_filename):
+        depth, frame = depth + (frame.f_code.co_filename in ours), frame.f_back
     return depth
