@@ -14,7 +14,8 @@ import pytest
 from course import progress
 from course.exercise import source as exercise_source
 from course.student import workspace
-from course.student.workspace import WorkspaceError, find_lesson, reset, run_lessons, show_progress, sync
+from course.student.lesson_run import run_lessons
+from course.student.workspace import WorkspaceError, find_lesson, reset, show_progress, sync
 
 STUB = "def grow(x):\n    return TODO"
 STEM = "01_pipelines"
@@ -464,10 +465,10 @@ def test_ctrl_c_ends_the_kernel_and_leaves_nothing_half_written(course, copy, tm
     before = copy.read_bytes()
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pathlib import Path; from course.student import workspace\n"
+        "from pathlib import Path; from course.student import lesson_run, workspace\n"
         f"workspace.NOTEBOOKS = Path({str(course.parent)!r})\n"
         f"workspace.IMAGES = Path({str(tmp_path / 'images')!r})\n"
-        "workspace.run_lessons([], {})"
+        "lesson_run.run_lessons([], {})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     try:

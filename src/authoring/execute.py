@@ -16,7 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from course.execute import CellError
 
 OFFLINE = Path(__file__).resolve().parent / "offline"
 SECONDS_PER_CELL = 600
@@ -245,69 +248,36 @@ def main(folder: str) -> None:
     progress = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     import nbformat
-    from papermill.engines import NBClientEngine, papermill_engines
-    from papermill.execute import prepare_notebook_metadata
-    from papermill.iorw import load_notebook_node
-    from papermill.parameterize import parameterize_notebook
 
-    class Engine(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-            complete = nb_man.cell_complete
+    from course.execute import cell_errors, execute, load, with_parameters
 
-            def cell_complete(cell: Any, **how: Any) -> None:
-                complete(cell, **how)
-                if cell.cell_type == "code":
-                    print("cell", file=progress, flush=True)
-
-            nb_man.cell_complete = cell_complete
-            super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-    papermill_engines.register("walkforward", Engine)
-    notebook = load_notebook_node(str(scratch / "in.ipynb"))
     job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
-    if job["parameters"]:
-        notebook = parameterize_notebook(notebook, job["parameters"], kernel_name="python3")
+    notebook = with_parameters(load(scratch / "in.ipynb"), job["parameters"])
     if job["root"]:  # from here on: what only executes notebooks is no part of what they depend on
         os.environ |= recording(scratch / RECORD, Path(job["root"]))
-    notebook = prepare_notebook_metadata(notebook, None, None)
-    faults = []
     started = time.perf_counter()
-    # Not papermill.execute_notebook: to that, an exception shown on purpose (`raises-exception`) is a fault.
-    try:
-        notebook = papermill_engines.execute_notebook_with_engine(
-            "walkforward",
-            notebook,
-            kernel_name="python3",
-            input_path=None,
-            progress_bar=False,
-            log_output=False,
-            execution_timeout=SECONDS_PER_CELL,
-        )
-    except Exception as error:  # a dead kernel or a timeout: the one line says which
-        lines = str(error).strip().splitlines() or [""]
-        faults.append(f"{type(error).__name__}: {lines[0]}")
-    faults += _cell_errors(notebook)
+    broke_off = execute(
+        notebook,
+        on_cell=lambda: print("cell", file=progress, flush=True),
+        progress_bar=False,
+        log_output=False,
+        execution_timeout=SECONDS_PER_CELL,
+    )
     seconds = time.perf_counter() - started
+    faults = [broke_off] if broke_off else []
+    faults += [_said(error) for error in cell_errors(notebook)]
     nbformat.write(notebook, scratch / "out.ipynb")
     result = {"seconds": round(seconds, 2), "faults": faults}
     (scratch / "result.json").write_text(json.dumps(result), encoding="utf-8")
 
 
-def _cell_errors(notebook: Any) -> list[str]:
-    faults = []
-    for cell in notebook.cells:
-        if "raises-exception" in cell.metadata.get("tags", []):
-            continue
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                source = (cell.source.strip().splitlines() or [""])[0]
-                why = (str(output.evalue).strip().splitlines() or [""])[0]
-                faults.append(
-                    f"cell {cell.id} ({source[:60]}) raises {output.ename}: {why}; correct it, or tag it "
-                    "`raises-exception` if the exception is what it shows"
-                )
-    return faults
+def _said(error: CellError) -> str:
+    source = (error.cell.source.strip().splitlines() or [""])[0]
+    why = (error.message.strip().splitlines() or [""])[0]
+    return (
+        f"cell {error.cell.id} ({source[:60]}) raises {error.name}: {why}; correct it, or tag it "
+        "`raises-exception` if the exception is what it shows"
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ import nbformat
 
 from authoring import deprecations, stamp
 from authoring.lesson import Course, Lesson, LessonError
+from course.files import write_whole
 
 
 def generate(lesson: Lesson, solved: bool = False) -> Any:
@@ -152,14 +152,7 @@ def dumps(notebook: Any) -> str:
 
 def write(notebook: Any, path: Path) -> None:
     """Write atomically: whoever reads sees the old notebook or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(dumps(notebook))
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, dumps(notebook).encode())
 
 
 def load(path: Path) -> Any:

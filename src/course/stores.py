@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from course.files import write_whole
 from course.servers import (
     HOST,
     Server,
@@ -56,7 +57,7 @@ def sqlite_server(folder: str | Path) -> Server:
     with writing_in(database.parent):
         if not database.exists():
             try:
-                _copy_whole(kept, database)
+                write_whole(database, kept.read_bytes())
             except FileNotFoundError:
                 plain = server.command  # python -P -m mlflow …
                 server.command = lambda port: python(
@@ -72,11 +73,6 @@ def _empty_store() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("walkforward") / f"empty-store-mlflow-{version('mlflow')}.db"
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}")
-    Path(shutil.copyfile(source, part)).replace(target)
 
 
 def _serve_new_store(database: Path, kept: Path, arguments: list[str]) -> None:
@@ -95,8 +91,7 @@ def _serve_new_store(database: Path, kept: Path, arguments: list[str]) -> None:
         store = SqlAlchemyStore(f"sqlite:///{part.as_posix()}", "mlflow-artifacts:/")
         store.engine.dispose()
         with contextlib.suppress(OSError):  # without it the next start is slower, no more
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            _copy_whole(part, kept)
+            write_whole(kept, part.read_bytes())
         part.replace(database)
     sys.argv = ["mlflow", *arguments]
     cli()

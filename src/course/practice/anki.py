@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import html
-import os
 import sqlite3
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from course.files import written_whole
 from course.practice.bank import Question, load_bank
 from course.practice.cards import answer_html, as_html, places, title
 from course.practice.reviews import State
@@ -67,19 +65,9 @@ def export(file: Path, bank: list[Question] | None = None, now: float | None = N
     stamp = max(int(time.time() if now is None else now), int(last) + 1 if last.isdecimal() else 0)
     state.set("exported", str(stamp))
     try:
-        _write_whole(file, lambda name: genanki.Package(deck).write_to_file(name, timestamp=stamp))
+        with written_whole(file) as beside:
+            genanki.Package(deck).write_to_file(str(beside), timestamp=stamp)
     except (OSError, sqlite3.Error) as error:  # genanki makes its database in the system's temporary folder
         why = getattr(error, "strerror", None) or error
         raise ExportError(f"{file} can't be written ({why}): make room, or choose another folder") from error
     return len(bank)
-
-
-def _write_whole(file: Path, write: Callable[[str], None]) -> None:
-    handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
-    os.close(handle)
-    try:
-        write(name)
-        Path(name).chmod(0o644)  # mkstemp gives 600
-        Path(name).replace(file)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -28,10 +28,10 @@ from pydantic import (
 )
 
 from course.paths import ROOT
+from course.practice.kinds import KINDS, LEVELS
 from walkforward.errors import WalkForwardError
 
 FOLDER, NOTEBOOKS = ROOT / "data" / "questions", ROOT / "notebooks"
-KINDS, LEVELS = ("concept", "design", "debugging", "coding", "behavioural"), ("junior", "mid", "senior")
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Lesson = Annotated[str, StringConstraints(pattern=r"^(\d\d|I\d)[a-z]?$")]

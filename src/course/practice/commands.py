@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-# As in course.practice.bank, which takes longer to import than help may.
-KIND = click.Choice(["concept", "design", "debugging", "coding", "behavioural"])
-LEVEL = click.Choice(["junior", "mid", "senior"])
+from course.practice.kinds import KINDS, LEVELS
+
+KIND, LEVEL = click.Choice(KINDS), click.Choice(LEVELS)
 
 
 @click.command()

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from course import progress
+from course.files import write_whole, writing
 from course.practice.reviews import State
 from course.practice.terminal import ask, forgive, minutes, rule, say, tick, timed
-from course.student.workspace import write_whole, writing
 from walkforward.errors import WalkForwardError
 
 PARTS = {

@@ -27,7 +27,7 @@ def doctor() -> int:
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A lesson's parameter.")
 def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> int:
     """Run lessons (all when none is named), write a report."""
-    from course.student.workspace import run_lessons
+    from course.student.lesson_run import run_lessons
 
     names = [name for name, _ in parameters]
     if twice := [name for name in names if names.count(name) > 1]:

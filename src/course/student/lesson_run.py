@@ -11,14 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 import psutil
-from papermill.engines import papermill_engines
-from papermill.execute import prepare_notebook_metadata
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
+from course.execute import CellError, cell_errors, execute, load, one_line, with_parameters
+from course.files import WorkspaceError, write_whole, writing
 from course.servers import QUIET
+from course.student import workspace
 from course.student.parameters import defaults, read
-from course.student.workspace import WorkspaceError, write_whole, writing
 
 
 @dataclass
@@ -28,6 +26,17 @@ class Outcome:
     lesson: str
     seconds: float
     fault: str
+
+
+def run_lessons(lessons: list[str], parameters: dict[str, str]) -> int:
+    """Run the student's copies (all, when none is named) and report; 1 if any failed. See `run`."""
+    named = [workspace.find_lesson(lesson) for lesson in lessons]
+    courses = named or sorted(workspace.NOTEBOOKS.glob("*.ipynb"))
+    if not courses:
+        raise WorkspaceError("there are no lessons yet: `make lessons` builds them")
+    workspace.sync()
+    work = workspace.work_folder()
+    return run([work / course.name for course in dict.fromkeys(courses)], parameters, work / "reports")
 
 
 def run(copies: list[Path], parameters: dict[str, str], reports: Path) -> int:
@@ -67,7 +76,7 @@ def run(copies: list[Path], parameters: dict[str, str], reports: Path) -> int:
 
 def _parameters(copy: Path) -> dict[str, Any]:
     try:
-        notebook = load_notebook_node(str(copy))
+        notebook = load(copy)
     except Exception:  # an unreadable copy is reported when its turn to run comes
         return {}
     try:
@@ -78,14 +87,12 @@ def _parameters(copy: Path) -> dict[str, Any]:
 
 def _run_one(copy: Path, given: dict[str, Any], reports: Path, title: str) -> str:
     try:
-        notebook = load_notebook_node(str(copy))
+        notebook = load(copy)
     except Exception as error:
-        return f"can't be read: {_one_line(error)}"
-    if given:
-        notebook = parameterize_notebook(notebook, given, kernel_name="python3", language="python")
-    notebook = prepare_notebook_metadata(notebook, None, None)
-    fault = _execute(notebook, copy.parent, title)
-    fault = _first_error(notebook) or fault
+        return f"can't be read: {one_line(error)}"
+    notebook = with_parameters(notebook, given)
+    broke_off = _execute(notebook, copy.parent, title)
+    fault = next((_said(error) for error in cell_errors(notebook)), broke_off)
     with writing(reports):
         write_whole(reports / f"{copy.stem}.html", _page(notebook, copy).encode())
     return fault
@@ -95,24 +102,24 @@ def _execute(notebook: Any, folder: Path, title: str) -> str:
     """Execute in place; return what ended it early, if anything but an error in a cell did."""
     faults, done = [], threading.Event()
 
-    def execute() -> None:
+    def work() -> None:
         try:
-            papermill_engines.execute_notebook_with_engine(
-                None,
-                notebook,
-                kernel_name="python3",
-                progress_bar={"desc": title, "leave": False, "disable": None},
-                resources={"metadata": {"path": str(folder)}},
-                extra_arguments=["--log-level=ERROR"],  # or each kernel says that 127.0.0.1 is not encrypted
+            faults.append(
+                execute(
+                    notebook,
+                    folder=folder,
+                    progress_bar={"desc": title, "leave": False, "disable": None},
+                    extra_arguments=[
+                        "--log-level=ERROR"
+                    ],  # or each kernel says that 127.0.0.1 is not encrypted
+                )
             )
-        except Exception as error:  # a kernel that died or did not start
-            faults.append(_one_line(error))
         finally:
             done.set()
 
     # In a thread, because on the main one the notebook client would take Ctrl-C for a dead kernel and go on.
     before = {process.pid for process in psutil.Process().children()}
-    threading.Thread(target=execute, daemon=True).start()
+    threading.Thread(target=work, daemon=True).start()
     try:
         while not done.wait(0.2):
             pass
@@ -126,18 +133,8 @@ def _execute(notebook: Any, folder: Path, title: str) -> str:
     return faults[0] if faults else ""
 
 
-def _first_error(notebook: Any) -> str:
-    for cell in notebook.cells:
-        if "raises-exception" in cell.metadata.get("tags", []):
-            continue
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                return f"cell [{cell.execution_count}]: {output.ename}: {' '.join(output.evalue.split())}"
-    return ""
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+def _said(error: CellError) -> str:
+    return f"cell [{error.cell.execution_count}]: {error.name}: {' '.join(error.message.split())}"
 
 
 def _page(notebook: Any, copy: Path) -> str:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from course.student.workspace import WorkspaceError
+from course.files import WorkspaceError
 
 COMPUTED = object()  # the default of a name whose value is no literal
 PATHS = re.compile(r".*_path|my_story")

@@ -4,10 +4,8 @@ Students work in copies that git ignores. Beside the copies, `.origin/` remember
 made from; by that an untouched copy is told from one with answers in it, whatever `git pull` brought.
 """
 
-import contextlib
 import json
 import os
-import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,16 +14,12 @@ from typing import Any
 
 from course import progress
 from course.exercise import source as exercise_source
+from course.files import WorkspaceError, write_whole, writing
 from course.paths import ROOT
-from walkforward.errors import WalkForwardError
 
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = ROOT / "src" / "lessons"
 IMAGES = ROOT / "images"
-
-
-class WorkspaceError(WalkForwardError, ValueError):
-    """What is asked for can't be done; the message says what to do instead."""
 
 
 def work_folder() -> Path:
@@ -206,18 +200,6 @@ def _day(record: dict[str, str]) -> str:
     return datetime.fromisoformat(record["time"]).astimezone().date().isoformat()
 
 
-def run_lessons(lessons: list[str], parameters: dict[str, str]) -> int:
-    """Run the student's copies (all, when none is named) and report; 1 if any failed. See `lesson_run`."""
-    from course.student.lesson_run import run  # papermill takes a second to import
-
-    courses = [find_lesson(lesson) for lesson in lessons] or sorted(NOTEBOOKS.glob("*.ipynb"))
-    if not courses:
-        raise WorkspaceError("there are no lessons yet: `make lessons` builds them")
-    sync()
-    work = work_folder()
-    return run([work / course.name for course in dict.fromkeys(courses)], parameters, work / "reports")
-
-
 def _course(path: Path) -> bytes:
     # One folder up is outside of what JupyterLab serves, so copies look for pictures beside themselves.
     return path.read_bytes().replace(b"../images/", b"images/")
@@ -255,30 +237,3 @@ def _origin(path: Path) -> list[dict] | None:
 
 def _word(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-@contextlib.contextmanager
-def writing(folder: Path, variable: str = "WALKFORWARD_WORK") -> Iterator[None]:
-    """Make what can't be written in the block a WorkspaceError; `variable` sets another folder."""
-    try:
-        yield
-    except OSError as error:
-        way_out = f"make room for it, or set {variable} to a folder you may write"
-        what = f"{error.filename or folder} can't be written ({_word(error)})"
-        raise WorkspaceError(f"{what}: {way_out}") from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a file that holds the same already is not touched."""
-    if path.is_file() and path.read_bytes() == content:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)  # mkstemp gives 600
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
