@@ -10,8 +10,6 @@ python src/authoring/build.py --record     builds one at a time and writes bench
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import signal
 import sys
 import time
@@ -27,6 +25,7 @@ from authoring import lint, stamp
 from authoring.execute import Runner, Stopped
 from authoring.lesson import Course, Lesson, LessonError, read_lesson
 from authoring.notebook import finish, generate, load, stale, stored, write
+from authoring.record import record
 
 __all__ = ["Built", "Course", "Lesson", "LessonError", "build", "build_one", "check", "check_one", "generate"]
 __all__ += ["load", "main", "orphans", "read_lesson"]
@@ -156,34 +155,6 @@ def orphans(course: Course) -> list[str]:
     ]
 
 
-def record(course: Course, built: list[Built]) -> Path:
-    """Write benchmarks/lessons.md: seconds per lesson, executed one at a time, on this machine.
-
-    Lessons that were not built keep their row; a row without a lesson goes.
-    """
-    import platform
-
-    path = course.root / "benchmarks" / "lessons.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    seconds = dict(re.findall(r"^\| (\w+) \| (\d+) \|$", text, re.MULTILINE))
-    seconds |= {one.stem: f"{one.seconds:.0f}" for one in built if one.seconds is not None}
-    lines = [
-        "# Seconds per lesson",
-        "",
-        f"From an empty kernel to the last cell, one lesson at a time, {os.cpu_count()} cores, "
-        f"{platform.system()}, Python {platform.python_version()}. Rebuild with "
-        "`python src/authoring/build.py --record`.",
-        "",
-        "| lesson | seconds |",
-        "|---|---:|",
-    ]
-    stems = [source.stem for source in course.sources()]
-    lines += [f"| {stem} | {seconds[stem]} |" for stem in stems if stem in seconds]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
@@ -226,7 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     for fault in faults:
         print(fault, file=sys.stderr)
     if options.record and not faults:
-        print(f"times are in {record(course, built).relative_to(course.root).as_posix()}")
+        path = record(course, {one.stem: one.seconds for one in built})
+        print(f"times are in {path.relative_to(course.root).as_posix()}")
     print(f"{len(built)} lessons in {time.perf_counter() - started:.1f} s, {len(faults)} faults")
     return 1 if faults else 0
 

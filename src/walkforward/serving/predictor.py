@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,9 +67,7 @@ class Predictor:
 def __getattr__(name: str) -> object:
     """Names of earlier versions."""
     if name == "Call":
-        from walkforward.serving.app import Call
-
-        return Call
+        return import_module("walkforward.serving.app").Call
     if name == "Merging":
         raise ImportError("Merging is gone: requests are never merged, as rows may depend on each other")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
