@@ -77,21 +77,14 @@ class Guard:
         self.columns = {name: column.array for name, column in frame.items()}
         unknown = frame.columns.drop(["unique_id", "ds", *known], errors="ignore")
         floats = [c for c in unknown if c == "y" or types.is_float_dtype(frame[c])]
-        self.real = {c: frame[c].to_numpy(dtype=float, na_value=np.nan) for c in floats}
         draws, low = rng.standard_normal(len(frame) + len(floats)), rng.random(len(frame))
-        self.noise = {
-            name: _noise(real, draws[i : i + len(frame)], low)
-            for i, (name, real) in enumerate(self.real.items())
-        }
-        for name in unknown.drop(floats):  # whole numbers, flags and text: another of their values
-            self.real[name] = frame[name].array
-            try:
-                code, values = pd.factorize(frame[name], use_na_sentinel=False)
-            except TypeError:  # lists and their like: those of another row
-                self.noise[name] = frame[name].array.take(rng.permutation(len(frame)))
-                continue
-            other = (code + rng.integers(1, max(len(values), 2), size=len(frame))) % len(values)
-            self.noise[name] = values.take(other).array
+        self.real: dict[Any, Any] = {}  # each column that is not known in advance …
+        self.noise: dict[Any, Any] = {}  # … and what stands in its place after a cutoff
+        for i, name in enumerate(floats):
+            self.real[name] = frame[name].to_numpy(dtype=float, na_value=np.nan)
+            self.noise[name] = _noise(self.real[name], draws[i : i + len(frame)], low)
+        for name in unknown.drop(floats):
+            self.real[name], self.noise[name] = frame[name].array, _other_values(frame[name], rng)
 
     def scrambled(self, cutoff: int, *, keep_y: bool = False) -> Frame:
         """The frame; what is not known in advance is scrambled after the cutoff (not y, with `keep_y`)."""
@@ -109,18 +102,14 @@ class Guard:
             changed = changed or ["the order of the columns"]
             return dict.fromkeys(changed, "whether it exists depends on the days to be forecast")
         checked, moved = self.panel.day <= cutoff + horizon, {}
+        when = "from the first day on" if cutoff < 0 else f"after {day(self.panel.dates[cutoff])}"
         for i, column in enumerate(built.columns):
-            a, b = self.honest.iloc[:, i], built.iloc[:, i]
-            if not (_real(a) and _real(b)):  # text and its like, as numbers
-                codes = pd.factorize(np.concatenate([a.astype(object), b.astype(object)]))[0]
-                a, b = pd.Series(codes[: len(a)]), pd.Series(codes[len(a) :])
-            a, b = (x.to_numpy(dtype=float, na_value=np.nan)[checked] for x in (a, b))
-            if np.array_equal(a, b, equal_nan=True):
+            honest, other = (x[checked] for x in _as_floats(self.honest.iloc[:, i], built.iloc[:, i]))
+            if np.array_equal(honest, other, equal_nan=True):
                 continue
-            same = np.isclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+            same = np.isclose(honest, other, rtol=1e-9, atol=1e-12, equal_nan=True)
             if not same.all():
                 at = self.panel.frame["ds"][checked].iloc[int(np.argmin(same))]
-                when = "from the first day on" if cutoff < 0 else f"after {day(self.panel.dates[cutoff])}"
                 moved[str(column)] = f"its value of {day(at)} changes with what happens {when}"
         return moved
 
@@ -142,9 +131,9 @@ class Guard:
         weekdays = self.panel.dates.dayofweek.to_numpy()
         hundredth, eight_days = n // 100, -(-8 * n // int(last_of_day.sum()))
         first = max(0, n - 1 - max(hundredth, eight_days))
-        chosen = (
-            [n // 2, n - 1 - hundredth] if hundredth >= eight_days else [n // 2, n - 1 - hundredth, n - 2]
-        )
+        chosen = [n // 2, n - 1 - hundredth]
+        if hundredth < eight_days:
+            chosen.append(n - 2)
         for weekday in (4, 5, 6):
             found = np.flatnonzero(last_of_day[first : n - 1] & (weekdays[first : n - 1] == weekday))
             chosen += [first + int(found[0])] if len(found) else []
@@ -159,6 +148,24 @@ def _noise(real: Array, draws: Array, low: Array) -> Array:
     if (seen < 0).any() or not len(seen):
         return large
     return np.where(low < 0.5, 2 * low * seen.min(), np.abs(large))
+
+
+def _other_values(column: pd.Series, rng: np.random.Generator) -> Any:
+    """Of whole numbers, flags and text another of their values for each row."""
+    try:
+        code, values = pd.factorize(column, use_na_sentinel=False)
+    except TypeError:  # lists and their like: those of another row
+        return column.array.take(rng.permutation(len(column)))
+    other = (code + rng.integers(1, max(len(values), 2), size=len(column))) % len(values)
+    return values.take(other).array
+
+
+def _as_floats(a: pd.Series, b: pd.Series) -> list[Array]:
+    """Two makes of one feature as floats; text and its like by codes that both share."""
+    if _real(a) and _real(b):
+        return [x.to_numpy(dtype=float, na_value=np.nan) for x in (a, b)]
+    codes = pd.factorize(np.concatenate([a.astype(object), b.astype(object)]))[0].astype(float)
+    return [codes[: len(a)], codes[len(a) :]]
 
 
 def built_by(features: Builder, frame: Frame) -> Frame:

@@ -84,17 +84,23 @@ class FrameModels:
             if future.empty:
                 continue
             ready[series] = True
-            got = model.predict(future)
-            said = got if isinstance(got, Frame) else {"yhat": np.asarray(got).ravel()}
             at = np.isfinite(self.y[series, fold.test])
-            for name in ("yhat", "yhat_lower", "yhat_upper"):
-                if name in said:
-                    values = as_numbers(said[name], f"{name} of the model", ", not numbers")
-                    if len(values) != len(future):
-                        raise ForecastError(
-                            f"the model's predict gave {len(values)} {name} for {len(future)} days"
-                        )
-                    out.setdefault(name, np.full((len(self.y), len(fold.test)), np.nan))[series, at] = values
+            for name, values in _said(model, future).items():
+                out.setdefault(name, np.full((len(self.y), len(fold.test)), np.nan))[series, at] = values
         if ready.any() and "yhat" not in out:
             raise ForecastError("the model's predict gave no yhat: a frame with ds and yhat, or an array")
         return ready, out
+
+
+def _said(model: Any, future: Frame) -> dict[str, Array]:
+    """The forecasts of the future's days, and their bounds if the model gives some."""
+    got, found = model.predict(future), {}
+    said = got if isinstance(got, Frame) else {"yhat": np.asarray(got).ravel()}
+    for name in ("yhat", "yhat_lower", "yhat_upper"):
+        if name in said:
+            found[name] = as_numbers(said[name], f"{name} of the model", ", not numbers")
+            if len(found[name]) != len(future):
+                raise ForecastError(
+                    f"the model's predict gave {len(found[name])} {name} for {len(future)} days"
+                )
+    return found
