@@ -29,7 +29,9 @@ lab: env ## open the course: JupyterLab and the MLflow server, Ctrl-C stops both
 lessons: env ## build the notebooks that have changed (CHECK=1 only looks, FORCE=1 all, LESSON=03)
 	@"$(VENV)" src/authoring/build.py $(if $(CHECK),--check) $(if $(FORCE),--force) $(LESSON)
 
-test: env ## prove the whole repository
+test: export WALKFORWARD_WEEKLY := $(or $(WEEKLY),$(WALKFORWARD_WEEKLY))
+test: export WALKFORWARD_QUICK := $(or $(QUICK),$(WALKFORWARD_QUICK))
+test: env ## prove the whole repository (QUICK=1 not what passed before, WEEKLY=1 also what takes long)
 	@"$(VENV)" tests/run.py $(ARGS)
 
 lint: env ## check the Python code's style

@@ -1,12 +1,19 @@
 """Proves the whole repository in one pytest run: `python tests/run.py`; what follows goes to pytest.
 
-Two workers; what belongs together (a notebook's cells, a file's tests) stays on one. Everything runs with the
-network closed but for loopback. Notebooks are executed twice in a row, side by side with each other, in one
-folder with a space in its name. The time by part is printed at the end; a part without tests is an error.
+Two workers; what belongs together (a lesson's cells and tests, a file's tests) stays on one. Everything runs
+with the network closed but for loopback. Each notebook is executed and compared once, then solved, in the
+same folder with a space in its name, side by side with others. The time by part is printed at the end, with
+the executions of lessons; a part without tests is an error, and so are more executions than the budget.
+
+WEEKLY=1 (make test WEEKLY=1)   also what takes long: each notebook compared twice in a row, every variation
+QUICK=1 (make test QUICK=1)     lessons that passed with the stamp that they have are not executed again
+--record LOG                    runs nothing; writes benchmarks/tests.md from what a whole run has printed
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import re
@@ -28,12 +35,20 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from authoring import build, stamp  # noqa: E402
-from authoring.execute import environment, left_running  # noqa: E402
+from authoring.execute import environment, left_running, title  # noqa: E402
 
 LESSONS, SOLVED, UNIT = "lint, stale notebooks", "lessons solved, papermill", "unit tests"
-NOTEBOOKS, EXERCISES, DATA = "notebooks twice, nbval", "exercises, workspace", "data"
+NOTEBOOKS, EXERCISES, DATA = "notebooks, nbval", "exercises, workspace", "data"
 RED, BROWSER = "red proofs", "browser"
 PARTS = (LESSONS, UNIT, NOTEBOOKS, SOLVED, EXERCISES, DATA, RED, BROWSER)
+
+AGAIN = "-again"  # a notebook's second copy, of the weekly run
+VARIATIONS = 6
+"""How often, at each push, tests may execute a lesson another way: no server, other data, another verdict."""
+PASSED = ROOT / "build" / "passed.json"  # the fingerprint with which each lesson passed last
+RECORD = ROOT / "benchmarks" / "tests.md"
+GROUP = re.compile(r"^(\S+) {2,}([\d.]+) s$", re.MULTILINE)
+LISTED = 20  # groups, from the longest on
 
 
 def part_of(nodeid: str) -> str:
@@ -59,18 +74,94 @@ def part_of(nodeid: str) -> str:
 
 
 def group_of(nodeid: str) -> str:
-    """Return what a test must share a worker with: the cells of a notebook, the tests of a file.
+    """Return what a test must share a worker with: a lesson's number, or a file.
 
-    A notebook and its second copy (`-again`) share a folder and run one after the other. A lesson that is
-    executed solved shares that with the tests of the lesson, which read what came out.
+    A lesson's cells, its second copy and its solved run share a folder and come one after the other; the
+    tests of the lesson read what came out.
     """
     file, _, test = nodeid.partition("::")
     if file.endswith(".ipynb"):
-        return Path(file).stem.removesuffix("-again")
-    if lesson := re.match(r"test_solved\[([^_]+)_", test):
-        own = Path(file).with_name(f"test_lesson_{lesson[1]}.py")
-        return own.as_posix() if (ROOT / own).exists() else nodeid
+        return "lesson_" + Path(file).stem.partition("_")[0]
+    if solved := re.match(r"test_solved\[([^_]+)_", test):
+        return f"lesson_{solved[1]}"
+    if own := re.fullmatch(r"test_(lesson_[^_]+)", Path(file).stem):
+        return own[1]
     return file
+
+
+def recorded_seconds() -> dict[str, float]:
+    """Return the seconds on record: of lessons, and of the longest groups. The longest are started first."""
+    lessons = (ROOT / "benchmarks" / "lessons.md").read_text(encoding="utf-8")
+    stems = re.findall(r"^\| ([^_\s]+)_\w+ \| (\d+) \|$", lessons, re.MULTILINE)
+    groups = RECORD.read_text(encoding="utf-8") if RECORD.exists() else ""
+    rows = [(f"lesson_{stem}", seconds) for stem, seconds in stems]
+    rows += re.findall(r"^\| `(\S+)` \| ([\d.]+) \|$", groups, re.MULTILINE)
+    return {group: float(seconds) for group, seconds in rows}
+
+
+def executions(nbval: set[str], log: Path) -> tuple[int, int]:
+    """Return how many notebooks nbval executed, and how often tests executed a lesson besides.
+
+    `log` is written by the executor, a line for each notebook: its title. Tests' own small notebooks are
+    not counted.
+    """
+    sources = build.Course(ROOT).sources()
+    titles = {title(build.generate(build.read_lesson(path))) for path in sources}
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return len(nbval), sum(line in titles for line in lines)
+
+
+def over_budget(compared: int, besides: int, lessons: int) -> str:
+    """Return what is wrong with the number of executions, or an empty text.
+
+    A lesson costs two of them: its notebook, and the lesson solved.
+    """
+    if compared <= lessons and besides <= lessons + VARIATIONS:
+        return ""
+    return (
+        f"{compared} notebooks compared and {besides} lessons executed besides, allowed are {lessons} and "
+        f"{lessons} + {VARIATIONS}: read the solved run's outcome (tests/solved.py), or use tests/weekly.py"
+    )
+
+
+def fingerprints() -> dict[str, str]:
+    """Return for each lesson that is not stale what its proof depends on: stamp, outputs, source."""
+    course, found = build.Course(ROOT), {}
+    for path in course.sources():
+        if not build.stale(course, build.read_lesson(path)):
+            content = (course.notebooks / f"{path.stem}.ipynb").read_bytes() + path.read_bytes()
+            found[path.stem] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def passed_before() -> list[str]:
+    """Return the lessons that passed with the fingerprint that they have."""
+    known = json.loads(PASSED.read_text(encoding="utf-8")) if PASSED.exists() else {}
+    return [stem for stem, fingerprint in fingerprints().items() if known.get(stem) == fingerprint]
+
+
+def record(log: Path) -> None:
+    """Write benchmarks/tests.md from the output of a whole run."""
+    text = log.read_text(encoding="utf-8").partition("= time by part =")[2]
+    parts, _, groups = text.partition("= longest groups =")
+    by_part = re.findall(r"^(\S.*?) {2,}([\d.]+) s\b", parts, re.MULTILINE)
+    (counted,) = re.findall(r"^executions of notebooks: (.*)$", parts, re.MULTILINE)
+    lines = [
+        "# Seconds of `make test`",
+        "",
+        f"{os.cpu_count()} cores, two tests at a time, {platform.system()}, Python "
+        f"{platform.python_version()}; {counted}. Rebuild with `make test | tee LOG; python tests/run.py "
+        "--record LOG`. The groups that share a worker are started in this order.",
+        "",
+        "| part | seconds |",
+        "|---|---:|",
+        *(f"| {part} | {seconds} |" for part, seconds in by_part),
+        "",
+        "| group | seconds |",
+        "|---|---:|",
+        *(f"| `{group}` | {seconds} |" for group, seconds in GROUP.findall(groups)),
+    ]
+    RECORD.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 class Parts:
@@ -80,6 +171,10 @@ class Parts:
         self.narrowed = narrowed
         self.compared = compared
         self.seconds: Counter[str] = Counter()
+        self.of_groups: Counter[str] = Counter()
+        self.executed: set[str] = set()
+        self.failed: set[str] = set()
+        self.executions = ""
         self.outcomes: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
         self.started = time.perf_counter()
 
@@ -87,10 +182,17 @@ class Parts:
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         from xdist.scheduler import LoadScopeScheduling
 
+        seconds = recorded_seconds()
+
         class ByGroup(LoadScopeScheduling):
             # xdist's own `loadgroup` does not see its marks under pytest 9.2.
             def _split_scope(self, nodeid: str) -> str:
                 return group_of(nodeid)
+
+            def _assign_work_unit(self, node: Any) -> None:
+                longest = max(self.workqueue, key=lambda group: seconds.get(group, 0.0))
+                self.workqueue.move_to_end(longest, last=False)
+                super()._assign_work_unit(node)
 
         return ByGroup(config, log)
 
@@ -100,6 +202,11 @@ class Parts:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         part = part_of(report.nodeid)
         self.seconds[part] += report.duration
+        self.of_groups[group_of(report.nodeid)] += report.duration
+        if report.failed:
+            self.failed.add(group_of(report.nodeid))
+        if part == NOTEBOOKS:
+            self.executed.add(report.nodeid.partition("::")[0])
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[part][report.outcome] += 1
 
@@ -112,13 +219,31 @@ class Parts:
         left = left_running(str(log), spared)
         if left:
             faults.append("a test or a lesson left a process running: " + "; ".join(left))
+        compared, besides = executions(self.executed, Path(f"{log}.executions"))
+        self.executions = f"{compared} compared, {besides} solved or varied by tests"
+        if os.environ.get("WALKFORWARD_WEEKLY") != "1":
+            fault = over_budget(compared, besides, len(build.Course(ROOT).sources()))
+            faults += [fault] if fault else []
         if not self.narrowed:
+            self._remember()
             faults += [f"no test of the part «{part}» ran" for part in PARTS if not self.outcomes[part]]
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         for fault in faults:
             session.exitstatus = 1
             report = pytest.CollectReport("tests/run.py", "failed", fault, None)
             reporter.stats.setdefault("error", []).append(report)
+
+    def _remember(self) -> None:
+        """Keep for QUICK=1 the fingerprints of the lessons that were executed, compared and not failed."""
+        if "not compared" in self.compared or not self.executed:
+            return
+        known = json.loads(PASSED.read_text(encoding="utf-8")) if PASSED.exists() else {}
+        now, ran = fingerprints(), {Path(file).stem.removesuffix(AGAIN) for file in self.executed}
+        red = {stem for stem in ran if group_of(f"{stem}.ipynb") in self.failed}
+        known = {stem: mark for stem, mark in known.items() if stem not in red}
+        known |= {stem: now[stem] for stem in ran - red if stem in now}
+        PASSED.parent.mkdir(exist_ok=True)
+        PASSED.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         say = terminalreporter.write_line
@@ -127,7 +252,11 @@ class Parts:
             counted = ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes[part].items()))
             say(f"{part:<28}{self.seconds[part]:7.1f} s   {counted or 'nothing ran'}")
         say(f"{'by the clock, two at a time':<28}{time.perf_counter() - self.started:7.1f} s")
+        say(f"executions of notebooks: {self.executions}")
         say(self.compared)
+        terminalreporter.section("longest groups")
+        for group, seconds in self.of_groups.most_common(LISTED):
+            say(f"{group:<44}  {seconds:7.1f} s")
 
 
 def how_to_compare() -> tuple[str, str]:
@@ -183,16 +312,34 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.argv[1:2] == ["--inner"]:
         return inner(sys.argv[2], sys.argv[3:])
+    if sys.argv[1:2] == ["--record"]:
+        record(Path(sys.argv[2]))
+        return 0
+    weekly, quick = (os.environ.get(name) == "1" for name in ("WALKFORWARD_WEEKLY", "WALKFORWARD_QUICK"))
+    passed = passed_before() if quick else []
+    if quick:
+        why = "they passed with the stamp that they have; `make test` executes them"
+        print(
+            f"QUICK=1, not executed: {', '.join(passed)}: {why}" if passed else "QUICK=1: none has passed yet"
+        )
     with tempfile.TemporaryDirectory(prefix="walk forward ", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         (scratch / "work").mkdir()
         (scratch / "ipython").mkdir()
         for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-            for copy in (path.name, f"{path.stem}-again.ipynb"):
+            copies = [path.name, f"{path.stem}{AGAIN}.ipynb"] if weekly else [path.name]
+            for copy in copies if path.stem not in passed else ():
                 shutil.copy(path, scratch / "work" / copy)
+        env = environment(scratch)
+        env |= {
+            "WALKFORWARD_WEEKLY": "1" if weekly else "0",
+            "WALKFORWARD_PASSED": " ".join(passed),
+            "WALKFORWARD_FOLDER": str(scratch / "work"),
+            "WALKFORWARD_EXECUTIONS": f"{env['WALKFORWARD_OFFLINE_LOG']}.executions",
+        }
         command = [sys.executable, str(Path(__file__).resolve()), "--inner", str(scratch / "work")]
         try:
-            return subprocess.call([*command, *sys.argv[1:]], env=environment(scratch), cwd=ROOT)
+            return subprocess.call([*command, *sys.argv[1:]], env=env, cwd=ROOT)
         except KeyboardInterrupt:
             return 130
 

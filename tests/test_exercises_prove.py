@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sklearn.ensemble  # noqa: F401  its threads are limited only once they are there
 from threadpoolctl import threadpool_limits
+from weekly import weekly
 
 from authoring.exercise_proof import problems, prove
 from course import progress
@@ -57,6 +58,16 @@ def test_the_exercise_is_proved(module, name):
     assert prove(module, only=name) == []
 
 
+@pytest.mark.parametrize(("module", "name"), EXERCISES, ids=label)
+def test_every_check_is_the_first_to_catch_a_wrong_answer(module, name):
+    """So the proof above refuses a vacuous check: what names it is passed, or caught by another (the zoo)."""
+    exercise = getattr(exercise_source.load(module), name).exercise
+    caught_first = {check.__name__ for _, check in exercise.wrong}
+    assert {check.__name__ for check in exercise.checks} == caught_first
+    assert caught_first == set(check_names(module.read_text(encoding="utf-8"), name))
+
+
+@weekly("test_every_check_is_the_first_to_catch_a_wrong_answer, and the zoo of faulty exercises")
 @pytest.mark.parametrize(("module", "name", "check"), CHECKS, ids=label)
 def test_a_vacuous_check_is_noticed(module, name, check, tmp_path):
     copy = tmp_path / module.name

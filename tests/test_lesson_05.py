@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from weekly import weekly
 
 from authoring import build
 from authoring.execute import Runner
@@ -71,6 +72,7 @@ def test_trees_with_names_refuse_another_order_and_trees_without_do_not():
         trees.fit(table, table["miles"]).predict(table[["hour", "miles"]])
 
 
+@weekly("a variation of the whole lesson; the stored notebook shows it without Spark")
 @pytest.mark.slow
 def test_it_goes_on_where_neither_shap_nor_spark_is_there():
     hide = [

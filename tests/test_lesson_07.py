@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from weekly import weekly
 
 from authoring import build
 from authoring.execute import Runner
@@ -16,6 +17,7 @@ def printed(notebook, name):
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
+@weekly("a variation of the whole lesson; its solved run promotes and rolls back at each push")
 @pytest.mark.slow
 def test_it_goes_through_when_the_first_challenger_is_refused():
     """On other data the interval may contain zero: then nobody is promoted, and there still is a way back."""

@@ -39,7 +39,7 @@ def test_it_goes_on_where_no_server_starts():
     notebook = build.generate(LESSON)
     first = code(notebook)[0]
     broken = [
-        "from walkforward import servers as all_servers",
+        "from course import servers as all_servers",
         "def refuse(*_, **__):",
         '    raise all_servers.ServerError("no port is free")',
         "all_servers.model_server = all_servers.fast_server = refuse",

@@ -14,8 +14,9 @@ import psutil
 import pytest
 import run
 import tiny
+from solved import solved
 
-from authoring import build
+from authoring import build, execute
 from authoring.execute import Runner
 
 RUN = str(Path(run.__file__).resolve())
@@ -346,17 +347,95 @@ def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch):
     assert len(said) == len(run.PARTS)
 
 
-def test_each_test_belongs_to_a_part_and_cells_stay_together():
+def test_each_test_belongs_to_a_part_and_a_lesson_stays_together():
     assert run.part_of("../x y/03_tracking-again.ipynb::Cell 3") == run.NOTEBOOKS
     assert run.part_of("tests/test_lessons.py::test_solved[03_tracking]") == run.SOLVED
     assert run.part_of("tests/test_lessons.py::test_check[03_tracking]") == run.LESSONS
     assert run.part_of("tests/test_servers.py::test_x") == run.UNIT
-    cells = ["a/03_tracking.ipynb::Cell 1", "a/03_tracking-again.ipynb::Cell 9"]
-    assert len({run.group_of(cell) for cell in cells}) == 1
-    assert run.group_of("a/01_x.ipynb::Cell 1") != run.group_of(cells[0])
-    assert run.group_of("tests/test_lessons.py::test_solved[11b_drift]") == "tests/test_lesson_11b.py"
-    alone = "tests/test_lessons.py::test_solved[00_start_here]"
-    assert run.group_of(alone) == alone
+    lesson = ["a/11b_drift.ipynb::Cell 1", "a/11b_drift-again.ipynb::Cell 9"]
+    lesson += ["tests/test_lessons.py::test_solved[11b_drift]", "tests/test_lesson_11b.py::test_x[1]"]
+    assert {run.group_of(test) for test in lesson} == {"lesson_11b"}
+    assert run.group_of("a/11a_monitoring.ipynb::Cell 1") == "lesson_11a"
+    assert run.group_of("tests/test_lessons.py::test_check[11b_drift]") == "tests/test_lessons.py"
+    assert run.group_of("tests/test_servers.py::test_x") == "tests/test_servers.py"
+
+
+EXECUTES = """
+import pytest
+from pathlib import Path
+from authoring import build
+from authoring.execute import Runner
+
+@pytest.mark.parametrize("turn", range({times}))
+def test_it(turn):
+    lesson = build.read_lesson(Path({root!r}) / "src" / "lessons" / "I4_behavioural.py")
+    notebook = build.generate(lesson)
+    notebook.cells = notebook.cells[:1]
+    assert Runner().run(notebook).faults == []
+"""
+
+
+@pytest.mark.parametrize(("more", "exit_code"), [(0, 0), (1, 1)], ids=["within", "over"])
+def test_the_whole_run_is_red_when_lessons_are_executed_too_often(tmp_path, monkeypatch, more, exit_code):
+    """What really ran is counted, by the executor; the budget here is one lesson and one variation."""
+    test = tmp_path / "test_executes.py"
+    test.write_text(EXECUTES.format(times=1 + more, root=str(run.ROOT)), encoding="utf-8")
+    monkeypatch.setenv("WALKFORWARD_WEEKLY", "0")
+    code = (
+        f"import sys; sys.path[:0] = [{str(Path(RUN).parent)!r}]; import run; run.VARIATIONS = 1; "
+        f"run.over_budget = lambda c, b, n, judge=run.over_budget: judge(c, b, 0); "
+        f"sys.exit(run.inner({str(tmp_path)!r}, [{str(test)!r}, '-n', '0']))"
+    )
+    env = execute.environment(tmp_path) | {
+        "WALKFORWARD_EXECUTIONS": str(tmp_path / "network.log.executions"),
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=env)
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    assert f"executions of notebooks: 0 compared, {1 + more} solved or varied" in done.stdout
+    assert ("lessons executed besides, allowed are" in done.stdout) == bool(exit_code)
+
+
+def test_the_budget_is_two_executions_a_lesson_and_the_variations():
+    assert run.over_budget(20, 20 + run.VARIATIONS, 20) == ""
+    assert "21 notebooks compared" in run.over_budget(21, 20, 20)
+    assert "tests/weekly.py" in run.over_budget(20, 21 + run.VARIATIONS, 20)
+
+
+def test_quick_skips_what_passed_with_the_fingerprint_that_it_has_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PASSED", tmp_path / "build" / "passed.json")
+    monkeypatch.setattr(run, "fingerprints", lambda: {"a": "1", "b": "2", "11b_c": "3"})
+    assert run.passed_before() == []
+    parts = run.Parts(narrowed=False, compared="notebooks: outputs compared")
+    parts.executed, parts.failed = {"x/a.ipynb", "x/11b_c.ipynb"}, {"lesson_11b"}
+    parts._remember()
+    assert run.passed_before() == ["a"]
+    monkeypatch.setattr(run, "fingerprints", lambda: {"a": "another", "b": "2"})
+    assert run.passed_before() == []
+    parts.failed.add("lesson_a")
+    parts._remember()
+    assert json.loads(run.PASSED.read_text("utf-8")) == {}
+
+
+def test_quick_says_what_it_does_not_solve_again(monkeypatch):
+    monkeypatch.setenv("WALKFORWARD_PASSED", "00_start_here 03_tracking")
+    with pytest.raises(pytest.skip.Exception, match="QUICK=1: the lesson passed with this stamp"):
+        solved("03_tracking")
+
+
+def test_the_record_is_what_a_run_has_printed(tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    log.write_text(
+        "==== time by part ====\nunit tests                    79.8 s   1 failed\n"
+        "executions of notebooks: 20 compared, 26 solved or varied by tests\n"
+        "==== longest groups ====\nlesson_03                    104.0 s\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(run, "RECORD", tmp_path / "tests.md")
+    run.record(log)
+    assert "20 compared, 26 solved" in run.RECORD.read_text("utf-8")
+    assert "| unit tests | 79.8 |" in run.RECORD.read_text("utf-8")
+    assert run.recorded_seconds()["lesson_03"] == 104.0
+    assert run.recorded_seconds()["lesson_I1"] < 60, "of a lesson alone: benchmarks/lessons.md"
 
 
 # Ctrl-C ----------------------------------------------------------------------------------------------------
