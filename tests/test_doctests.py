@@ -18,7 +18,9 @@ DOCUMENTED = [
     "walkforward.drift",
     "walkforward.forecasting",
     "walkforward.loadtest",
+    "walkforward.monitoring",
     "walkforward.plots",
+    "walkforward.prediction_log",
     "walkforward.serving",
 ]
 MODULES = sorted(

@@ -600,6 +600,7 @@ def containers(inner):
 NESTED = st.recursive(ATOMS, containers, max_leaves=6)
 
 
+@pytest.mark.filterwarnings("ignore:Monitor is deprecated:DeprecationWarning")
 @settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_only_errors_of_the_log_escape(log, data):

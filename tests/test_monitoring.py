@@ -35,6 +35,7 @@ from walkforward.monitoring import (
     log_drift,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:Monitor is deprecated:DeprecationWarning")
 WRITERS, ROWS, BATCH = 4, 5_000, 50
 
 
@@ -531,6 +532,11 @@ REPORT = pd.DataFrame(
         "drift": [False, False, True],
     }
 )
+
+
+def test_a_monitor_says_what_to_write_instead():
+    with pytest.warns(DeprecationWarning, match="use prometheus_client's Counter, Histogram and Gauge"):
+        Monitor()
 
 
 def test_the_page_is_read_by_prometheus_parser():

@@ -69,6 +69,8 @@ import matplotlib.pyplot as plt
 import mlflow
 import numpy as np
 import pandas as pd
+import prometheus_client as prometheus
+import psutil
 import requests
 from mlflow import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -80,7 +82,7 @@ from course import exercise
 from course.data import load_trips, months, prepare_trips
 from walkforward.drift import classifier_drift, drift_history, drift_report, schema_report
 from course.exercise import TODO
-from walkforward.monitoring import Monitor, MonitoringError, PredictionLog, drift_metric, log_drift
+from walkforward.monitoring import MonitoringError, PredictionLog, drift_metric, log_drift
 from walkforward.plots import PALETTE, use_style
 
 use_style()
@@ -107,23 +109,35 @@ print(f"trained on {len(train):,} trips; {len(live):,} live ones; the naive answ
 # ## A service that never fails
 #
 # Here is the service that answers riders, with what lesson 09 put in front of it left out: it checks a batch of requests, predicts, and returns a status
-# and the minutes. Two lines in it are new. It writes each prediction into a log, and it counts.
+# and the minutes. Two things in it are new. It writes each prediction into a log, and it counts.
 
-# %% name="service"
+# %%
 FILES = Path("11a_monitoring_files")  # everything that this lesson writes
 for old in FILES.glob("predictions.db*"):  # of an earlier run
     old.unlink()
-log, monitor = PredictionLog(FILES / "predictions.db"), Monitor()
+log = PredictionLog(FILES / "predictions.db")
+metrics = prometheus.CollectorRegistry()
+options = {"namespace": "walkforward", "registry": metrics}
+requests_seen = prometheus.Counter("requests", "Requests by outcome", ["outcome"], **options)
+rows_seen = prometheus.Counter("rows", "Rows predicted", **options)
+latency = prometheus.Histogram("latency_seconds", "From request to answer", **options)
+cpu = prometheus.Counter("cpu_seconds", "CPU time used to answer", **options)
+memory = prometheus.Gauge("memory_bytes", "Memory in use", **options)
+memory.set_function(lambda: psutil.Process().memory_info().rss)
 
 
+# %% name="service"
 def answer(rows: pd.DataFrame) -> tuple[int, np.ndarray | None]:
     """The status, and the minutes for each row; rows carry a request_id and a pickup_datetime, too."""
-    began, minutes = time.perf_counter(), None
+    began, cpu_began, minutes = time.perf_counter(), time.process_time(), None
     lacking = sorted(set(FEATURES) - set(rows))
     if not lacking:
         minutes = model.predict(rows[FEATURES]).astype(float)
     took = time.perf_counter() - began
-    monitor.observe(took, rows=len(rows), outcome=f"lacks {lacking[0]}" if lacking else "ok")
+    latency.observe(took)
+    cpu.inc(time.process_time() - cpu_began)
+    rows_seen.inc(len(rows))
+    requests_seen.labels(f"lacks {lacking[0]}" if lacking else "ok").inc()
     if lacking:
         return 400, None  # the client's fault
     when = rows["pickup_datetime"]  # New York's clock, taken for UTC
@@ -231,13 +245,15 @@ print(f"{joined} joined; {len(joined.repeated):,} repeated; another label than b
 # %% [markdown]
 # ## The page of metrics
 #
-# The other new line in the service counts. **Prometheus**, the usual collector, visits a page of your service every 15 seconds or so and keeps what it
+# The other new thing in the service counts. **Prometheus**, the usual collector, visits a page of your service every 15 seconds or so and keeps what it
 # finds as time series. The page is text.
 
 # %% name="page"
 answer(first.drop(columns="hour"))  # one request without its hour
-with monitor.serve() as url:
-    page = requests.get(url, timeout=10).text
+server, _ = prometheus.start_http_server(0, "127.0.0.1", metrics)  # port 0: a free one
+page = requests.get(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10).text
+server.shutdown()
+server.server_close()
 
 shown = ("requests_total{", "rows_total ", "latency_seconds_count ")
 print(
@@ -550,8 +566,11 @@ plt.show()
 # The newest report belongs on the page of metrics as well, where a rule can turn it into an alarm:
 
 # %% name="gauges"
-monitor.set_drift(history[history["period"] == history["period"].iloc[-1]])
-page = monitor.page().decode()
+drift = prometheus.Gauge("drift_detected", "Of the last report", ["column"], **options)
+newest = history[history["period"] == history["period"].iloc[-1]]
+for column, drifts in zip(newest["column"], newest["drift"], strict=True):
+    drift.labels(column).set(drifts)
+page = prometheus.generate_latest(metrics).decode()
 print(*[line for line in page.splitlines() if line.startswith("walkforward_drift_detected{")], sep="\n")
 
 # %% [markdown]

@@ -7,6 +7,7 @@ import hashlib
 import math
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
@@ -24,14 +25,32 @@ with needs_extra("monitoring", "walkforward.monitoring"):
     import psutil
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+INSTEAD = "Monitor is deprecated: use prometheus_client's Counter, Histogram and Gauge, as lesson 11a does."
 __all__ = ["PATIENCE", "_LOG", "Joined", "Monitor", "MonitoringError", "PredictionLog"]
 __all__ += ["drift_metric", "log_drift"]
 
 
 class Monitor:
-    """The page that Prometheus reads: requests by outcome, rows, latency, CPU, memory, drift by column."""
+    """The page that Prometheus reads: requests by outcome, rows, latency, CPU, memory, drift by column.
+
+    Deprecated: prometheus_client's own Counter, Histogram and Gauge say the same, as lesson 11a does.
+
+    Args:
+        registry (prometheus_client.CollectorRegistry | None): where the metrics stand; default: a new one.
+
+    Raises:
+        MonitoringError: The registry has a Monitor already.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     monitor = Monitor()
+    >>> monitor.observe(0.02, rows=3)
+    >>> b"walkforward_rows_total 3.0" in monitor.page()
+    True
+    """
 
     def __init__(self, registry: prometheus.CollectorRegistry | None = None) -> None:
+        warnings.warn(INSTEAD, DeprecationWarning, stacklevel=2)
         self.registry = prometheus.CollectorRegistry() if registry is None else registry
         page = {"namespace": "walkforward", "registry": self.registry}
         try:
@@ -114,9 +133,20 @@ def _label(name: Any) -> str:
 
 
 def drift_metric(kind: str, column: str) -> str:
-    """The name that `log_drift` uses, as in `drift_effect/fare_amount`; MLflow refuses odd characters.
+    """Return the name under which `log_drift` logs a column; MLflow refuses odd characters.
 
-    kind: effect, p_corrected or detected; column: a name of any kind. Raises: MonitoringError.
+    Args:
+        kind (str): effect, p_corrected or detected.
+        column (Any): the column's name; one with odd characters gets a digest that tells it from others.
+
+    Returns:
+        The name of the metric, as MLflow takes it.
+
+    Raises:
+        MonitoringError: The kind is none of the three.
+
+    >>> drift_metric("effect", "fare_amount")
+    'drift_effect/fare_amount'
     """
     if not isinstance(kind, str) or kind not in ("effect", "p_corrected", "detected"):
         raise MonitoringError(f"kind is {shown(kind)}: give effect, p_corrected or detected")
@@ -128,11 +158,26 @@ def drift_metric(kind: str, column: str) -> str:
 def log_drift(
     report: pd.DataFrame, *, step: int = 0, run_id: str | None = None, experiment: str | None = None
 ) -> str:
-    """Log a drift report as metrics at this step, a `drift_history` from it on, a step a period.
+    """Log a drift report to MLflow as metrics at one step, a `drift_history` at one step a period.
 
     Metrics: `drift_metric(kind, column)` for effect, p_corrected and detected, and `drift_columns`, how many
-    drift. They go to `run_id`, else to the active run, else to a new one in `experiment` (a name).
-    Returns the run's id. Raises: MonitoringError.
+    drift.
+
+    Args:
+        report (pd.DataFrame): what `drift_report` or `drift_history` returned.
+        step (int): step of the report, or of the first period; default 0.
+        run_id (str | None): the run to log to; default: the active run, else a new one.
+        experiment (str | None): name of the experiment of a new run; default: the active one.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        MonitoringError: The report or an argument is none, or MLflow refuses it.
+
+    >>> log_drift(pd.DataFrame({"column": ["fare"]}))
+    Traceback (most recent call last):
+    walkforward.log_values.MonitoringError: the report has no drift, effect, p_corrected: pass what ...
     """
     import mlflow
     from mlflow.entities import Metric as Point

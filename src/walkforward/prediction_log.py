@@ -50,18 +50,50 @@ _JSON = partial(features_json, reserved=_LOG.c.keys())
 
 
 class Joined(int):
-    """How many labels were joined, with the ids of the others."""
+    """How many labels were joined: an int, with the ids of the others.
 
-    unknown: list[str]  # no such prediction: nothing is kept, come again
-    repeated: list[str]  # this label stood there already
-    differing: list[str]  # another label stands there, and stays
+    Args:
+        count (int): how many were joined.
+        unknown (list[str]): no such prediction: nothing is kept, come again.
+        repeated (list[str]): this label stood there already.
+        differing (list[str]): another label stands there, and stays.
+
+    >>> joined = Joined(2, unknown=["z"])  # as `PredictionLog.add_labels` returns it
+    >>> joined, joined.unknown
+    (2, ['z'])
+    """
+
+    unknown: list[str]
+    repeated: list[str]
+    differing: list[str]
+
+    def __new__(cls, count: int = 0, unknown: Any = (), repeated: Any = (), differing: Any = ()) -> Joined:
+        """Make the number, with the ids."""
+        joined = super().__new__(cls, count)
+        joined.unknown, joined.repeated, joined.differing = list(unknown), list(repeated), list(differing)
+        return joined
 
 
 class PredictionLog:
     """Predictions in an SQLite file (`where` is its path) or in PostgreSQL (`where` is its URL).
 
     Threads and processes may write at once. What `record` and `add_labels` have returned is on disk: it
-    outlives a kill and a power cut. Whatever goes wrong is a MonitoringError.
+    outlives a kill and a power cut.
+
+    Args:
+        where (str | Path): an SQLite file's path (its folders are made), or `postgresql://user@host/name`.
+
+    Raises:
+        MonitoringError: Whatever goes wrong, here and in each method: one line with a way out.
+
+    >>> log = PredictionLog("predictions.db")
+    >>> log.record({"miles": 2.5}, 11.0, request_id="a", model_version="1")
+    'a'
+    >>> log.add_labels({"a": 12.5})
+    1
+    >>> log.read()[["request_id", "miles", "yhat", "y"]].values.tolist()
+    [['a', 2.5, 11.0, 12.5]]
+    >>> log.close()
     """
 
     def __init__(self, where: str | Path) -> None:
@@ -97,15 +129,24 @@ class PredictionLog:
         seconds: Any = None,
         at: Any = None,
     ) -> Any:
-        """Keep one prediction or many; returns the id, or the ids.
+        """Keep one prediction or many. All but features and prediction is one value for all, or one a row.
 
-        features: one row (a mapping, a Series, a list of pairs) or many (a frame, a list of mappings), of
-        what JSON can hold, dates (read back as text), and NaN or None (read back as missing).
-        prediction: a number a row: a number, an array (n,) or (n, 1), a frame of one column, a list, a Series
-        with the index of the frame. The rest is one value for all, or one a row in the same manner.
-        request_id: texts, whole numbers or UUIDs, made up where none is given; one that comes again with the
-        same content changes nothing, so repeat the call until it returns. seconds: inference time.
-        at: time of the request, by default now; UTC unless it has a zone.
+        Args:
+            features: one row (a mapping, a Series, a list of pairs) or many (a frame, a list of mappings), of
+                what JSON can hold, dates (read back as text), and NaN or None (read back as missing).
+            prediction: a number a row: a number, an array (n,) or (n, 1), a frame of one column, a list, or a
+                Series with the index of the frame.
+            request_id: texts, whole numbers or UUIDs; default: made up. One that comes again with the same
+                content changes nothing, so repeat the call until it returns.
+            model_version: text or whole number; default "".
+            seconds: inference time in seconds; default: missing.
+            at: time of the request, UTC unless it has a zone; default: now.
+
+        Returns:
+            The id of one row, the list of ids of many.
+
+        Raises:
+            MonitoringError: What can't be logged, or an id that another prediction has.
         """
         many = isinstance(features, pd.DataFrame) or (
             isinstance(features, list | tuple) and all(isinstance(row, Mapping) for row in features)
@@ -135,10 +176,18 @@ class PredictionLog:
         return columns[0] if many else columns[0][0]
 
     def add_labels(self, labels: Any, at: Any = None) -> Joined:
-        """Join what happened; `at`: when it was known, by default now.
+        """Join what happened to what was predicted.
 
-        labels: {request_id: y}, a Series with the ids as index, a list of pairs, or a frame with columns
-        request_id and y.
+        Args:
+            labels: {request_id: y}, a Series with the ids as index, a list of pairs, or a frame with columns
+                request_id and y.
+            at: when they were known, UTC unless it has a zone; default: now.
+
+        Returns:
+            How many were joined, with the ids of the others.
+
+        Raises:
+            MonitoringError: A label is missing or no number, or an id no text.
         """
         keys, known_ys = label_columns(labels)
         ids = column("request_id", keys, len(keys), text)
@@ -157,9 +206,7 @@ class PredictionLog:
             if fresh := [{"key": key, "label": known[key]} for key in kinds["joined"]]:
                 update = _LOG.update().where(_LOG.c.request_id == sa.bindparam("key"))
                 sql.execute(update.values(y=sa.bindparam("label"), labelled_at=now), fresh)
-        joined = Joined(len(kinds.pop("joined")))
-        vars(joined).update(kinds)
-        return joined
+        return Joined(len(kinds.pop("joined")), **kinds)
 
     def read(
         self,
@@ -168,9 +215,20 @@ class PredictionLog:
         model_version: Any = None,
         with_labels: bool | None = None,
     ) -> pd.DataFrame:
-        """Rows from `since` until before `until`, by time; `with_labels=False`: those without a label.
+        """Read rows back, by time.
 
-        Columns: request_id, at (UTC), model_version, the features, yhat, y, seconds, labelled_at (UTC).
+        Args:
+            since: the first time, UTC unless it has a zone; default: from the beginning.
+            until: the time before which it ends; default: to the end.
+            model_version: only this one's; default: all.
+            with_labels (bool | None): True: rows with a label; False: those without; default: both.
+
+        Returns:
+            A row a prediction: request_id, at (UTC), model_version, the features, yhat, y, seconds,
+            labelled_at (UTC).
+
+        Raises:
+            MonitoringError: An argument can't be read.
         """
         query = sa.select(_LOG).order_by(_LOG.c.at, _LOG.c.request_id)
         for name, moment, kept in (("since", since, _LOG.c.at.__ge__), ("until", until, _LOG.c.at.__lt__)):
