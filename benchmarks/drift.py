@@ -367,7 +367,7 @@ def tests(name: str, runs: int) -> dict[str, dict[str, float]]:
     """Candidates for a numeric column: false alarms at 0.05, and how often each is clear at 0.05 / 15."""
     from scipy import stats
 
-    from walkforward.drift import _merged
+    from walkforward.drift.measures import merged
 
     rng = np.random.default_rng(3)
 
@@ -385,8 +385,8 @@ def tests(name: str, runs: int) -> dict[str, dict[str, float]]:
         "Kolmogorov-Smirnov": lambda a, b: stats.ks_2samp(a, b, method="asymp").pvalue,
         "Cramér-von Mises": lambda a, b: stats.cramervonmises_2samp(a, b, method="asymptotic").pvalue,
         "energy, permuted": energy,
-        "Anderson-Darling": lambda a, b: _merged(np.sort(a), np.sort(b))[-1],
-        "Anderson-Darling, four weeks pooled": lambda a, b: _merged(np.sort(a), np.sort(b))[-1],
+        "Anderson-Darling": lambda a, b: merged(np.sort(a), np.sort(b))[-1],
+        "Anderson-Darling, four weeks pooled": lambda a, b: merged(np.sort(a), np.sort(b))[-1],
     }
     changes = {"none": (0, 1), "+0.3 σ": (0.3, 1), "+0.2 σ": (0.2, 1), "1.2 × σ": (0, 1.2)}
     found = {}

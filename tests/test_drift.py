@@ -106,7 +106,7 @@ def test_ties_keep_the_level(n):
     }
     rng = np.random.default_rng(7)
     for name, draw in draws.items():
-        p = [drift._merged(np.sort(draw(rng, n[0])), np.sort(draw(rng, n[1])))[-1] for _ in range(500)]
+        p = [measures.merged(np.sort(draw(rng, n[0])), np.sort(draw(rng, n[1])))[-1] for _ in range(500)]
         assert 0.02 < np.mean(np.array(p) < 0.05) < 0.085, name  # .10 with the limit for values without ties
 
 

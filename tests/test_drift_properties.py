@@ -13,6 +13,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats._morestats import _anderson_ksamp_midrank
 
 from walkforward import drift
+from walkforward.drift import measures
 
 CLOSE = {"rel": 1e-9, "abs": 1e-9}
 quick = settings(max_examples=60, deadline=None)
@@ -132,20 +133,20 @@ def test_the_missing_share_is_fishers(k, j):
 
 def test_the_limit_is_that_of_marsaglia_and_marsaglia():
     for z, p in ((0.5, 0.7468178), (1.0, 0.357286), (2.0, 0.0918358)):  # 1 - ADinf(z), Marsaglia 2004
-        assert drift._tail(z - 1 / 101, drift._LIMIT) == pytest.approx(p, abs=5e-5)
+        assert measures.tail(z - 1 / 101, measures.LIMIT) == pytest.approx(p, abs=5e-5)
     for z, p in ((1.933, 0.10), (2.492, 0.05), (3.070, 0.025), (3.857, 0.01)):  # Stephens 1974, table
-        assert drift._tail(z - 1 / 101, drift._LIMIT) == pytest.approx(p, rel=0.03)
+        assert measures.tail(z - 1 / 101, measures.LIMIT) == pytest.approx(p, rel=0.03)
 
 
 def test_the_tail_falls_forever_and_stays_above_zero():
-    p = [drift._tail(z, drift._LIMIT) for z in np.linspace(0, 600, 1201)]
+    p = [measures.tail(z, measures.LIMIT) for z in np.linspace(0, 600, 1201)]
     assert all(b < a for a, b in zip(p, p[1:], strict=False) if a < 1)
-    assert drift._tail(0, drift._LIMIT) == 1
+    assert measures.tail(0, measures.LIMIT) == 1
     assert p[-1] < 1e-250
-    assert 0 < drift._tail(1e6, drift._LIMIT) < 1e-300
+    assert 0 < measures.tail(1e6, measures.LIMIT) < 1e-300
     for z in (10, 30, 100):  # the leading term, sqrt(3) erfc(sqrt(z)), with its first correction
         leading = 3**0.5 * 2 * stats.norm.sf((2 * z) ** 0.5) * (1 + 11 / (36 * z))
-        assert drift._tail(z - 1 / 101, drift._LIMIT) == pytest.approx(leading, rel=1e-3)
+        assert measures.tail(z - 1 / 101, measures.LIMIT) == pytest.approx(leading, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -154,14 +155,14 @@ def test_the_tail_falls_forever_and_stays_above_zero():
 def test_the_mixture_is_what_simulation_says(eigenvalues):
     draws = np.random.default_rng(0).chisquare(1, (200_000, len(eigenvalues))) @ eigenvalues
     for q in (0.9, 0.99, 0.999):
-        assert drift._tail(np.quantile(draws, q), np.array(eigenvalues)) == pytest.approx(1 - q, rel=0.12)
+        assert measures.tail(np.quantile(draws, q), np.array(eigenvalues)) == pytest.approx(1 - q, rel=0.12)
 
 
 def test_ties_have_the_eigenvalues_of_their_own_distribution():
-    half = drift._eigenvalues(np.array([0.3, 1.0]))
+    half = measures.eigenvalues_of(np.array([0.3, 1.0]))
     assert half == pytest.approx([1.0])  # two values: A² is chi-squared with one degree of freedom
-    fine = drift._eigenvalues(np.arange(1, 65) / 64)
-    assert fine[:3] == pytest.approx(drift._LIMIT[:3], rel=0.07)
+    fine = measures.eigenvalues_of(np.arange(1, 65) / 64)
+    assert fine[:3] == pytest.approx(measures.LIMIT[:3], rel=0.07)
 
 
 # Nothing crashes -------------------------------------------------------------------------------------------

@@ -5,11 +5,7 @@ Names, types, units: `schema_report`; each column: `drift_report`; all columns a
 
 from walkforward.drift.classifier import ClassifierDrift, classifier_drift
 from walkforward.drift.frames import MIN_VALUES, DriftError, DriftWarning
-from walkforward.drift.measures import LIMIT as _LIMIT
 from walkforward.drift.measures import MIN_MISSING, THRESHOLDS
-from walkforward.drift.measures import eigenvalues_of as _eigenvalues
-from walkforward.drift.measures import merged as _merged
-from walkforward.drift.measures import tail as _tail
 from walkforward.drift.plots import plot_columns, plot_history
 from walkforward.drift.report import drift_history, drift_report
 from walkforward.drift.schema import UNITS, schema_report
@@ -22,10 +18,6 @@ __all__ = [
     "ClassifierDrift",
     "DriftError",
     "DriftWarning",
-    "_LIMIT",
-    "_eigenvalues",
-    "_merged",
-    "_tail",
     "classifier_drift",
     "drift_history",
     "drift_report",

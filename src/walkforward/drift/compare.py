@@ -15,10 +15,10 @@ from walkforward.drift.numeric import QUANTILES, compare_numbers
 
 _PAIRS = [f"{name}_{side}" for name in ("n", "missing", "mean", "std", *QUANTILES) for side in SIDES]
 MEASURES = ["kind", *_PAIRS, "ks", "wasserstein", "psi", "js", "kl", "tv", "chi2"]
-QUIET = np.errstate(over="ignore", invalid="ignore")  # sums of numbers near 1e308 may be infinite
+QUIET = {"over": "ignore", "invalid": "ignore"}  # sums of numbers near 1e308 may be infinite
 
 
-@QUIET
+@np.errstate(**QUIET)
 def compare(
     old: Column, new: Column | None, limits: Mapping[str, float], bins: int, blocks: Blocks | None = None
 ) -> tuple[Row, list[Row], list[Row]]:

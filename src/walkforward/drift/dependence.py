@@ -36,7 +36,7 @@ class Blocks:
         what reaches beyond a block (as for AR(1): (1 + ρ) / (1 - ρ)). The variance is itself an estimate,
         hence Student's factor.
         """
-        sums, squares, lagged, total = [], 0.0, 0.0, 0.0
+        sums, lagged, total = [], 0.0, 0.0
         for score, found, ids in zip(scores, there, self.ids, strict=True):
             centred = score - score.mean() if len(score) else score
             block = np.bincount(ids[found], weights=centred, minlength=ids[-1] + 1)
@@ -60,42 +60,40 @@ def in_blocks(reference: Frame, current: Frame, time: Any, block: Any) -> tuple[
     for frame, side in zip((reference, current), SIDES, strict=True):
         lacks = time is not None and place_of(frame, time) is None
         require(not lacks, f"time={time!r}: the {side} frame has no such column; it has {list(frame)[:8]}")
-    parts = [_split(frame, time, block) for frame in (reference, current)]
-    (before, first), (after, second) = parts
+    (before, first), (after, second) = (_split(frame, time, block) for frame in (reference, current))
     return before, after, Blocks((first, second))
 
 
 def _split(frame: Frame, time: Any, block: Any) -> tuple[Frame, Array]:
+    """One frame in the order of time up to its last whole block, and the block of each row."""
     days = _period(block, time)
-    if time is not None:
-        found = column_of(frame, time)
-        held = f"time={time!r} holds {found.kind or 'nothing'}"
-        require(
-            (found.kind == "date" and not found.coded) or not len(frame),
-            f"{held}: pass a column of dates, or block= rows",
-        )
-        lost = int(found.missing.sum()) if found.kind else 0
-        require(
-            not lost, f"time={time!r} is missing in {lost} rows: drop them, frame.dropna(subset=[{time!r}])"
-        )
-        order = np.argsort(found.numbers, kind="stable") if found.kind else np.arange(len(frame))
-        frame, stamps = frame.iloc[order], found.numbers[order] if found.kind else np.zeros(len(frame))
-    if days is None:
-        rows = whole("block", block, 1)
-        kept = len(frame) // rows * rows
-        return frame.iloc[:kept], np.arange(kept) // rows
     if not len(frame):
         return frame, np.arange(0)
+    rows, stamps = (frame, np.empty(0)) if time is None else _in_order(frame, time)
+    if days is None:
+        kept = len(rows) // block * block
+        return rows.iloc[:kept], np.arange(kept) // block
     times = np.unique(stamps)
     step = float(np.median(np.diff(times))) if len(times) > 1 else days
     if block is None and step > WEEK / 2:  # coarser than days: each time stands for itself
-        return frame, np.searchsorted(times, stamps)
+        return rows, np.searchsorted(times, stamps)
     words = f"block={block!r} is shorter than the usual step of {time!r}, {step:.3g} days: take several steps"
     require(days > step * (1 - 1e-9), words)
     ids = np.floor((stamps - stamps[0]) / days + 1e-9)
-    whole_ones = stamps[-1] + step - stamps[0] >= (ids[-1] + 1) * days - 1e-6
-    kept = len(ids) if whole_ones else int(np.searchsorted(ids, ids[-1]))
-    return frame.iloc[:kept], np.unique(ids[:kept], return_inverse=True)[1]
+    last_is_whole = stamps[-1] + step - stamps[0] >= (ids[-1] + 1) * days - 1e-6
+    kept = len(ids) if last_is_whole else int(np.searchsorted(ids, ids[-1]))
+    return rows.iloc[:kept], np.unique(ids[:kept], return_inverse=True)[1]
+
+
+def _in_order(frame: Frame, time: Any) -> tuple[Frame, Array]:
+    """The frame in the order of the column of dates, and these as days."""
+    dates = column_of(frame, time)
+    held = f"time={time!r} holds {dates.kind or 'nothing'}"
+    require(dates.kind == "date" and not dates.coded, f"{held}: pass a column of dates, or block= rows")
+    lost = int(dates.missing.sum())
+    require(not lost, f"time={time!r} is missing in {lost} rows: drop them, frame.dropna(subset=[{time!r}])")
+    order = np.argsort(dates.numbers, kind="stable")
+    return frame.iloc[order], dates.numbers[order]
 
 
 def _period(block: Any, time: Any) -> float | None:
@@ -105,10 +103,8 @@ def _period(block: Any, time: Any) -> float | None:
     if not isinstance(block, str | pd.Timedelta | np.timedelta64) and not hasattr(block, "total_seconds"):
         whole("block", block, 1)
         return None
-    require(
-        time is not None,
-        f"block={block!r} is a time: say which column holds it (time=), or pass rows, block=7",
-    )
+    way = "say which column holds it (time=), or pass rows, block=7"
+    require(time is not None, f"block={block!r} is a time: {way}")
     if isinstance(block, str):
         found = re.fullmatch(r"\s*(\d*)\s*([a-z]+)\s*", block.lower())
         days = int(found[1] or 1) * _UNITS.get(found[2], 0) if found else 0
@@ -127,14 +123,12 @@ def alike_neighbours(columns: Sequence[Column], tests: int) -> list[Any]:
     """
     found = []
     for column in columns:
-        if column.kind != "numeric" or column.coded:
-            continue
-        values = column.numbers[:10_000]
-        ranks = stats.rankdata(values[np.isfinite(values)])
-        if len(ranks) < 50 or ranks.min() == ranks.max():
-            continue
-        ranks = ranks - ranks.mean()
-        alike = ranks[1:] @ ranks[:-1] / (ranks @ ranks)
-        if alike > max(_ALIKE, stats.norm.isf(1e-4 / tests) / np.sqrt(len(ranks))):
-            found.append(column.name)
+        if column.kind == "numeric" and not column.coded:
+            values = column.numbers[:10_000]
+            ranks = stats.rankdata(values[np.isfinite(values)])
+            if len(ranks) >= 50 and ranks.min() < ranks.max():
+                ranks -= ranks.mean()
+                alike = ranks[1:] @ ranks[:-1] / (ranks @ ranks)
+                if alike > max(_ALIKE, stats.norm.isf(1e-4 / tests) / np.sqrt(len(ranks))):
+                    found.append(column.name)
     return found

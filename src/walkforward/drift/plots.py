@@ -47,20 +47,17 @@ def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, 
     names_of(reference, current, shared=False)
     report = drift_report(reference, current) if report is None else report
     _table("report", report, *_SHOWN)
-    there = [
-        all(place_of(frame, name) is not None for frame in (reference, current)) for name in report["column"]
-    ]
+    frames = (reference, current)
+    there = [None not in [place_of(frame, name) for frame in frames] for name in report["column"]]
     shown = report[there].head(whole("n", n, 0))
     require(len(shown) > 0, "nothing to show: pass the frames that the report compared, and n of 1 or more")
     across, down = min(3, len(shown)), -(-len(shown) // 3)
     figure = plt.figure(figsize=(2.6 * across, 2.1 * down + 0.4), layout="constrained")
     for place, row in enumerate(shown.to_dict("records"), 1):
         axis = figure.add_subplot(down, across, place)
-        sides = [column_of(frame, row["column"]) for frame in (reference, current)]
-        if row["kind"] in ("numeric", "date"):
-            _outlines(axis, sides)
-        else:
-            _bars(axis, *sides)
+        sides = [column_of(frame, row["column"]) for frame in frames]
+        draw = _outlines if row["kind"] in ("numeric", "date") else _bars
+        draw(axis, *sides)
         gone = f"missing {row['missing_reference']:.0%} → {row['missing_current']:.0%}"
         said = gone if row["test"].startswith("missing") else f"{row['verdict']} ({row['effect']:.2f})"
         axis.set_title(f"{printed(row['column'])}: {said}", fontsize=9, parse_math=False)
@@ -76,7 +73,7 @@ def _table(name: str, table: Any, *columns: str) -> None:
     require(not lacking, f"{name} has no column {lacking[:1]}: pass what drift_{name} returns")
 
 
-def _outlines(axis: Axes, sides: list[Column]) -> None:
+def _outlines(axis: Axes, *sides: Column) -> None:
     """The histograms of both, between their outer hundredths."""
     values = [side.in_order() for side in sides]
     ends = [quantile(v, q) for v in values if len(v) for q in (0.01, 0.99)]
@@ -127,35 +124,35 @@ def plot_history(history: Frame, value: str = "effect") -> Figure:
 
     _table("history", history, "period", "column", "drift")
     known = [name for name in history if pd.api.types.is_numeric_dtype(history[name]) and name != "drift"]
-    require(
-        value in known,
-        f"value={value!r} is no number of the history: take one of {', '.join(map(str, known))}",
-    )
+    way = f"take one of {', '.join(map(str, known))}"
+    require(value in known, f"value={value!r} is no number of the history: {way}")
     require(len(history) > 0, "the history has no rows: pass what drift_history returns")
+    cells: dict[Any, tuple[float, float]] = {}
+    for *key, shade, drifted in history[["column", "period", value, "drift"]].itertuples(
+        index=False, name=None
+    ):
+        twice = f"the history has {key[0]!r} twice in {key[1]!r}: pass what drift_history returns"
+        require(tuple(key) not in cells, twice)
+        cells[tuple(key)] = shade, drifted
     periods, names = (list(dict.fromkeys(history[name])) for name in ("period", "column"))
-    shades, drift = (np.full((len(names), len(periods)), np.nan) for _ in range(2))
-    for row in history[["column", "period", value, "drift"]].itertuples(index=False, name=None):
-        at = names.index(row[0]), periods.index(row[1])
-        require(
-            np.isnan(drift[at]),
-            f"the history has {row[0]!r} twice in {row[1]!r}: pass what drift_history returns",
-        )
-        shades[at], drift[at] = row[2:]
-    largest = [np.nanmax(line) if (line == line).any() else -np.inf for line in shades]
-    order = sorted(range(len(names)), key=lambda k: (-largest[k], str(names[k])))
-    shades, drift = shades[order], drift[order] > 0
+    largest = dict.fromkeys(names, -np.inf)
+    for (name, _), (shade, _) in cells.items():
+        largest[name] = max(largest[name], shade)  # NaN is never larger
+    names.sort(key=lambda name: (-largest[name], str(name)))
+    lines = [[cells.get((name, period), (np.nan, False)) for period in periods] for name in names]
+    shades, drift = np.moveaxis(np.array(lines, float), 2, 0)
     figure, axis = plt.subplots(figsize=(6.4, 1.3 + 0.3 * len(names)), layout="constrained")
     drawn = np.where(np.isfinite(shades), shades, np.nan)
     figure.colorbar(axis.imshow(drawn, aspect="auto", cmap="cividis_r"), label=value)
-    y, x = np.nonzero(drift)
+    y, x = np.nonzero(drift > 0)
     axis.plot(x, y, "o", color=PALETTE["red"], markersize=4, markeredgecolor="white")
     every = -(-len(periods) // 12)
     said = [printed(period) for period in periods]
     places = range(0, len(periods), every)
     axis.set_xticks(places, said[::every], rotation=45, ha="right", parse_math=False)
-    axis.set_yticks(range(len(order)), [printed(names[k]) for k in order], parse_math=False)
+    axis.set_yticks(range(len(names)), list(map(printed, names)), parse_math=False)
     axis.grid(False)
-    seen = [name for name, alarmed in zip(said, drift.any(axis=0), strict=True) if alarmed]
+    seen = [said[place] for place in np.unique(x)]
     first = f", first in {seen[0]}" if seen else ""
     axis.set_title(f"Drift (dots) in {len(seen)} of {len(periods)} periods{first}", parse_math=False)
     return figure

@@ -181,44 +181,46 @@ def _sides(reference: Frame, current: Frame, name: Any, coded: bool) -> tuple[Co
 def _verdict(row: Row, tests: list[Row], claims: list[Row], alpha: float, family: int) -> Row:
     """The hypothesis that decides about a column, with the verdict and its reason in words."""
 
-    def rank(test: Row) -> tuple[bool, bool, bool, float]:
-        """Drift first, then what can't be said, then the largest effect that is sure, or the least p."""
-        sure, ratio = test["p_corrected"] < alpha, test["effect"] / (test["threshold"] or 1)
-        drift = (sure or test["test"] == "schema") and test["effect"] >= test["threshold"]
-        order = -ratio if sure else test["p_value"]
-        return not drift, test["p_value"] == test["p_value"], not sure, order
+    def sure(test: Row) -> bool:
+        return test["p_corrected"] < alpha
 
-    test = min(tests, key=rank)
-    small, said, unsure, _ = rank(test)
-    if small and claims:
-        claim = min(claims, key=rank)
-        test, small = (test, small) if rank(claim)[0] else (claim, False)
-    if not small:
-        return test | {"drift": True, "verdict": "drift"}
-    if said and not unsure:
-        words = f"{test['effect']:.3f} < {test['threshold']:.3g}: {test['reason']}"
-        return test | {"drift": False, "verdict": "significant but small", "reason": words}
+    def drifted(test: Row) -> bool:
+        return (sure(test) or test["test"] == "schema") and test["effect"] >= test["threshold"]
+
+    def told(test: Row) -> bool:
+        return test["p_value"] == test["p_value"]  # else too few rows, or nothing to test
+
+    def order(test: Row) -> tuple[bool, bool, bool, float]:
+        """Drift first, then what can't be said, then the largest effect that is sure, or the least p."""
+        last = -test["effect"] / (test["threshold"] or 1) if sure(test) else test["p_value"]
+        return not drifted(test), told(test), not sure(test), last
+
+    main = min(tests, key=order)
+    claim = min(claims, key=order, default=main)
+    if drifted(main) or drifted(claim):
+        return (main if drifted(main) else claim) | {"drift": True, "verdict": "drift"}
+    if sure(main) and told(main):
+        words = f"{main['effect']:.3f} < {main['threshold']:.3g}: {main['reason']}"
+        return main | {"drift": False, "verdict": "significant but small", "reason": words}
     sizes = np.array([row[f"n_{side}"] * (1 - row[f"missing_{side}"]) for side in SIDES])
     # the normal shift that a comparison of this size finds in four of five cases
-    seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * np.sqrt(
-        (test["design"] / sizes.clip(1)).sum()
-    )
-    measured = row["kind"] == "numeric" or row["kind"] == "date"
+    error = np.sqrt((main["design"] / sizes.clip(1)).sum())
+    seen = (stats.norm.isf(alpha / 2 / max(1, family)) + 0.84) * error
+    measured = row["kind"] in ("numeric", "date")
     needed = f"{seen:.2g} standard deviations" if measured else f"{min(1, seen / 2):.0%} of the rows"
-    words = f"within chance (p = {test['p_corrected']:.2g}); a shift of {needed} would be seen"
-    if not said and sizes.min() >= MIN_VALUES:
-        words = test["reason"]
-    elif not said:
-        words = f"{sizes.min():.0f} values on a side: under {needed} nothing would be seen"
-    return test | {"drift": False, "verdict": "no drift" if said else "too few rows", "reason": words}
+    if told(main):
+        words = f"within chance (p = {main['p_corrected']:.2g}); a shift of {needed} would be seen"
+        return main | {"drift": False, "verdict": "no drift", "reason": words}
+    words = f"{sizes.min():.0f} values on a side: under {needed} nothing would be seen"
+    reason = main["reason"] if sizes.min() >= MIN_VALUES else words
+    return main | {"drift": False, "verdict": "too few rows", "reason": reason}
 
 
 def _warn_of_neighbours(columns: list[Column], tests: int) -> None:
     alike = list(dict.fromkeys(alike_neighbours(columns, tests)))
     if not alike:
         return
-    words = (
-        f"neighbouring rows are alike in {', '.join(map(printed, alike[:5]))}: p-values of independent rows"
-    )
-    words += " are too small for them; pass time= (a column of dates) or block= (rows), or shuffle rows that"
-    warnings.warn(f"{words} were only sorted: reference.sample(frac=1)", DriftWarning, stacklevel=3)
+    words = f"neighbouring rows are alike in {', '.join(map(printed, alike[:5]))}: p-values of"
+    words += " independent rows are too small for them; pass time= (a column of dates) or block= (rows), or"
+    words += " shuffle rows that were only sorted: reference.sample(frac=1)"
+    warnings.warn(words, DriftWarning, stacklevel=3)

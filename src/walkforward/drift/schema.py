@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from difflib import SequenceMatcher
 from operator import itemgetter
@@ -15,6 +16,7 @@ from walkforward.drift.compare import QUIET, compare
 from walkforward.drift.frames import MIN_VALUES, SIDES, Frame, names_of, place_of, printed
 from walkforward.drift.measures import THRESHOLDS, TINY, Array, merged, missing_share, quantile
 
+_Change = tuple[str, Any, Any, str]
 UNITS = {1.609344: "miles, km", 1000: "thousands", 100: "percent, cents", 60: "minutes, seconds"}
 UNITS |= {3.28084: "metres, feet", 2.204623: "kg, pounds", 2.54: "inches, cm", 3600: "hours, seconds"}
 
@@ -60,7 +62,8 @@ def schema_report(reference: Frame, current: Frame) -> Frame:
     kept = [a for a in before if a in partner], [b for b in after if b in known]
     if [partner[a] for a in kept[0]] != kept[1]:
         rows.append(("", "order", *kept, "whoever takes columns by position reads the wrong one"))
-    rows += [(b, *change) for a, b in partner.items() for change in _changes(old[a], new[b])]
+    with np.errstate(**QUIET):
+        rows += [(b, *change) for a, b in partner.items() for change in _changes(old[a], new[b])]
     table = [(name, change, str(a), str(b), reason) for name, change, a, b, reason in rows]
     report = pd.DataFrame(table, columns=["column", "change", *SIDES, "reason"])
     return report.astype(dict.fromkeys(SIDES, str))
@@ -80,46 +83,51 @@ def _alike(old: Column, new: Column) -> float:
     return 0.0 if distance > 0.5 else (distance - 1 - SequenceMatcher(None, *names).ratio()) / 2
 
 
-@QUIET
-def _changes(old: Column, new: Column) -> list[tuple[str, Any, Any, str]]:
+def _changes(old: Column, new: Column) -> Iterator[_Change]:
     """The changes of one column: kind of change, reference, current, reason."""
     here, there = old.kind, new.kind
-    found: list[tuple[str, Any, Any, str]] = []
     if old.dtype != new.dtype or (here and there and here != there):
         words = types_said(here, there)
         if (here, there) == ("numeric", "categorical"):
             text = new.labels.dropna().map(str).astype(object)
-            words += f": {pd.to_numeric(text, errors='coerce').notna().mean():.0%}"
-            words += " of the text can be read as numbers"
-        found.append(("dtype", old.dtype, new.dtype, words))
+            read = pd.to_numeric(text, errors="coerce").notna().mean()
+            words += f": {read:.0%} of the text can be read as numbers"
+        yield "dtype", old.dtype, new.dtype, words
     lost, rows = np.array([[side.missing.sum(), len(side)] for side in (old, new)]).T
     test = missing_share(lost, rows, THRESHOLDS["missing"])
     if test["effect"] >= test["threshold"] and test["p_value"] < 0.001:
-        shares = [f"{share:.1%}" for share in lost / rows]
-        found.append(("missing", *shares, "the share of missing values changed"))
-    if here != there or not here:
-        return found
-    if not (old.measured() and new.measured()):
-        counts = counts_of(old, new)
-        known, unseen = counts[counts["reference"] > 0], counts[counts["reference"] == 0]
-        if len(unseen) and len(known) < len(old) / 2:  # else every row has a value of its own
-            share = unseen["current"].sum() / counts["current"].sum()
-            names = [printed(shown(name, here) if here == "date" else name) for name in unseen.index[:5]]
-            words = f"never seen before, in {share:.1%} of the rows"
-            names = ", ".join(names) + ", …" * (len(unseen) > 5)
-            found.append(("category", f"{len(known)} categories", names, words))
-        return found
+        yield "missing", *(f"{share:.1%}" for share in lost / rows), "the share of missing values changed"
+    if here and here == there:
+        measured = old.measured() and new.measured()
+        yield from _of_values(old, new) if measured else _of_categories(old, new)
+
+
+def _of_categories(old: Column, new: Column) -> Iterator[_Change]:
+    counts = counts_of(old, new)
+    known, unseen = counts[counts["reference"] > 0], counts[counts["reference"] == 0]
+    if len(unseen) and len(known) < len(old) / 2:  # else every row has a value of its own
+        share = unseen["current"].sum() / counts["current"].sum()
+        names = [printed(shown(name, "date") if old.kind == "date" else name) for name in unseen.index[:5]]
+        said = ", ".join(names) + ", …" * (len(unseen) > 5)
+        yield "category", f"{len(known)} categories", said, f"never seen before, in {share:.1%} of the rows"
+
+
+def _of_values(old: Column, new: Column) -> Iterator[_Change]:
     r, c = old.in_order(), new.in_order()
     if not (len(r) and len(c)):
-        return found
-    if here == "numeric" and min(len(r), len(c)) >= MIN_VALUES and (words := _unit(r, c)):
-        return [*found, ("unit", f"median {quantile(r, 0.5):.4g}", f"median {quantile(c, 0.5):.4g}", words)]
-    limits = [f"{shown(v[0], here)} to {shown(v[-1], here)}" for v in (r, c)]
+        return
+    numeric = old.kind == "numeric"
+    unit = _unit(r, c) if numeric and min(len(r), len(c)) >= MIN_VALUES else ""
+    if unit:
+        yield "unit", f"median {quantile(r, 0.5):.4g}", f"median {quantile(c, 0.5):.4g}", unit
+        return
+    limits = [f"{shown(v[0], old.kind)} to {shown(v[-1], old.kind)}" for v in (r, c)]
+    inside = len(c) / (len(r) + len(c))  # of a value beyond all others: the chance to be a current one
     below, above = int(c.searchsorted(r[0])), len(c) - int(c.searchsorted(r[-1], "right"))
-    for count, way in ((below, "below"), (0 if here == "date" else above, "above")):
-        if count and ((len(c) / (len(r) + len(c))) ** count < 0.001 or (way == "below" and c[0] < 0 <= r[0])):
-            found.append(("range", *limits, f"{count:,} values {way} all of the reference"))
-    return found
+    if below and (inside**below < 0.001 or c[0] < 0 <= r[0]):
+        yield "range", *limits, f"{below:,} values below all of the reference"
+    if numeric and above and inside**above < 0.001:
+        yield "range", *limits, f"{above:,} values above all of the reference"
 
 
 def _unit(r: Array, c: Array) -> str:
