@@ -16,5 +16,6 @@ def needs_extra(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as missing:
-        needs = f'{what} needs {missing.name}: pip install "walkforward[{extra}]"'
-        raise ModuleNotFoundError(needs, name=missing.name) from None
+        package = str(missing.name).partition(".")[0]
+        needs = f'{what} needs {package}: pip install "walkforward[{extra}]"'
+        raise ModuleNotFoundError(needs, name=package) from None

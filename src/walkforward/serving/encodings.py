@@ -98,42 +98,38 @@ class Coding:
             raise Refused("an encoder stands behind another")
         known = [[v for v in values.tolist() if v == v and v is not None] for values in fitted.categories_]
         common = [values[0] if values else np.nan for values in known]
-        base = self._ask(encoder, [common])
+        base = _numbers(encoder, common, 0, common[:1])
         if base is None or sum(map(len, known)) * base.shape[1] > LARGEST:
             raise Refused(f"the categories of {kind} are too many for a table")
         start = len(self.base)
         self.base = np.concatenate([self.base, base[0]])
         for i, (column, values) in enumerate(zip(columns, known, strict=True)):
-
-            def numbers_of(values: list[Any], i: int = i) -> np.ndarray | None:
-                return self._ask(encoder, [[*common[:i], value, *common[i + 1 :]] for value in values])
-
-            numbers = numbers_of(values)
-            if numbers is None:
+            of_known = _numbers(encoder, common, i, values)
+            if of_known is None:
                 raise Refused(f"{kind} refuses categories of its own")
             if self.texts[column]:
-                others = {NEVER: "\1 never seen"}
+                others: dict[Any, Any] = {NEVER: "\1 never seen"}
             else:
                 others = {NEVER: max(values, default=0) + 1, MISSING: np.nan}
-            answers = {name: numbers_of([value]) for name, value in others.items()}
-            taken = {name: answer for name, answer in answers.items() if answer is not None}
-            self.tables.append(Table(column, [*values, *taken], np.vstack([numbers, *taken.values()]), start))
+            asked = {name: _numbers(encoder, common, i, [value]) for name, value in others.items()}
+            taken = {name: numbers for name, numbers in asked.items() if numbers is not None}
+            numbers = np.vstack([of_known, *taken.values()])
+            self.tables.append(Table(column, [*values, *taken], numbers, start))
             self.vocabulary[column] = values
         return list(range(start, len(self.base)))
 
-    @staticmethod
-    def _ask(encoder: Any, rows: list[list[Any]]) -> np.ndarray | None:
-        """The encoder's numbers for rows, None where it refuses one."""
-        names = getattr(encoder, "feature_names_in_", None)
-        has_text = any(isinstance(value, str) for value in rows[0]) if rows else False
-        try:
-            if names is None:
-                answer = encoder.transform(np.array(rows, object if has_text else None))
-            else:
-                answer = encoder.transform(pd.DataFrame(rows, columns=names))
-        except Exception:
-            return None
-        return np.asarray(answer.toarray() if sparse.issparse(answer) else answer, float)
+
+def _numbers(encoder: Any, common: list[Any], place: int, values: list[Any]) -> np.ndarray | None:
+    """An encoder's numbers for values of one column, common ones in the others; None where it refuses one."""
+    rows = [[*common[:place], value, *common[place + 1 :]] for value in values]
+    names = getattr(encoder, "feature_names_in_", None)
+    has_text = any(isinstance(value, str) for row in rows for value in row)
+    array = np.array(rows, object if has_text else None)
+    try:
+        answer = encoder.transform(array if names is None else pd.DataFrame(rows, columns=names))
+    except Exception:
+        return None
+    return np.asarray(answer.toarray() if sparse.issparse(answer) else answer, float)
 
 
 def coded(raw: Any, texts: Sequence[bool]) -> tuple[Any, Coding]:
