@@ -2,9 +2,11 @@
 
 import sys
 
-try:
-    from walkforward.serving.command import main
-except ModuleNotFoundError as missing:
-    sys.exit(f'Error: walkforward.serving needs {missing.name}: pip install "walkforward[serve]"')
+from walkforward.errors import needs_extra
 
-main()
+try:
+    with needs_extra("serve", "walkforward.serving"):
+        from walkforward.serving.command import main
+    main()
+except ModuleNotFoundError as missing:
+    sys.exit(f"Error: {missing}")
