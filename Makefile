@@ -31,7 +31,7 @@ lessons: env ## build the notebooks that have changed (CHECK=1 only looks, FORCE
 
 test: export WALKFORWARD_WEEKLY := $(or $(WEEKLY),$(WALKFORWARD_WEEKLY))
 test: export WALKFORWARD_QUICK := $(or $(QUICK),$(WALKFORWARD_QUICK))
-test: env ## prove the whole repository (QUICK=1 not what passed before, WEEKLY=1 also what takes long)
+test: env ## prove the whole repository (QUICK=1 what is new, WEEKLY=1 what takes long too)
 	@"$(VENV)" tests/run.py $(ARGS)
 
 lint: env ## check the Python code's style

@@ -327,7 +327,9 @@ def test_the_whole_run_is_red_when_a_test_reached_for_the_network(tmp_path):
     assert done.stdout.splitlines()[-1].startswith("1 passed, 1 error in")
 
 
-def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("passed", "spared"), [("", 0), ("00_start_here", 1)], ids=["full", "QUICK=1"])
+def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch, passed, spared):
+    monkeypatch.setenv("WALKFORWARD_PASSED", passed)
     monkeypatch.setenv("WALKFORWARD_OFFLINE_LOG", str(tmp_path / "network.log"))
 
     class Session:
@@ -344,7 +346,7 @@ def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch):
     assert Session.exitstatus == 1
     said = [report.longrepr for report in Session.stats["error"]]
     assert f"no test of the part «{run.BROWSER}» ran" in said
-    assert len(said) == len(run.PARTS)
+    assert len(said) == len(run.PARTS) - spared
 
 
 def test_each_test_belongs_to_a_part_and_a_lesson_stays_together():
