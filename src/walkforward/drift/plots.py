@@ -11,6 +11,7 @@ from walkforward.drift.columns import Column, column_of, counts_of
 from walkforward.drift.frames import SIDES, Frame, names_of, place_of, printed, require, whole
 from walkforward.drift.measures import quantile
 from walkforward.drift.report import drift_report
+from walkforward.errors import needs_extra
 from walkforward.plots import PALETTE
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def plot_columns(reference: Frame, current: Frame, report: Frame | None = None, 
     >>> plot_columns(rows[rows["km"] < 100], rows[rows["km"] >= 50]).axes[0].get_title()
     'km: drift (0.50)'
     """
-    import matplotlib.pyplot as plt
+    with needs_extra("plots", __name__):
+        import matplotlib.pyplot as plt
 
     names_of(reference, current, shared=False)
     report = drift_report(reference, current) if report is None else report
@@ -120,7 +122,8 @@ def plot_history(history: Frame, value: str = "effect") -> Figure:
     >>> plot_history(drift_history(frames["2020-01"], frames)).axes[0].get_title()
     'Drift (dots) in 1 of 2 periods, first in 2020-02'
     """
-    import matplotlib.pyplot as plt
+    with needs_extra("plots", __name__):
+        import matplotlib.pyplot as plt
 
     _table("history", history, "period", "column", "drift")
     known = [name for name in history if pd.api.types.is_numeric_dtype(history[name]) and name != "drift"]

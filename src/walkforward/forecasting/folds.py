@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils.validation import _num_samples
 
+from walkforward.errors import needs_extra
 from walkforward.forecasting.entry import Array, as_dates, whole
 from walkforward.forecasting.errors import ForecastError
 
@@ -94,7 +95,8 @@ class WalkForwardSplit(BaseCrossValidator):
 
     def plot(self, X: Any, ax: Axes | None = None) -> Axes:
         """Draw a row a fold, training and test, over the days of X: a frame with ds, dates, or any rows."""
-        import matplotlib.pyplot as plt
+        with needs_extra("plots", "WalkForwardSplit.plot"):
+            import matplotlib.pyplot as plt
 
         from walkforward.plots import PALETTE
 
