@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from walkforward.errors import WalkForwardError
+from walkforward.makes import missing
 
 _BYTES = bytes | bytearray | memoryview
 _ONE_AXIS = pd.Series | pd.Index | pd.api.extensions.ExtensionArray
@@ -189,7 +190,7 @@ def utc_now() -> datetime:
 
 def number(value: Any) -> float | None:
     """A number; None for what is missing."""
-    if value is None or value is pd.NA or value is pd.NaT or value is np.ma.masked:
+    if missing(value) or value is np.ma.masked:
         return None
     plain = np.asarray(value)[()] if _is_array(value) and np.ndim(value) == 0 else value
     if isinstance(plain, str | _BYTES):

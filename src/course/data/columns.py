@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from walkforward.errors import WalkForwardError
+from walkforward.makes import missing
 
 SHOWN = 5  # rows or columns that an error names; it always says how many there are
 NO_NUMBER = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"]  # missing ones
@@ -202,7 +203,7 @@ class Faults:
         except (OverflowError, ValueError, LookupError):
             found = ["beyond the calendar"] * len(at)  # or in a zone that nobody knows
         scalars = [value.item() if isinstance(value, np.generic) else value for value in found]
-        texts = [np.nan if value is None or value is pd.NA or value is pd.NaT else value for value in scalars]
+        texts = [np.nan if missing(value) else value for value in scalars]
         rows = zip(values.index[at], texts, strict=True)
         self.found[f"{column} {fault}"] = (count + int(bad.sum()), [*shown, *rows])
         ways_out = {_way_out(text, self.theirs.get(column, column), fault, bad.all()) for text in texts}

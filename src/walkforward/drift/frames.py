@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from walkforward import makes
 from walkforward.errors import WalkForwardError
 
 Frame = pd.DataFrame
@@ -48,16 +49,14 @@ def printed(name: Any) -> str:
 
 def whole(name: str, value: Any, least: int) -> int:
     """The argument `name`, a whole number of `least` or more."""
-    fits = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
-    require(fits, f"{name}={value!r}: pass a whole number, {least} or more")
+    require(makes.whole(value, least), f"{name}={value!r}: pass a whole number, {least} or more")
     return int(value)
 
 
 def fraction(name: str, value: Any) -> float:
     """The argument `name`, an error rate."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     words = f"{name}={value!r} is no error rate: take one between 0 and 1, for example 0.05"
-    require(number and 0 < value < 1, words)
+    require(makes.between_0_and_1(value), words)
     return float(value)
 
 

@@ -13,6 +13,8 @@ import pandas as pd
 from pandas.api import types
 
 from walkforward.forecasting.errors import ForecastError
+from walkforward.makes import between_0_and_1, missing
+from walkforward.makes import whole as whole
 
 Array = np.ndarray
 OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"  # at the end of a text such as 2020-01-01T00:00+01:00
@@ -35,7 +37,7 @@ def as_dates(values: Any, name: str, *, text: bool = False) -> pd.DatetimeIndex:
     if types.is_datetime64_any_dtype(column.dtype) or _arrow_date(column.dtype):
         return pd.DatetimeIndex(column).tz_localize(None)
     if column.dtype == object:
-        present = [value for value in column if not _missing(value)]
+        present = [value for value in column if not missing(value)]
         if present and all(isinstance(value, pd.Period) for value in present):
             return pd.DatetimeIndex(pd.PeriodIndex(column).to_timestamp())
         if present and all(isinstance(value, datetime.date | np.datetime64) for value in present):
@@ -44,7 +46,7 @@ def as_dates(values: Any, name: str, *, text: bool = False) -> pd.DatetimeIndex:
                 raise ForecastError(
                     f"{name} mixes dates with and without a time zone, such as {present[0]}: give all one"
                 )
-            return pd.DatetimeIndex([pd.NaT if _missing(value) else _wall(value) for value in column])
+            return pd.DatetimeIndex([pd.NaT if missing(value) else _wall(value) for value in column])
     if text and _is_text(column):
         try:
             return pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601")).tz_localize(None)
@@ -61,7 +63,7 @@ def as_numbers(values: Any, what: str, rule: str | Callable[[], str]) -> Array:
     plain = types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
     boolean = types.is_bool_dtype(column.dtype) and not isinstance(column.dtype, pd.CategoricalDtype)
     if column.dtype == object:
-        some = [value for value in column if not _missing(value)]
+        some = [value for value in column if not missing(value)]
         plain = all(isinstance(value, numbers.Real | decimal.Decimal | np.bool_) for value in some)
     if not plain and not boolean:
         raise ForecastError(f"{what} is {column.dtype}{rule() if callable(rule) else rule}")
@@ -101,14 +103,9 @@ def names(value: Sequence[str], what: str) -> list[str]:
     return list(value)
 
 
-def whole(value: Any, least: int) -> bool:
-    """Is it a whole number, so large or larger?"""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
-
-
 def refuse_level(name: str, level: Any) -> None:
     """A level of an interval lies between 0 and 1."""
-    if isinstance(level, bool) or not isinstance(level, numbers.Real) or not 0 < level < 1:
+    if not between_0_and_1(level):
         raise ForecastError(f"{name}={level!r}: between 0 and 1, such as 0.8")
 
 
@@ -133,10 +130,6 @@ def _column(values: Any, name: str) -> pd.Series:
 
 def _arrow_date(dtype: Any) -> bool:
     return isinstance(dtype, pd.ArrowDtype) and dtype.name.startswith(("date32", "date64"))
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
 
 
 def _wall(value: Any) -> Any:
