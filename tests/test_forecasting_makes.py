@@ -440,3 +440,18 @@ def test_odd_arguments(odd):
     for one in tries:
         with suppress(ForecastError):
             one()
+
+
+def test_a_long_integer_and_a_regressor_beyond_all_numbers():
+    """Two that only chance had found: 10**400 in a column of objects, and 1e200 in one known in advance."""
+    frame = pd.DataFrame(
+        {"ds": PLAIN, "y": Y, "k": pd.Series([10**400 + i for i in range(len(Y))], dtype=object)}
+    )
+    assert find_leaks(lambda f: f[["y"]].shift(1).rename(columns={"y": "lag"}), frame) == {}
+    high = frame.assign(k=1e200 * np.where(np.arange(len(Y)) % 2, 1.0, -1.0))
+    with pytest.raises(
+        ForecastError, match=r"feature k goes up to 1e\+200, beyond 1e\+100: scale it, or leave"
+    ):
+        backtest(
+            high, Ridge(), WalkForwardSplit(7, 1), known=["k"], features=lambda f: f[["k"]], progress=False
+        )

@@ -11,7 +11,7 @@ from pandas.api import types
 
 from walkforward.forecasting.entry import Array, as_dates, as_numbers, day, names, whole
 from walkforward.forecasting.errors import ForecastError, LeakError
-from walkforward.forecasting.frame import Frame, Panel, panel
+from walkforward.forecasting.frame import BEYOND, Frame, Panel, panel
 
 Builder = Callable[[Frame], pd.DataFrame]
 
@@ -93,7 +93,11 @@ class Guard:
             column = self.real[name].copy()
             column[future] = self.noise[name][future]
             columns[name] = column
-        return Frame(columns)
+        # As series these stay objects: pandas would look for a type, and stumble over a long integer.
+        objects = {
+            k: pd.Series(c, dtype=object) for k, c in columns.items() if types.is_object_dtype(c.dtype)
+        }
+        return Frame(columns | objects)
 
     def moved(self, built: Frame, cutoff: int, horizon: int) -> dict[str, str]:
         """Features built on a scrambled frame that differ too early, and why."""
@@ -183,8 +187,14 @@ def built_by(features: Builder, frame: Frame) -> Frame:
 
 def feature_numbers(built: Frame) -> Array:
     """Features as floats (n, k), NaN for missing."""
-    columns = [as_numbers(built[c], f"feature {c}", ", not numbers") for c in built]
-    return np.column_stack(columns) if columns else np.empty((len(built), 0))
+    columns = {name: as_numbers(built[name], f"feature {name}", ", not numbers") for name in built}
+    for name, column in columns.items():
+        if (np.isfinite(column) & (np.abs(column) > BEYOND)).any():
+            largest = np.nanmax(np.abs(column[np.isfinite(column)]))
+            raise ForecastError(
+                f"feature {name} goes up to {largest:.3g}, beyond {BEYOND:g}: scale it, or leave it out"
+            )
+    return np.column_stack(list(columns.values())) if columns else np.empty((len(built), 0))
 
 
 def refuse_leaks(found: Mapping[str, str]) -> None:
