@@ -81,10 +81,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.data import load_trips, months, prepare_trips
 from course.exercise import TODO
+from course.paths import ROOT
 from walkforward.plots import use_style
 
 use_style()
@@ -687,8 +687,8 @@ from contextlib import ExitStack
 
 import requests
 
-from course.stores import course_server
 from course.servers import ServerError
+from course.stores import course_server
 
 servers = ExitStack()  # whatever is entered here ends with servers.close()
 try:
@@ -775,8 +775,8 @@ servers.close()
 import secrets
 import shutil
 
-from course.stores import object_store, postgres
 from course.servers import tracking_server
+from course.stores import object_store, postgres
 
 servers.close()  # if this cell runs twice
 TEAM = FILES / "team"

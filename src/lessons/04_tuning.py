@@ -82,9 +82,9 @@ from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import ParameterGrid
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.exercise import TODO
+from course.paths import ROOT
 from walkforward.plots import PALETTE, use_style
 
 use_style()

@@ -64,10 +64,10 @@ from scipy import stats
 from sklearn.model_selection import KFold, cross_val_predict
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.data import load_trips, months, prepare_trips
 from course.exercise import TODO
+from course.paths import ROOT
 from walkforward.plots import PALETTE, use_style
 
 use_style()

@@ -75,10 +75,10 @@ from rattler.exceptions import InvalidMatchSpecError
 from sklearn.metrics import root_mean_squared_error
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.data import load_trips, months, prepare_trips
 from course.exercise import TODO
+from course.paths import ROOT
 from course.servers import base_environment
 
 # %% name="store"

@@ -72,12 +72,12 @@ from mlflow.data.sources import LocalArtifactDatasetSource
 from mlflow.exceptions import MlflowException
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.data import load_trips, months, prepare_trips
 from course.exercise import TODO
-from walkforward.plots import PALETTE, use_style
+from course.paths import ROOT
 from course.servers import model_server
+from walkforward.plots import PALETTE, use_style
 
 use_style()
 

@@ -88,10 +88,10 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from packaging.requirements import Requirement
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.data import load_trips, months, prepare_trips
 from course.exercise import TODO
+from course.paths import ROOT
 from course.servers import base_environment, model_server
 
 pd.set_option("display.max_colwidth", None)

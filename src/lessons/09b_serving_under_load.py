@@ -80,13 +80,13 @@ import xgboost
 from mlflow.pyfunc import scoring_server
 from xgboost import XGBRegressor
 
-from course.paths import ROOT
 from course import exercise
 from course.data import load_trips, months, prepare_trips
 from course.exercise import TODO
+from course.paths import ROOT
+from course.servers import ServerError, fast_server, model_server
 from walkforward.loadtest import closed_loop, open_loop
 from walkforward.plots import PALETTE, use_style
-from course.servers import ServerError, fast_server, model_server
 from walkforward.serving import compiled
 
 use_style()

@@ -80,8 +80,8 @@ from xgboost import XGBRegressor
 # %%
 from course import exercise
 from course.data import load_trips, months, prepare_trips
-from walkforward.drift import classifier_drift, drift_history, drift_report, schema_report
 from course.exercise import TODO
+from walkforward.drift import classifier_drift, drift_history, drift_report, schema_report
 from walkforward.monitoring import MonitoringError, PredictionLog, drift_metric, log_drift
 from walkforward.plots import PALETTE, use_style
 

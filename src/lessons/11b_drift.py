@@ -67,8 +67,8 @@ from xgboost import XGBRegressor
 
 from course import exercise
 from course.data import load_trips, months, prepare_trips
-from walkforward.drift import classifier_drift, drift_history, drift_report, plot_history
 from course.exercise import TODO
+from walkforward.drift import classifier_drift, drift_history, drift_report, plot_history
 from walkforward.plots import PALETTE, use_style
 
 use_style()

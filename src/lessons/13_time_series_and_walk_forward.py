@@ -66,9 +66,9 @@ from sklearn.model_selection import (
 from xgboost import XGBRegressor
 
 # %%
-from course.paths import ROOT
 from course import exercise
 from course.exercise import TODO
+from course.paths import ROOT
 from walkforward.forecasting import (
     Drift,
     LeakError,
