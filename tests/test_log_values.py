@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from walkforward.monitoring import Monitor, MonitoringError, PredictionLog, drift_metric, log_drift
+from course.monitor import Monitor
+from walkforward.monitoring import MonitoringError, PredictionLog, drift_metric, log_drift
 
 TWO = pd.DataFrame({"km": [1.0, 2.0]}, index=[7, 5])
 ONE = TWO[:1]
@@ -600,7 +601,6 @@ def containers(inner):
 NESTED = st.recursive(ATOMS, containers, max_leaves=6)
 
 
-@pytest.mark.filterwarnings("ignore:Monitor is deprecated:DeprecationWarning")
 @settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_only_errors_of_the_log_escape(log, data):

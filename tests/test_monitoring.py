@@ -23,19 +23,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from course.monitor import Monitor
 from course.stores import postgres
 from walkforward.monitoring import (
     _LOG,
     PATIENCE,
     Joined,
-    Monitor,
     MonitoringError,
     PredictionLog,
     drift_metric,
     log_drift,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:Monitor is deprecated:DeprecationWarning")
 WRITERS, ROWS, BATCH = 4, 5_000, 50
 
 
@@ -534,9 +533,11 @@ REPORT = pd.DataFrame(
 )
 
 
-def test_a_monitor_says_what_to_write_instead():
-    with pytest.warns(DeprecationWarning, match="use prometheus_client's Counter, Histogram and Gauge"):
-        Monitor()
+def test_the_monitor_of_before_says_where_it_went():
+    import walkforward.monitoring as module
+
+    with pytest.warns(DeprecationWarning, match="walkforward.monitor is course.monitor now"):
+        assert module.Monitor is Monitor
 
 
 def test_the_page_is_read_by_prometheus_parser():

@@ -19,6 +19,7 @@ MOVED = {
     "walkforward.data": "course.data",
     "walkforward.exercise": "course.exercise",
     "walkforward.interview": "course.practice.bank",
+    "walkforward.monitor": "course.monitor",
     "walkforward.paths": "course.paths",
     "walkforward.schemas": "course.data.schemas",
     "walkforward.servers": "course.servers",
