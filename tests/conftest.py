@@ -19,6 +19,14 @@ def no_experiment_left_active():
         fluent._active_experiment_id = None
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_style_left_on():
+    """A lesson's own cells, executed here, set the course's style: later tests' figures would wear it."""
+    yield
+    if matplotlib := sys.modules.get("matplotlib"):
+        matplotlib.rcdefaults()
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Packed files hold the time they were made; both workers must give a test the same name."""
     return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
