@@ -251,9 +251,11 @@ print(f"{joined} joined; {len(joined.repeated):,} repeated; another label than b
 # %% name="page"
 answer(first.drop(columns="hour"))  # one request without its hour
 server, _ = prometheus.start_http_server(0, "127.0.0.1", metrics)  # port 0: a free one
-page = requests.get(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10).text
-server.shutdown()
-server.server_close()
+try:
+    page = requests.get(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10).text
+finally:
+    server.shutdown()
+    server.server_close()
 
 shown = ("requests_total{", "rows_total ", "latency_seconds_count ")
 print(
