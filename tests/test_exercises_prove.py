@@ -99,7 +99,7 @@ def test_students_get_unfilled_stubs():
 # --- the zoo: one sound module, and faulty ones made from it by changing one thing --------------------------
 
 SOUND = '''
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 
 
 def _numbers():
@@ -133,6 +133,12 @@ def as_a_tuple(numbers):
 @wrong(ordered, caught_by=ascends)
 def as_it_came(numbers):
     return list(numbers)
+
+
+@also_right(ordered)
+def in_place(numbers):
+    numbers.sort()
+    return numbers
 
 
 @wrong(ordered, caught_by=ascends)
@@ -258,6 +264,11 @@ ZOO = {
         "def _numbers():\n    return [3, 1, 2]",
         "_SHARED = [3, 1, 2]\n\n\ndef _numbers():\n    return _SHARED",
         "ordered: the solution (tried last) is failed, must be passed (ascends: ",
+    ),
+    "a check that refuses another right answer": (
+        "assert isinstance(answer(_numbers()), list)",
+        "given = _numbers()\n    assert isinstance(answer(given), list) and given == _numbers()",
+        "ordered: right answer in_place is failed, must be passed (is_a_list: not a list)",
     ),
     "a module that does not load": (
         "def context",

@@ -15,7 +15,8 @@ def prove(path: Path | str, only: str | None = None) -> list[str]:
 
     Proved means: the blank stub is "not attempted"; `None` fails; each wrong answer is refused first by the
     check it names, with a message and without that check crashing; each check refuses at least one wrong
-    answer; and after all that the solution, as students see it, passes. Records no progress.
+    answer; every right answer written in another way passes; and after all that the solution, as students
+    see it, passes. Records no progress.
     """
     return list(problems(path, only))
 
@@ -86,5 +87,8 @@ def _answers(
     for wrong, check in exercise.wrong:
         make = (lambda wrong=wrong: value(wrong)) if exercise.value else (lambda wrong=wrong: wrong)
         yield f"wrong answer {wrong.__name__}", make, "failed", check.__name__
+    for other in exercise.also_right:
+        make = (lambda other=other: value(other)) if exercise.value else (lambda other=other: other)
+        yield f"right answer {other.__name__}", make, "passed", None
     # Last, because by then a wrong answer has spoilt any data that checks share instead of making it afresh.
     yield "the solution (tried last)", lambda: run(solution_source), "passed", None

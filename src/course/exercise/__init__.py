@@ -1,21 +1,21 @@
 """Exercises: what a student calls in a notebook, and what an author writes in a module.
 
 Notebook: `check(keep_plausible)`, `check(champion=champion)` for what is not a function; `hint`, `solution`.
-Module `src/lessons/exercises/<topic>.py`: `@right` marks the solution (its docstring is the task), `@checks`
-a check (it asserts; its docstring is the hint) and `@wrong` a wrong answer that people really give. With
-`@right(value=True)` the answer is what the function returns; its parameters are names of the notebook, which
-the module's `context()` gives when it is proved.
+Module `src/lessons/exercises/<stem>.py`: `@right` marks the solution (its docstring is the task), `@checks` a
+check (it asserts; its docstring is the hint), `@wrong` a wrong answer that people give, `@also_right` a right
+one written in another way. With `@right(value=True)` the answer is what the function returns; its
+parameters are names of the notebook, which the module's `context()` gives when it is proved.
 """
 
 import os
 from typing import Any
 
 from course import progress
-from course.exercise.result import Exercise, Note, Result, checks, right, wrong
+from course.exercise.result import Exercise, Note, Result, also_right, checks, right, wrong
 from course.exercise.source import TODO, ExerciseError, find, load, solution_source, stub_source
 
 __all__ = ["TODO", "Exercise", "ExerciseError", "ExerciseFailed", "Note", "Result", "check", "checks", "hint"]
-__all__ += ["load", "right", "solution", "solution_source", "stub_source", "wrong"]
+__all__ += ["also_right", "load", "right", "solution", "solution_source", "stub_source", "wrong"]
 
 
 class ExerciseFailed(AssertionError):

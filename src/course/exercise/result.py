@@ -16,13 +16,14 @@ from course.exercise.source import TODO, NotAttempted, solution_source
 
 @dataclass
 class Exercise:
-    """One exercise: its checks in order, and its pairs of wrong answer and check that must catch it."""
+    """One exercise: its checks in order, pairs of wrong answer and catching check, other right answers."""
 
     name: str
     path: Path
     value: bool
     checks: list[Callable] = field(default_factory=list)
     wrong: list[tuple[Callable, Callable]] = field(default_factory=list)
+    also_right: list[Callable] = field(default_factory=list)
 
     def run(self, answer: Any) -> "Result":
         """Run the checks in order on `answer`, up to the first that fails. Records nothing."""
@@ -139,3 +140,8 @@ def checks(target: Callable) -> Callable:
 def wrong(target: Callable, *, caught_by: Callable) -> Callable:
     """Mark a wrong answer to the exercise `target` that the check `caught_by` must be the first to refuse."""
     return lambda answer: target.exercise.wrong.append((answer, caught_by)) or answer
+
+
+def also_right(target: Callable) -> Callable:
+    """Mark a right answer to the exercise `target` written in another way; every check must accept it."""
+    return lambda answer: target.exercise.also_right.append(answer) or answer
