@@ -58,6 +58,16 @@ def test_each_rule_is_cheaper_than_the_one_before_and_the_model_by_little():
     assert costs[3] - costs[4] < 0.03 * costs[3] < costs[0] - costs[3]
 
 
+def test_an_empty_shelf_is_no_measure_of_too_few():
+    """The shelf is empty when demand reaches the order: more often than the quantile speaks of, by article."""
+    too_few, empty = column("visible", "too few"), column("visible", "shelf empty")
+    assert all(few <= 0.2 < shelf for few, shelf in zip(too_few, empty, strict=True))
+    assert max(empty) - min(empty) > 10 * max(column("visible", "± over all shops")), "one limit can't fit all"
+    *_, true = column("spiral", "days sold out")
+    assert abs(empty[3] - true) < 0.02, "the share of the simulation, at the same mean"
+    assert all(share < 0.2 for share in column("backtest", "days with too few")[3:]), "whole pieces, rounded up"
+
+
 def test_an_old_table_is_a_fallback():
     tonight, _, week, none = column("stale", "cost a day")
     assert tonight <= week < 1.02 * tonight and none > 5 * week

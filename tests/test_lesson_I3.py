@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
 from xgboost import XGBRegressor
 
 from course.data import load_ridership, load_trips, months, prepare_trips
@@ -147,6 +148,14 @@ def test_the_repair_finds_the_days_in_kilometres_and_no_other(trips):
 
 
 # ------------------------------------------------- C: shuffled time split
+def test_the_ticket_compares_both_rules_on_the_same_days():
+    rides = load_ridership()[["ds", "y"]]
+    rides = rides[rides["ds"] >= "2011-01-01"].reset_index(drop=True)
+    _, test = train_test_split(rides.index, test_size=0.2, random_state=0)
+    naive = (rides["y"] - rides["y"].shift(7)).loc[test].abs().mean()
+    assert float(row("ticket_c", "mae")[0]) == pytest.approx(naive, abs=0.006)
+
+
 def test_the_shuffled_split_promises_half_the_error_of_the_future():
     shuffled = float(row("ticket_c", "mae")[1])
     forward, naive = numbers("mended_c", r"forward: MAE ([\d.]+), last week's day: ([\d.]+)")
@@ -213,6 +222,13 @@ def test_descending_order_deploys_the_worst_run_of_the_grid():
 
 
 # ------------------------------------------------- H: train/serve skew
+def test_no_run_claims_the_code_of_the_service():
+    """Each run keeps the code that made its number; the service's own is in none, and the text says so."""
+    card, report, mark = row("ticket_h", "code")
+    assert card != report and mark == "←"
+    assert row("ticket_h", "data")[0] == row("ticket_h", "data")[1]
+
+
 def test_the_service_makes_other_features_of_the_same_trips():
     card, live, _ = row("ticket_h", "rmse")
     assert float(live) > float(card) + 0.7

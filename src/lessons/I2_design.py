@@ -18,7 +18,7 @@
 # %% [markdown]
 # > **You will learn to** get from the cost of an error to the quantity to order · tell sales from demand · put a baseline and its price before any model · work out rows, bytes and minutes · say what is watched and who acts
 # >
-# > **Before you start** [13 · Time series](13_time_series_and_walk_forward.ipynb); [09 · Serving](09_serving.ipynb) and [11b · Drift](11b_drift.ipynb) help
+# > **Before you start** [13b · Walk-forward](13b_walk_forward.ipynb); [09a · Serving](09a_serving.ipynb) and [11d · Detectors](11d_detectors.ipynb) help
 # >
 # > **Time** 60 minutes, then tell it aloud once in 45; it runs in a few seconds
 # >
@@ -83,7 +83,7 @@ print(f"the machines work {30 / (24 * 60):.1%} of the day")
 # | **3 System** | 13 | a drawing with numbers, a fallback for each arrow | you can run it |
 # | **4 Operate** | 10 | what is watched and who acts, how it is rolled out, how it goes back | you have been called at night |
 #
-# Say the four names and the minutes aloud at the start, and offer to go deeper where the interviewer wants to. The model gets two minutes, at the end of step 2.
+# Say the four names and the minutes aloud at the start, and offer to go deeper where the interviewer wants to. The model comes at the end of step 2. Keep it short if nobody asks; where the round is about modelling, give it ten minutes and take them from step 3.
 #
 # ## Step 1: Frame
 #
@@ -308,10 +308,10 @@ pd.DataFrame(rows, index=["cost a day", "days with too few", "thrown away"]).T.r
 
 # %% [markdown]
 # Most of the gain came before the model. The cost falls from 23.00<!-- =backtest[the same weekday of last week, cost a day] --> to 13.11<!-- =backtest[pooled, cost a day] --> by averaging, by aiming at the quantile, and by borrowing from other shops. The trees bring it to
-# 13.00<!-- =backtest[boosted trees, cost a day] -->. Whether that small step is worth a training pipeline is decided by a comparison in blocks, as in [13](13_time_series_and_walk_forward.ipynb), on your data: promotions, prices and holidays are what trees know and the rule does not, and this panel has none. Say so: *"I ship the
+# 13.00<!-- =backtest[boosted trees, cost a day] -->. Whether that small step is worth a training pipeline is decided by a comparison in blocks, as in [13b](13b_walk_forward.ipynb), on your data: promotions, prices and holidays are what trees know and the rule does not, and this panel has none. Say so: *"I ship the
 # pooled rule in week two. The trees replace it when they beat it on the same days by more than chance."*
 #
-# Look at the last column, too: nearly a third is thrown away. That is what 4 against 1 asks for. If the chain can't stand it, the costs in step 1 were not the real ones; go back there instead of bending the model.
+# Look at the other columns, too. You aimed at too few on 0.2<!-- given --> of the days and got 0.162<!-- =backtest[pooled, days with too few] -->: orders are whole pieces and are rounded up, and for a small shop one piece is a large step. And nearly a third is thrown away. That is what 4 against 1 asks for. If the chain can't stand it, the costs in step 1 were not the real ones; go back there instead of bending the model.
 #
 # ## Step 3: System
 #
@@ -392,22 +392,31 @@ pd.Series(rows, name="cost a day").round(2).to_frame()
 #
 # ## Step 4: Operate
 #
-# **Candidate.** *What will I know, and when?* Order and sales of a day are in by midnight. Demand of a sold-out day is never known. But the design has a number that must hold on its own: with q = 0.8<!-- given -->, about one shop-day in five sells out. Far fewer, and you throw away too much; far more, and the forecast is too low. How small a change is visible?
+# **Candidate.** *What will I know, and when?* Order and sales of a day are in by midnight. The demand of a sold-out day is never known. But one number of the design can be watched without it: how often the shelf is empty at closing time. It is tempting to write 1 − q = 0.2<!-- given --> beside it. Compute it first, for articles that sell little and much:
 
 # %% name="visible"
-share, z = 1 - QUANTILE, NormalDist().inv_cdf(0.975)  # 95 % of days lie within z standard errors
-for level_name, n in {"one article, all shops": shops, "one shop, all its articles": daily_articles}.items():
-    error = (share * (1 - share) / n) ** 0.5
-    print(f"{level_name}: {share:.2f} ± {z * error:.3f} on one day")
+z = NormalDist().inv_cdf(0.975)  # 95 % of days lie within z standard errors
+rows = {}
+for mean in (2, 5, 10, 20, 40):
+    wanted = drawn(float(mean), np.random.default_rng(7), 20_000)
+    order = quantile(wanted)
+    empty = (wanted >= order).mean()
+    error = (empty * (1 - empty) / shops) ** 0.5
+    rows[mean] = [order, (wanted > order).mean(), empty, z * error]
+columns = ["order", "too few", "shelf empty", "± over all shops"]
+pd.DataFrame(rows, index=columns).T.rename_axis("mean demand").astype({"order": int}).round(3)
 
 # %% [markdown]
-# These bounds take shops as independent; on a hot day they are not, so set the limit from past months, as in [11b](11b_drift.ipynb). Each signal has an owner and an action, else it is a chart:
+# A customer is sent away when demand **exceeds** the order; the shelf is empty when demand **reaches** it. You see the second share, and q speaks about the first. For an article that sells 2 a day the shelf is empty on a share of 0.319<!-- =visible[2, shelf empty] --> of the days although the order is right; for one that sells 40 on 0.210<!-- =visible[40, shelf empty] -->.
+# An alarm at 0.2<!-- given --> ± 0.008<!-- =visible[20, ± over all shops] --> would ring every day for most articles. So each article gets its own expected share, computed from its own forecast distribution.
+#
+# The last column takes shops as independent. On a hot day they are not, so take the width of the band from past months, as in [11d](11d_detectors.ipynb). Each signal has an owner and an action, else it is a chart:
 #
 # | signal | known | limit | action | owner |
 # |---|---|---|---|---|
 # | rows, shops and articles in the table | 3:00 | 99.5<!-- given --> % of expected | use last night's table, page | data engineer |
 # | sum of orders against the same weekday | 3:00 | beyond any day of last year | gate refuses, a person releases | planner |
-# | share sold out, by article and region | next day | from past months, by article | check stock data first, then the article's factor | data scientist |
+# | share of empty shelves, by article and region | next day | expected share by article, band from past months | check stock data first, then the article's factor | data scientist |
 # | thrown away, in money | next day | budget of the region | lower the quantile: the costs have changed | category manager |
 # | orders overruled by planners, and who was right | weekly | 10<!-- given --> % overruled | talk to them: they know something the features don't | product owner |
 # | cost a day against the pooled rule | weekly | the rule wins four weeks running | the rule goes back into service | data scientist |
