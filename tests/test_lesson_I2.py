@@ -59,13 +59,15 @@ def test_each_rule_is_cheaper_than_the_one_before_and_the_model_by_little():
 
 
 def test_an_empty_shelf_is_no_measure_of_too_few():
-    """The shelf is empty when demand reaches the order: more often than the quantile speaks of, by article."""
+    """The shelf is empty when demand reaches the order: more often than q says, by article."""
     too_few, empty = column("visible", "too few"), column("visible", "shelf empty")
     assert all(few <= 0.2 < shelf for few, shelf in zip(too_few, empty, strict=True))
-    assert max(empty) - min(empty) > 10 * max(column("visible", "± over all shops")), "one limit can't fit all"
+    width = max(column("visible", "± over all shops"))
+    assert max(empty) - min(empty) > 10 * width, "one limit can't fit all"
     *_, true = column("spiral", "days sold out")
     assert abs(empty[3] - true) < 0.02, "the share of the simulation, at the same mean"
-    assert all(share < 0.2 for share in column("backtest", "days with too few")[3:]), "whole pieces, rounded up"
+    rounded_up = column("backtest", "days with too few")[3:]  # orders are whole pieces
+    assert all(share < 0.2 for share in rounded_up)
 
 
 def test_an_old_table_is_a_fallback():

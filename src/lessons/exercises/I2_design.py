@@ -1,11 +1,13 @@
 """Exercises of I2: the order that two costs ask for, demand where the shelf was empty, and shops for a rollout."""
 
+import math
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 
 # --- order_quantity ---------------------------------------------------------------------------------------------------
 
@@ -37,7 +39,7 @@ def _order(answer, demand, too_many, too_few):
 
 @checks(order_quantity)
 def equal_costs_ask_for_the_median(answer):
-    """Equal costs give the quantile 1 / 2. `np.quantile` interpolates, `method="inverted_cdf"` stays on a value."""
+    """If both errors cost the same, on what share of the days should demand stay within the order? Stay on a whole number: `np.quantile` has a `method` for that."""
     demand = [4, 9, 1, 30, 6, 2]
     got = _order(answer, demand, 2, 2)
     assert got == 4, (
@@ -48,7 +50,7 @@ def equal_costs_ask_for_the_median(answer):
 
 @checks(order_quantity)
 def order_moves_with_the_costs(answer):
-    """The quantile is `too_few / (too_many + too_few)`: the dearer an empty shelf, the more you order."""
+    """One more piece pays while the chance to sell it, times `too_few`, exceeds the chance to keep it, times `too_many`. Where is that equal?"""
     demand = list(np.random.default_rng(5).negative_binomial(5, 0.2, 399))
     for too_many, too_few in ((1, 4), (4, 1), (0.5, 9.7)):
         got = _order(answer, demand, too_many, too_few)
@@ -58,6 +60,21 @@ def order_moves_with_the_costs(answer):
             f"one too many costs {too_many}, one too few {too_few}: {best} pieces cost {costs[best]:.2f} a day, "
             f"your {got} cost {_cost(got, demand, too_many, too_few):.2f}"
         )
+
+
+@also_right(order_quantity)
+def tries_every_order(demand, too_many, too_few):
+    def cost(order):
+        return sum(too_few * max(d - order, 0) + too_many * max(order - d, 0) for d in demand)
+
+    return min(range(max(demand) + 1), key=cost)
+
+
+@also_right(order_quantity)
+def walks_the_sorted_days(demand, too_many, too_few):
+    quantile, days = too_few / (too_many + too_few), pd.Series(demand).sort_values()
+    share = days.rank(method="max") / len(days)
+    return int(days[share >= quantile - 1e-12].iloc[0])
 
 
 @wrong(order_quantity, caught_by=equal_costs_ask_for_the_median)
@@ -136,13 +153,13 @@ def _estimates(answer, sales, filled):
 
 @checks(true_demand)
 def every_day_has_a_number(answer):
-    """Keep all days: those that sold out are repaired, not dropped."""
+    """Which days have the highest demand, and what becomes of your estimate without them? Every row gets a number."""
     _estimates(answer, *_selling_days()[:2])
 
 
 @checks(true_demand)
 def full_days_stay_as_they_are(answer):
-    """Over all hours the share is 1: where nothing was missing, sales are the demand."""
+    """What share of a day's sales has come in when all hours are over? Hour 1 is at place 0 of an array."""
     sales, filled, wanted = _selling_days()
     got, full = _estimates(answer, sales, filled), filled == sales.shape[1]
     day = int(np.argmax(np.where(full, np.abs(got - wanted), -1)))
@@ -153,7 +170,7 @@ def full_days_stay_as_they_are(answer):
 
 @checks(true_demand)
 def sold_out_days_are_scaled_by_their_share(answer):
-    """`np.cumsum` of the full days' sales by hour, over their total; hour 3 is at place 2 of that array."""
+    """By the end of its second hour, how much of its total has a day without a stock-out sold? Ask the full days only, and hour by hour."""
     sales = np.array([[10, 30, 60], [20, 30, 50], [12, 33, 0], [9, 0, 0]])
     filled = np.array([3, 3, 2, 1])
     got = _estimates(answer, sales, filled)
@@ -165,12 +182,29 @@ def sold_out_days_are_scaled_by_their_share(answer):
 
 @checks(true_demand)
 def large_days_count_as_much_as_they_sell(answer):
-    """Add the full days up first, then divide; a mean of each day's shares gives a quiet day the same say."""
+    """Should a day that sold 10 pieces say as much about the usual share as one that sold 100? Decide what you add up before you divide."""
     sales = np.array([[10, 90], [8, 2], [30, 0]])
     got = _estimates(answer, sales, np.array([2, 2, 1]))[2]
     assert abs(got - 30 * 110 / 18) < 1e-6, (
         f"full days of 10 + 90 and 8 + 2: the first hour sells 18 of 110. 30 sold in it mean 183.3, not {got:.1f}"
     )
+
+
+@also_right(true_demand)
+def day_by_day(hourly, sold_out):
+    hours = len(hourly[0])
+    full = [day for day, filled in zip(hourly, sold_out, strict=True) if filled == hours]
+    total = sum(sum(day) for day in full)
+    share = {filled: sum(sum(day[:filled]) for day in full) / total for filled in range(1, hours + 1)}
+    return np.array([sum(day) / share[filled] for day, filled in zip(hourly, sold_out, strict=True)])
+
+
+@also_right(true_demand)
+def by_a_table(hourly, sold_out):
+    sales, filled = pd.DataFrame(hourly), pd.Series(sold_out)
+    share = sales[filled == sales.shape[1]].sum().cumsum()
+    share /= share.iloc[-1]
+    return sales.sum(axis="columns") / (filled - 1).map(share)
 
 
 @wrong(true_demand, caught_by=every_day_has_a_number)
@@ -233,7 +267,7 @@ def shops_per_arm(sd, effect, alpha=0.05, power=0.8):
 
     Half of the shops order by the new forecasts, half as before, and the means of the two arms are compared. `sd`
     is the standard deviation of the result between shops, `effect` the smallest difference worth finding, in the same unit.
-    A two-sided test at level `alpha` shall find it with probability `power`. Normal approximation:
+    A two-sided test at level `alpha` should find it with probability `power`. Normal approximation:
     2 (z of 1 - alpha/2 + z of power)² (sd / effect)², with z from `NormalDist().inv_cdf`.
     """
     z = NormalDist().inv_cdf
@@ -252,26 +286,40 @@ def _shops(answer, *args, **kwargs):
 
 @checks(shops_per_arm)
 def usual_case(answer):
-    """z of .975 is 1.96 and z of .8 is .84; together 2.80, squared 7.85, doubled 15.7. Both arms vary, hence the 2."""
+    """Which two chances of error does the formula limit, and how many arms have noise? Both z values come from `inv_cdf`; a part of a shop can't take part."""
     got = _shops(answer, 10, 2)
     assert got == 393, f"sd 10, effect 2: 2 · 7.85 · 25 = 392.4, so 393 shops an arm; you returned {got}"
 
 
 @checks(shops_per_arm)
 def half_the_effect_takes_four_times_the_shops(answer):
-    """The ratio of sd to effect is squared."""
+    """How does the noise of a mean shrink with the number of shops? Half the effect needs more than twice as many."""
     got = _shops(answer, 10, 1)
     assert got == 1570, f"sd 10, effect 1: 1,570 shops an arm, four times as many; you returned {got:,}"
 
 
 @checks(shops_per_arm)
 def level_and_power_are_used(answer):
-    """`alpha` and `power` come as arguments: more certainty takes more shops."""
+    """What should happen to the number of shops when you ask for more certainty? Two arguments say how much is asked for."""
     for alpha, power, due in ((0.01, 0.8, 584), (0.05, 0.95, 650)):
         got = _shops(answer, 10, 2, alpha=alpha, power=power)
         assert got == due, (
             f"sd 10, effect 2, alpha {alpha}, power {power}: {due} shops an arm, you returned {got}"
         )
+
+
+@also_right(shops_per_arm)
+def by_scipy(sd, effect, alpha=0.05, power=0.8):
+    standardised = effect / sd
+    together = stats.norm.isf(alpha / 2) + stats.norm.ppf(power)
+    return math.ceil(2 * (together / standardised) ** 2)
+
+
+@also_right(shops_per_arm)
+def by_the_standard_error(sd, effect, alpha=0.05, power=0.8):
+    z = NormalDist().inv_cdf
+    allowed_error = effect / (z(1 - alpha / 2) + z(power))
+    return np.ceil(2 * sd**2 / allowed_error**2)
 
 
 @wrong(shops_per_arm, caught_by=usual_case)
