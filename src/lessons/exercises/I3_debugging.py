@@ -3,6 +3,8 @@
 import logging
 import math
 import uuid
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import mlflow
 import numpy as np
@@ -11,8 +13,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from scipy import stats
 from sklearn.base import BaseEstimator, clone
+from sklearn.metrics import mean_absolute_error
 
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 from course.stores import own_store
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the making of tables on stderr
@@ -72,7 +75,7 @@ def _named(answer, letters, why):
 
 @checks(diagnosis)
 def each_ticket_has_a_fault_of_its_own(answer):
-    """`{"A": "...", …, "H": "..."}`: eight letters, eight names as the task writes them, each once."""
+    """Which letters are there, and which names? Each name of the task stands behind one ticket, spelled as it is there."""
     assert isinstance(answer, dict), f"diagnosis is a {type(answer).__name__}, a dict is asked for"
     assert set(answer) == set("ABCDEFGH"), f"the letters are {sorted(map(str, answer))}; A to H are asked for"
     odd = sorted({str(value) for value in answer.values()} - _FAULTS)
@@ -120,6 +123,36 @@ def faults_of_the_process_are_told_apart(answer):
             "G": "the run chosen is in the table, at its wrong end",
         },
     )
+
+
+@also_right(diagnosis)
+def turned_round():
+    behind = {
+        "stale model served": "D",
+        "train/serve skew": "H",
+        "seed luck": "E",
+        "unit changed upstream": "B",
+        "wrong metric direction": "G",
+        "shuffled time split": "C",
+        "scaler sees the future": "F",
+        "target encoded before the split": "A",
+    }
+    return {letter: fault for fault, letter in behind.items()}
+
+
+@also_right(diagnosis)
+def as_two_lists():
+    faults = [
+        "target encoded before the split",
+        "unit changed upstream",
+        "shuffled time split",
+        "stale model served",
+        "seed luck",
+        "scaler sees the future",
+        "wrong metric direction",
+        "train/serve skew",
+    ]
+    return dict(zip("ABCDEFGH", faults, strict=True))
 
 
 @wrong(diagnosis, caught_by=each_ticket_has_a_fault_of_its_own)
@@ -220,7 +253,7 @@ def _minutes(answer):
 
 @checks(route_minutes)
 def test_answers_stay_out(answer):
-    """Learn the averages from the rows before `test_from`, then look them up for the later rows."""
+    """On the day of a test trip, which durations are known? Learn from those alone, and look the result up for the later rows."""
     got = _minutes(answer)
     for row in (50, 57):
         assert abs(got[row] - 30) < 1e-9, (
@@ -231,7 +264,7 @@ def test_answers_stay_out(answer):
 
 @checks(route_minutes)
 def own_duration_stays_out(answer):
-    """(sum of the route − own duration) / (count − 1): the mean of the others."""
+    """What would a training row learn if its own answer were part of its feature? A route's sum and count are enough to leave one trip out."""
     got = _minutes(answer)
     for row, due in {51: 40, 54: 35, 56: 15}.items():
         assert abs(got[row] - due) < 1e-9, (
@@ -241,13 +274,33 @@ def own_duration_stays_out(answer):
 
 @checks(route_minutes)
 def unknown_routes_get_the_training_mean(answer):
-    """`fillna` with the mean duration of the training trips: for routes never seen, and for a route's only training trip."""
+    """Which trips have no other training trip on their route? There are two kinds, and both get the mean of all training trips."""
     got = _minutes(answer)
     for row, what in {
         52: "a route that training never saw",
         53: "the only training trip of its route",
     }.items():
         assert abs(got[row] - 26) < 1e-9, f"{what} gets the training mean, 26; yours {got[row]:g}"
+
+
+@also_right(route_minutes)
+def trip_by_trip(trips, test_from):
+    train = trips[trips["pickup_datetime"] < test_from]
+    minutes = {}
+    for row, trip in trips.iterrows():
+        others = train[(train[ZONES] == trip[ZONES]).all(axis=1) & (train.index != row)]
+        minutes[row] = (others if len(others) else train)["duration"].mean()
+    return pd.Series(minutes)
+
+
+@also_right(route_minutes)
+def counts_itself_out_in_one_formula(trips, test_from):
+    known = (trips["pickup_datetime"] < test_from).astype(float)
+    route = trips.assign(known=known, total=known * trips["duration"]).groupby(ZONES)
+    others = route["known"].transform("sum") - known
+    total = route["total"].transform("sum") - known * trips["duration"]
+    overall = (known * trips["duration"]).sum() / known.sum()
+    return (total / others.where(others > 0)).fillna(overall)
 
 
 @wrong(route_minutes, caught_by=test_answers_stay_out)
@@ -342,7 +395,7 @@ def _converted(answer, *days, start=0):
 
 @checks(in_miles)
 def kilometres_become_miles(answer):
-    """`day / 1.609344` for the rows of that day. Write into a copy: `trips.assign(trip_distance=…)`."""
+    """Is a mile more or fewer kilometres than one, so do the numbers grow or shrink? The table that you are given stays as it is."""
     got = _converted(answer, _day("2019-10-16", 1.609344), _day("2019-10-17", 1.609344), start=7)
     assert np.allclose(got, [*np.linspace(0.2, 8, 40)] * 2), (
         "two days in kilometres: the distances that come back are not the miles"
@@ -351,7 +404,7 @@ def kilometres_become_miles(answer):
 
 @checks(in_miles)
 def days_are_judged_one_by_one(answer):
-    """Group by the day and compare each group with the reference. A break has a date, and may be taken back."""
+    """Could a break be taken back the next day? Judge each day against the reference, not against the day before."""
     days = [_day("2019-10-14"), _day("2019-10-15", 1.609344), _day("2019-10-16")]
     got = _converted(answer, *days)
     assert np.allclose(got, [*np.linspace(0.2, 8, 40)] * 3), (
@@ -361,7 +414,7 @@ def days_are_judged_one_by_one(answer):
 
 @checks(in_miles)
 def a_changed_world_is_left_alone(answer):
-    """A unit multiplies all quartiles by one factor. Ask all three; the mean or the median alone can't tell."""
+    """What does a change of unit do to short trips and to long ones, and what does a strike do? One number a day can't tell them apart."""
     strike = _day("2019-10-14", shape=lambda miles: np.where(miles > 4, miles * 2.5, miles))
     spread = _day("2019-10-15", shape=lambda miles: np.where(miles > 2.5, miles * 1.6, miles))
     got = _converted(answer, strike, spread)
@@ -369,6 +422,29 @@ def a_changed_world_is_left_alone(answer):
     assert np.allclose(got, due), (
         "on a day of a strike the long trips are longer and the short ones as ever: that is no unit, leave it"
     )
+
+
+@also_right(in_miles)
+def by_transform(trips, reference):
+    day, broken = trips["pickup_datetime"].dt.date, True
+    for level in (0.25, 0.5, 0.75):
+        quartile = trips.groupby(day)["trip_distance"].transform("quantile", level)
+        broken &= (quartile / reference["trip_distance"].quantile(level)).between(1.27, 2.04)
+    return trips.assign(trip_distance=trips["trip_distance"] / np.where(broken, 1.609344, 1.0))
+
+
+@also_right(in_miles)
+def by_numpy_and_a_mask(trips, reference):
+    mended = trips.copy()
+    distance, day = mended["trip_distance"].to_numpy(copy=True), mended["pickup_datetime"].dt.floor("D")
+    known = np.percentile(reference["trip_distance"], [25, 50, 75])
+    for date in day.unique():
+        rows = (day == date).to_numpy()
+        ratio = np.percentile(distance[rows], [25, 50, 75]) / known
+        if ratio.min() >= 1.27 and ratio.max() <= 2.04:
+            distance[rows] /= 1.609344
+    mended["trip_distance"] = distance
+    return mended
 
 
 @wrong(in_miles, caught_by=kilometres_become_miles)
@@ -468,7 +544,7 @@ def _scored(answer, test_from="2015-01-07"):
 
 @checks(forward_mae)
 def trains_on_the_past_only(answer):
-    """`days < test_from` marks the training rows. Their place in the table says nothing about their date."""
+    """What decides whether a row is past or future: its place in the table, or its date?"""
     _scored(answer)
     late = [n for n in _Mean.fitted_on if n >= 7]
     assert not late, f"the test begins on 7 January, and the model was trained on rows of the {late} as well"
@@ -479,7 +555,7 @@ def trains_on_the_past_only(answer):
 
 @checks(forward_mae)
 def tests_on_all_that_follows(answer):
-    """The rest is the test, the day `test_from` included: `~train`."""
+    """On which side is the day `test_from` itself? Every row that is no training row is tested, and no other."""
     got, _ = _scored(answer)
     assert _Mean.asked == [7, 8, 9, 10], f"the test days are 7 to 10, you asked for {_Mean.asked}"
     due = np.mean([n**2 for n in (7, 8, 9, 10)]) - np.mean([n**2 for n in range(1, 7)])
@@ -490,14 +566,14 @@ def tests_on_all_that_follows(answer):
 
 @checks(forward_mae)
 def leaves_the_model_alone(answer):
-    """`clone(model).fit(…)`: a model that was fitted by a score is one that somebody will serve by mistake."""
+    """Is the model that came in still unfitted afterwards? A model that a score has fitted is one that somebody will serve by mistake."""
     _, model = _scored(answer)
     assert not hasattr(model, "mean_"), "the model that was passed in is fitted now; fit a clone"
 
 
 @checks(forward_mae)
 def refuses_an_empty_side(answer):
-    """`train.all()` means no test, `not train.any()` means no training. Raise ValueError and name the day."""
+    """What is the score of no row at all? Ask before you fit, and name the day in the ValueError."""
     for day, what in {"2014-12-31": "training", "2015-02-01": "test"}.items():
         try:
             _scored(answer, day)
@@ -507,6 +583,26 @@ def refuses_an_empty_side(answer):
         except Exception as error:
             raise AssertionError(f"no {what} row: ValueError, not {type(error).__name__}") from error
         raise AssertionError(f"no {what} row, and no ValueError")
+
+
+@also_right(forward_mae)
+def sorts_by_date_first(model, X, y, days, test_from):
+    ordered = days.sort_values()
+    past, future = ordered[ordered < test_from].index, ordered[ordered >= test_from].index
+    if past.empty or future.empty:
+        raise ValueError(f"{test_from} leaves one side without a row")
+    fitted = clone(model)
+    fitted.fit(X.loc[past], y.loc[past])
+    return float(np.mean(np.abs(fitted.predict(X.loc[future]) - y.loc[future].to_numpy())))
+
+
+@also_right(forward_mae)
+def by_the_library(model, X, y, days, test_from):
+    future = days >= pd.Timestamp(test_from)
+    if future.nunique() < 2:
+        raise ValueError(f"no rows on one side of {test_from}")
+    yhat = clone(model).fit(X.loc[~future], y.loc[~future]).predict(X.loc[future])
+    return float(mean_absolute_error(y.loc[future], yhat))
 
 
 @wrong(forward_mae, caught_by=trains_on_the_past_only)
@@ -606,7 +702,7 @@ def _released(answer, versions, approved, raises=False):
 
 @checks(release_approved)
 def champion_points_to_the_approved_version(answer):
-    """`client.set_registered_model_alias(name, "champion", version)`, small c: `Champion` is another alias."""
+    """Which versions have the tag, and which alias does the service read? Upper and lower case make two aliases."""
     _, aliases, _ = _released(answer, 3, {1, 2})
     assert str(aliases.get("champion")) == "2", (
         f"versions 1 and 2 are approved, 3 is not: the champion is 2, yours {aliases.get('champion')}"
@@ -615,7 +711,7 @@ def champion_points_to_the_approved_version(answer):
 
 @checks(release_approved)
 def newest_is_by_number(answer):
-    """A version is a text, and "9" > "10". Turn it into int before you take the largest."""
+    """Which is larger, "9" or "10"? Look at the type of a version."""
     _, aliases, _ = _released(answer, 11, {2, 9, 10})
     assert str(aliases.get("champion")) == "10", (
         f"approved are 2, 9 and 10: the newest is 10, yours {aliases.get('champion')}"
@@ -624,7 +720,7 @@ def newest_is_by_number(answer):
 
 @checks(release_approved)
 def returns_the_number_and_touches_nothing_else(answer):
-    """Return an int that a log can hold; move one alias, and make none."""
+    """What was asked for besides the move? One alias changes, one number comes back."""
     got, aliases, _ = _released(answer, 3, {1, 2})
     assert type(got) is int and got == 2, f"return the version as int, 2 here, not {got!r}"
     rest = {alias: str(version) for alias, version in aliases.items() if alias != "champion"}
@@ -633,10 +729,30 @@ def returns_the_number_and_touches_nothing_else(answer):
 
 @checks(release_approved)
 def nothing_approved_nothing_released(answer):
-    """Collect the approved versions first. If there are none, raise ValueError before any alias moves."""
+    """What should a release do when nobody has approved anything? Find out before any alias moves."""
     _, aliases, error = _released(answer, 2, set(), raises=True)
     assert error is not None, "no version is approved, and there was no ValueError"
     assert str(aliases.get("champion")) == "1", "no version is approved, and the champion has moved"
+
+
+@also_right(release_approved)
+def asks_the_store_for_the_tag(client, name):
+    found = client.search_model_versions(f"name = '{name}' and tag.approved = 'yes'")
+    if not found:
+        raise ValueError(f"nothing of {name} is approved")
+    newest = sorted(found, key=lambda one: int(one.version))[-1]
+    client.set_registered_model_alias(name=name, alias="champion", version=newest.version)
+    return int(newest.version)
+
+
+@also_right(release_approved)
+def counts_down(client, name):
+    numbers = sorted((int(v.version) for v in client.search_model_versions(f"name='{name}'")), reverse=True)
+    for number in numbers:
+        if client.get_model_version(name, str(number)).tags.get("approved") == "yes":
+            client.set_registered_model_alias(name, "champion", number)
+            return number
+    raise ValueError(f"none of {len(numbers)} versions of {name} is approved")
 
 
 @wrong(release_approved, caught_by=champion_points_to_the_approved_version)
@@ -725,14 +841,14 @@ def _verdict(answer, new, due, why, old=None):
 
 @checks(seed_verdict)
 def one_lucky_seed_is_no_progress(answer):
-    """Never compare the best with the best. The mean of the differences counts, measured against their spread."""
+    """Would the verdict be the same without the luckiest seed? Ask for the mean of the differences, and how much they spread."""
     lucky = {seed: rmse + 0.01 for seed, rmse in _OLD.items()} | {3: 4.95}
     _verdict(answer, lucky, "no difference", "one seed is far better, the other nine are a little worse")
 
 
 @checks(seed_verdict)
 def same_seeds_are_paired(answer):
-    """Subtract seed by seed: what a seed does to both settings cancels, and a small steady gain shows."""
+    """What does a seed do to both settings? Subtract it away, whatever the order in which the seeds were given."""
     steady = {seed: rmse - 0.01 + (0.002 if seed % 2 else -0.002) for seed, rmse in _OLD.items()}
     turned = dict(reversed(steady.items()))
     _verdict(answer, turned, "better", "each seed is about 0.01 better, given in another order")
@@ -741,14 +857,14 @@ def same_seeds_are_paired(answer):
 
 @checks(seed_verdict)
 def only_shared_seeds_count(answer):
-    """`old.keys() & new.keys()`: a seed that one side never ran has no difference."""
+    """What is the difference of a seed that only one side ran? Keep the seeds that both have."""
     some = {seed: rmse - 0.02 + 0.001 * seed for seed, rmse in _OLD.items() if seed < 5} | {77: 9.0, 78: 9.5}
     _verdict(answer, some, "better", "five shared seeds gain, two that only the new setting ran are bad")
 
 
 @checks(seed_verdict)
 def few_seeds_few_words(answer):
-    """The wider t for few seeds is in `scipy.stats.t.ppf`. Below three seeds there is no verdict: ValueError."""
+    """How sure can three seeds make you, compared with three hundred? The t distribution knows; two seeds give no verdict, but a ValueError."""
     three = {0: 5.04, 1: 5.10, 2: 5.09}  # gains of 0.10, 0.03, 0.03: within 2 s/√n, not within t · s/√n
     _verdict(answer, three, "no difference", "three seeds gain 0.10, 0.03 and 0.03, t is 4.3")
     try:
@@ -758,6 +874,26 @@ def few_seeds_few_words(answer):
     except Exception as error:
         raise AssertionError(f"two seeds: ValueError, not {type(error).__name__}") from error
     raise AssertionError("two seeds, and no ValueError")
+
+
+@also_right(seed_verdict)
+def by_a_paired_t_test(old, new):
+    shared = [seed for seed in new if seed in old]
+    if len(shared) < 3:
+        raise ValueError(f"only {len(shared)} shared seeds")
+    test = stats.ttest_rel([new[seed] for seed in shared], [old[seed] for seed in shared])
+    if test.pvalue >= 0.05:
+        return "no difference"
+    return "better" if test.statistic < 0 else "worse"
+
+
+@also_right(seed_verdict)
+def by_an_aligned_table(old, new):
+    gain = (pd.Series(new) - pd.Series(old)).dropna()
+    if gain.size < 3:
+        raise ValueError("too few shared seeds")
+    low, high = stats.t.interval(0.95, gain.size - 1, loc=gain.mean(), scale=gain.sem())
+    return "better" if high < 0 else "worse" if low > 0 else "no difference"
 
 
 @wrong(seed_verdict, caught_by=one_lucky_seed_is_no_progress)
@@ -840,7 +976,7 @@ def _scaled(answer, rides):
 
 @checks(scaled_by_the_past)
 def sunday_does_not_move_monday(answer):
-    """No value of the own week may stand in the scale: on Monday nobody knows Sunday's rides."""
+    """On Monday, who knows Sunday's rides? No value of the own week may be part of its scale."""
     rides, spoilt = _weeks(), _weeks()
     spoilt.loc[120, "y"] = 500
     moved = [
@@ -853,7 +989,7 @@ def sunday_does_not_move_monday(answer):
 
 @checks(scaled_by_the_past)
 def scale_is_that_of_the_week_before(answer):
-    """`level.mean()` has one value a week; `(week - 1).map(…)` looks up the one before. `std` has ddof=1 in pandas."""
+    """Which week do you look up for a Monday? Each week has one mean and one deviation; check the deviation's ddof."""
     got = _scaled(answer, _weeks())
     for row, due in {107: (24 - 13) / 2.160247, 120: (57 - 30) / 4.320494}.items():
         assert abs(got[row] - due) < 1e-4, f"row {row}: {due:.3f} by the week before, yours {got[row]:.3f}"
@@ -861,18 +997,37 @@ def scale_is_that_of_the_week_before(answer):
 
 @checks(scaled_by_the_past)
 def first_week_has_no_scale(answer):
-    """Missing is an honest answer, zero is a claim. `map` leaves NaN where the week before is not known."""
+    """What do you know about the week before the first? Missing is an honest answer, zero is a claim."""
     got = _scaled(answer, _weeks()).loc[100:106]
     assert got.isna().all(), f"the first week has no week before it: missing, yours {got.round(2).tolist()}"
 
 
 @checks(scaled_by_the_past)
 def a_gap_is_a_gap(answer):
-    """`shift` takes the row before, whatever its date. Subtract 1 from the period: that is the calendar week before."""
+    """If a week is absent from the data, which week is "the row before"? Go by the calendar."""
     got = _scaled(answer, _weeks(gap=True)).loc[114:]
     assert got.isna().all(), (
         "the second week is not in the data, so the third has no scale; yours took an older one"
     )
+
+
+@also_right(scaled_by_the_past)
+def by_a_join_on_the_next_week(rides):
+    week = rides["ds"].dt.to_period("W")
+    scale = rides["y"].groupby(week).agg(["mean", "std"])
+    scale.index += 1  # what a week tells is used in the next
+    own = scale.reindex(week).set_axis(rides.index)
+    return (rides["y"] - own["mean"]) / own["std"]
+
+
+@also_right(scaled_by_the_past)
+def day_by_day(rides):
+    monday = rides["ds"] - pd.to_timedelta(rides["ds"].dt.weekday, unit="D")
+    scaled = []
+    for start, value in zip(monday, rides["y"], strict=True):
+        before = rides.loc[monday == start - pd.Timedelta(days=7), "y"]
+        scaled.append((value - before.mean()) / before.std() if len(before) else float("nan"))
+    return pd.Series(scaled, index=rides.index)
 
 
 @wrong(scaled_by_the_past, caught_by=sunday_does_not_move_monday)
@@ -966,14 +1121,14 @@ def _chooses(answer, due, why, runs):
 
 @checks(best_finished)
 def lowest_error_wins(answer):
-    """`order_by=["metrics.rmse ASC"]`; ASC because it is an error. Without an order the newest run comes first."""
+    """Is a high RMSE good or bad? And in which order do runs come when you name none?"""
     sweep = [("wide", "FINISHED", 5.4), ("deep", "FINISHED", 4.9), ("flat", "FINISHED", 10.2)]
     _chooses(answer, "deep", "of 5.4, 4.9 and 10.2 minutes", sweep)
 
 
 @checks(best_finished)
 def unfinished_runs_do_not_count(answer):
-    """Filter by `attributes.status = 'FINISHED'`: a run that broke off has scored whatever it had."""
+    """What is the score of a run that broke off halfway worth? A run has a status; there are more than two."""
     sweep = [
         ("ok", "FINISHED", 5.1),
         ("broke off", "FAILED", 1.2),
@@ -985,14 +1140,14 @@ def unfinished_runs_do_not_count(answer):
 
 @checks(best_finished)
 def a_missing_score_is_not_the_best(answer):
-    """A run may have no `rmse`, or NaN. Keep the runs whose metric is a number, then take the minimum."""
+    """What does your comparison do with a run that has no score, or the score NaN?"""
     sweep = [("silent", "FINISHED", None), ("nan", "FINISHED", math.nan), ("ok", "FINISHED", 5.1)]
     _chooses(answer, "ok", "the two others have no score", sweep)
 
 
 @checks(best_finished)
 def nothing_to_choose_from_is_an_error(answer):
-    """When no run is left, raise ValueError; None or an IndexError would surface somewhere else."""
+    """What would the caller do with None? Say that nothing is left where it happens."""
     try:
         _chosen(answer, [("broke off", "FAILED", 1.2), ("silent", "FINISHED", None)])
     except ValueError:
@@ -1004,6 +1159,27 @@ def nothing_to_choose_from_is_an_error(answer):
             f"no finished run has a score: ValueError, not {type(error).__name__}"
         ) from error
     raise AssertionError("no finished run has a score, and you chose one")
+
+
+@also_right(best_finished)
+def by_a_table(experiment_id):
+    runs = mlflow.search_runs(experiment_ids=[experiment_id])
+    finished = runs[runs["status"] == "FINISHED"].dropna(subset=["metrics.rmse"])
+    if finished.empty:
+        raise ValueError("no finished run with an rmse")
+    return finished.sort_values("metrics.rmse")["run_id"].iloc[0]
+
+
+@also_right(best_finished)
+def by_the_client(experiment_id):
+    best, lowest = None, math.inf
+    for run in MlflowClient().search_runs([experiment_id]):
+        error = run.data.metrics.get("rmse", math.nan)
+        if run.info.status == "FINISHED" and error < lowest:
+            best, lowest = run.info.run_id, error
+    if best is None:
+        raise ValueError("nothing has finished with a score")
+    return best
 
 
 @wrong(best_finished, caught_by=lowest_error_wins)
@@ -1080,21 +1256,21 @@ def _clock(answer, time, due, why):
 
 @checks(features_as_trained)
 def hour_is_that_of_the_cab(answer):
-    """`pd.to_datetime(…, utc=True)`, then `.dt.tz_convert("America/New_York")`, then `.dt.hour`."""
+    """What time is it in the cab when it is 17:45 UTC? The texts say an instant; the hour depends on where you read the clock."""
     _clock(answer, "2019-10-02T17:45:00Z", (13, 2), "a Wednesday's early afternoon in New York")
     _clock(answer, "2019-10-02T04:10:00Z", (0, 2), "ten past midnight in New York")
 
 
 @checks(features_as_trained)
 def evening_belongs_to_its_own_day(answer):
-    """The weekday comes from the same converted time as the hour. At 21:30 in New York it is tomorrow in London."""
+    """At 21:30 on a Friday in New York, which weekday is it in London? Take hour and weekday from the same clock."""
     _clock(answer, "2019-10-05T01:30:00Z", (21, 4), "Friday evening")
     _clock(answer, "2019-10-07T03:59:00Z", (23, 6), "Sunday, a minute before midnight")
 
 
 @checks(features_as_trained)
 def winter_has_another_offset(answer):
-    """New York is 4 hours behind in summer and 5 in winter. A time zone knows that, a subtraction does not."""
+    """How many hours is New York behind UTC in July, and how many in December?"""
     _clock(answer, "2019-12-10T17:45:00Z", (12, 1), "a Tuesday in winter")
     _clock(answer, "2019-11-03T05:30:00Z", (1, 6), "the night the clocks go back")
     _clock(answer, "2019-11-03T06:30:00Z", (1, 6), "an hour later, the same hour once more")
@@ -1102,10 +1278,25 @@ def winter_has_another_offset(answer):
 
 @checks(features_as_trained)
 def a_table_keeps_its_rows(answer):
-    """Return the index of the input, or the answers go to other passengers."""
+    """Does each row use its own date, and keep its own label? Else the answers go to other passengers."""
     got = _made(answer, "2019-12-10T17:45:00Z", "2019-07-10T17:45:00Z", "2019-10-05T01:30:00Z")
     due = [(12, 1), (13, 2), (21, 4)]
     assert got == due, f"three requests of winter, summer and autumn: {due}, yours {got}"
+
+
+@also_right(features_as_trained)
+def by_the_standard_library(requests):
+    zone = ZoneInfo("America/New_York")
+    clock = [datetime.fromisoformat(text).astimezone(zone) for text in requests["pickup_utc"]]
+    rows = [(time.hour, time.weekday()) for time in clock]
+    return pd.DataFrame(rows, columns=["hour", "weekday"], index=requests.index)
+
+
+@also_right(features_as_trained)
+def localised_then_converted(requests):
+    naive = pd.to_datetime(requests["pickup_utc"].str.removesuffix("Z"))
+    clock = naive.dt.tz_localize("UTC").dt.tz_convert("America/New_York").dt
+    return pd.concat([clock.hour.rename("hour"), clock.weekday.rename("weekday")], axis="columns")
 
 
 @wrong(features_as_trained, caught_by=hour_is_that_of_the_cab)
