@@ -1,193 +1,173 @@
-"""Exercises of I4: sentences without an I, claims without a number, and what three tellings lack."""
+"""Exercises of I4: who acts in a sentence, which number holds up a claim, and what three tellings lack."""
 
-import re
+from course.exercise import also_right, checks, right, wrong
 
-from course.exercise import checks, right, wrong
-
-# --- without_i --------------------------------------------------------------------------------------------------------
+# --- who_acted --------------------------------------------------------------------------------------------------------
 
 
-@right
-def without_i(text):
-    """Return the list of sentences of `text` in which you don't occur: no "I", alone or as in "I'd" and "I've".
+@right(value=True)
+def who_acted():
+    """Say for each of the six sentences who acts in it. Bind `who_acted` to a dict from the number to one of three words.
 
-    A sentence ends with a full stop, a question mark or an exclamation mark that is followed by a space or by
-    nothing. Give the sentences in order, with their last mark and without spaces around them.
+    "me": the teller acts, and a listener knows it. "other": somebody else acts, and the listener knows who. "nobody":
+    something was done, and the listener can't tell by whom; a "we" that could be anybody counts as this, too.
     """
-    sentences = re.split(r"(?<=[.?!])\s+", text.strip())
-    return [one for one in sentences if one and not re.search(r"\bI\b", one)]
+    return {1: "me", 2: "nobody", 3: "other", 4: "nobody", 5: "nobody", 6: "me"}
 
 
-def _sentences(answer, text):
-    got = answer(text)
-    assert isinstance(got, list) and all(isinstance(one, str) for one in got), (
-        f"return a list of sentences, not {type(got).__name__}"
+def _actors(answer, numbers):
+    assert isinstance(answer, dict), f"who_acted is a {type(answer).__name__}, a dict is asked for"
+    assert set(answer) == set(range(1, 7)), f"the keys are the numbers 1 to 6, not {sorted(map(str, answer))}"
+    odd = sorted({str(value) for value in answer.values()} - {"me", "other", "nobody"})
+    assert not odd, f'{odd}: the words are "me", "other" and "nobody"'
+    return {number: answer[number] for number in numbers}
+
+
+@checks(who_acted)
+def the_tellers_own_deeds_are_heard(answer):
+    """In which sentences could you draw the teller doing something? A fault of one's own is a deed as well."""
+    for number, actor in _actors(answer, (1, 6)).items():
+        assert actor == "me", f"sentence {number}: the teller acts here, you say {actor!r}"
+
+
+@checks(who_acted)
+def credit_names_somebody(answer):
+    """Is a sentence without an I always a loss? Ask whether the listener knows whom to thank."""
+    (actor,) = _actors(answer, (3,)).values()
+    assert actor == "other", f"sentence 3 says who wrote the query, you say {actor!r}"
+
+
+@checks(who_acted)
+def passives_hide_the_doer(answer):
+    """Who found it, and who agreed? If the sentence would be true with any subject, the listener has none."""
+    for number, actor in _actors(answer, (2, 5)).items():
+        assert actor == "nobody", f"sentence {number}: it was done, and by whom? You say {actor!r}"
+
+
+@checks(who_acted)
+def a_we_can_hide_him_too(answer):
+    """Who decides when "we" decide? Ask whether the teller proposed it, opposed it, or heard of it later."""
+    (actor,) = _actors(answer, (4,)).values()
+    assert actor == "nobody", (
+        f"sentence 4: was it the teller's decision? The sentence fits any member, not {actor!r}"
     )
+
+
+@also_right(who_acted)
+def grouped_first():
+    groups = {"me": (1, 6), "other": (3,), "nobody": (2, 4, 5)}
+    return {number: actor for actor, numbers in groups.items() for number in numbers}
+
+
+@also_right(who_acted)
+def from_a_list():
+    return dict(enumerate(["me", "nobody", "other", "nobody", "nobody", "me"], start=1))
+
+
+@wrong(who_acted, caught_by=the_tellers_own_deeds_are_heard)
+def counts_faults_as_fate():
+    return {**who_acted(), 6: "nobody"}
+
+
+@wrong(who_acted, caught_by=the_tellers_own_deeds_are_heard)
+def numbers_from_zero():
+    return dict(enumerate(["me", "nobody", "other", "nobody", "nobody", "me"]))
+
+
+@wrong(who_acted, caught_by=credit_names_somebody)
+def looks_for_an_i_only():
+    return {**who_acted(), 3: "nobody"}
+
+
+@wrong(who_acted, caught_by=passives_hide_the_doer)
+def takes_a_passive_for_modesty():
+    return {**who_acted(), 2: "me", 5: "me"}
+
+
+@wrong(who_acted, caught_by=a_we_can_hide_him_too)
+def counts_we_as_me():
+    return {**who_acted(), 4: "me"}
+
+
+@wrong(who_acted, caught_by=a_we_can_hide_him_too)
+def counts_we_as_somebody():
+    return {**who_acted(), 4: "other"}
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+@right(value=True)
+def evidence():
+    """Which of the eight numbers holds up which claim? Bind `evidence` to a dict from "A", "B", "C", "D" to a number."""
+    return {"A": 2, "B": 4, "C": 5, "D": 7}
+
+
+def _held_up(answer, claim):
+    assert isinstance(answer, dict) and set(answer) == set("ABCD"), 'the keys are "A", "B", "C" and "D"'
+    got = answer[claim]
+    assert got in range(1, 9), f"claim {claim}: give one number from 1 to 8, not {got!r}"
     return got
 
 
-@checks(without_i)
-def finds_the_sentence_of_the_team(answer):
-    """Split at the spaces behind a mark, `re.split(r"(?<=[.?!])\\s+", text)`, and keep what has no I."""
-    got = _sentences(answer, "I asked support. We found the cause. Then I rolled back.")
-    assert got == ["We found the cause."], (
-        f'of three sentences only "We found the cause." has no I; you return {got}'
+@checks(evidence)
+def faster_needs_a_before(answer):
+    """Faster than what? Look for the same measure, before and after."""
+    got = _held_up(answer, "A")
+    assert got == 2, f"claim A: does number {got} say how long a review took, before and after?"
+
+
+@checks(evidence)
+def better_needs_a_fair_comparison(answer):
+    """Was the number chosen because it was the best? Ask on which days both models were judged, and how sure it is."""
+    got = _held_up(answer, "B")
+    assert got == 4, (
+        f"claim B: would number {got} come out again next month, on the same days for both models?"
     )
 
 
-@checks(without_i)
-def decimals_do_not_end_a_sentence(answer):
-    """A full stop inside of a number has no space behind it."""
-    got = _sentences(answer, "The error rose from 3.1 to 4.4 minutes. I went back. Did it help? It did!")
-    due = ["The error rose from 3.1 to 4.4 minutes.", "Did it help?", "It did!"]
-    assert got == due, f"due are {due}; you return {got}"
+@checks(evidence)
+def an_effect_is_not_an_activity(answer):
+    """What do users notice: what you wrote, or who called first? An activity is no effect."""
+    got = _held_up(answer, "C")
+    assert got == 5, f"claim C: does number {got} say who heard of a fault first?"
 
 
-@checks(without_i)
-def words_that_begin_with_i_are_not_you(answer):
-    """`\\bI\\b` is the word alone: "It", "If" and "AI" are not you."""
-    got = _sentences(answer, "It was found by AI. In the end nobody knew.")
-    assert len(got) == 2, f'"It", "AI" and "In" are not "I": both sentences lack you; you return {got}'
+@checks(evidence)
+def use_is_not_attendance(answer):
+    """Who has taken something up: those who heard of it, or those who use it today?"""
+    got = _held_up(answer, "D")
+    assert got == 7, f"claim D: does number {got} count teams that use it?"
 
 
-@checks(without_i)
-def short_forms_are_you(answer):
-    """An apostrophe or a comma ends a word: `\\bI\\b` finds I'd, I've and "I,"."""
-    got = _sentences(answer, "I'd muted the alarm. It was I, nobody else. That's what I've learnt.")
-    assert got == [], f'"I\'d", "I," and "I\'ve" are you; you return {got}'
+@also_right(evidence)
+def as_pairs():
+    return dict(zip("ABCD", (2, 4, 5, 7), strict=True))
 
 
-@checks(without_i)
-def nothing_gives_nothing(answer):
-    """Splitting an empty text gives one empty piece: leave it out."""
-    assert _sentences(answer, " ") == [], "a text without a sentence gives an empty list"
+@also_right(evidence)
+def from_the_numbers():
+    return {claim: number for number, claim in {2: "A", 4: "B", 5: "C", 7: "D"}.items()}
 
 
-@wrong(without_i, caught_by=finds_the_sentence_of_the_team)
-def keeps_the_others(text):
-    return [one for one in re.split(r"(?<=[.?!])\s+", text.strip()) if re.search(r"\bI\b", one)]
+@wrong(evidence, caught_by=faster_needs_a_before)
+def takes_volume_for_speed():
+    return {**evidence(), "A": 1}
 
 
-@wrong(without_i, caught_by=finds_the_sentence_of_the_team)
-def loses_the_full_stop(text):
-    return [one for one in re.split(r"[.?!]\s*", text.strip()) if one and not re.search(r"\bI\b", one)]
+@wrong(evidence, caught_by=better_needs_a_fair_comparison)
+def takes_the_best_run():
+    return {**evidence(), "B": 3}
 
 
-@wrong(without_i, caught_by=finds_the_sentence_of_the_team)
-def looks_for_we(text):
-    return [one for one in text.split(". ") if "We " not in one]
+@wrong(evidence, caught_by=an_effect_is_not_an_activity)
+def counts_tests():
+    return {**evidence(), "C": 6}
 
 
-@wrong(without_i, caught_by=decimals_do_not_end_a_sentence)
-def splits_at_every_full_stop(text):
-    pieces = [one.strip() + "." for one in text.split(".") if one.strip()]
-    return [one for one in pieces if not re.search(r"\bI\b", one)]
-
-
-@wrong(without_i, caught_by=decimals_do_not_end_a_sentence)
-def knows_full_stops_only(text):
-    return [one for one in re.split(r"(?<=\.)\s+", text.strip()) if one and not re.search(r"\bI\b", one)]
-
-
-@wrong(without_i, caught_by=words_that_begin_with_i_are_not_you)
-def looks_for_the_letter_at_a_words_end(text):
-    return [one for one in re.split(r"(?<=[.?!])\s+", text.strip()) if one and not re.search(r"I\b", one)]
-
-
-@wrong(without_i, caught_by=short_forms_are_you)
-def wants_spaces_around(text):
-    return [one for one in re.split(r"(?<=[.?!])\s+", text.strip()) if one and "I" not in one.split()]
-
-
-@wrong(without_i, caught_by=nothing_gives_nothing)
-def keeps_the_empty_piece(text):
-    return [one for one in re.split(r"(?<=[.?!])\s+", text.strip()) if not re.search(r"\bI\b", one)]
-
-
-# --- unmeasured -------------------------------------------------------------------------------------------------------
-
-
-@right
-def unmeasured(sentences):
-    """Return the list of those `sentences` that claim a size without measuring it, in order.
-
-    A claim has one of the words better, faster, fewer, less, many, more, most, much, quickly, quite, significantly
-    (in capitals or not). It is measured when the same sentence holds a digit.
-    """
-    words = "better|faster|fewer|less|many|more|most|much|quickly|quite|significantly"
-    claims = [one for one in sentences if re.search(rf"\b(?:{words})\b", one, re.IGNORECASE)]
-    return [one for one in claims if not re.search(r"\d", one)]
-
-
-def _claims(answer, sentences):
-    got = answer(list(sentences))
-    assert isinstance(got, list), f"return a list of sentences, not {type(got).__name__}"
-    return got
-
-
-@checks(unmeasured)
-def a_claim_without_a_digit_is_found(answer):
-    """First find the sentences with such a word, then leave out those with a digit."""
-    told = [
-        "The review was much shorter.",
-        "We met on Monday.",
-        "Much was said.",
-        "The build took 3 minutes less.",
-    ]
-    got = _claims(answer, told)
-    assert got == [told[0], told[2]], f"unmeasured are {[told[0], told[2]]}; you return {got}"
-
-
-@checks(unmeasured)
-def a_number_elsewhere_does_not_help(answer):
-    """Judge each sentence by itself: the listener wants the number where the claim is."""
-    told = ["It took 4 days.", "Then it was faster."]
-    got = _claims(answer, told)
-    assert got == told[1:], f'the 4 does not measure "faster" in the next sentence; you return {got}'
-
-
-@checks(unmeasured)
-def parts_of_words_are_no_claim(answer):
-    """`\\bmany\\b` is the word alone."""
-    told = ["The supplier sat in Germany.", "Unless somebody asks, nothing changes.", "Almost nobody came."]
-    got = _claims(answer, told)
-    assert got == [], f'"Germany", "Unless" and "Almost" claim nothing; you return {got}'
-
-
-@wrong(unmeasured, caught_by=a_claim_without_a_digit_is_found)
-def finds_everything_without_a_digit(sentences):
-    return [one for one in sentences if not re.search(r"\d", one)]
-
-
-@wrong(unmeasured, caught_by=a_claim_without_a_digit_is_found)
-def minds_capitals(sentences):
-    words = r"\b(better|faster|fewer|less|many|more|most|much|quickly|quite|significantly)\b"
-    return [one for one in sentences if re.search(words, one) and not re.search(r"\d", one)]
-
-
-@wrong(unmeasured, caught_by=a_claim_without_a_digit_is_found)
-def forgets_the_digits(sentences):
-    words = r"\b(better|faster|fewer|less|many|more|most|much|quickly|quite|significantly)\b"
-    return [one for one in sentences if re.search(words, one, re.IGNORECASE)]
-
-
-@wrong(unmeasured, caught_by=a_number_elsewhere_does_not_help)
-def looks_at_the_sentence_before(sentences):
-    found = unmeasured(sentences)
-    return [one for one in found if not re.search(r"\d", sentences[max(sentences.index(one) - 1, 0)])]
-
-
-@wrong(unmeasured, caught_by=a_number_elsewhere_does_not_help)
-def is_content_with_one_number(sentences):
-    return [] if re.search(r"\d.*[.]$", sentences[0]) else unmeasured(sentences)
-
-
-@wrong(unmeasured, caught_by=parts_of_words_are_no_claim)
-def looks_inside_of_words(sentences):
-    words = "better faster fewer less many more most much quickly quite significantly".split()
-    return [
-        one for one in sentences if any(word in one.lower() for word in words) and not re.search(r"\d", one)
-    ]
+@wrong(evidence, caught_by=use_is_not_attendance)
+def counts_listeners():
+    return {**evidence(), "D": 8}
 
 
 # --- missing ----------------------------------------------------------------------------------------------------------
@@ -241,6 +221,17 @@ def telling_c(answer):
     assert got == {"learnt", "changed"}, (
         f"telling C: who is asked to be different at its end, the teller or somebody else? You say {sorted(got)}"
     )
+
+
+@also_right(missing)
+def as_lists():
+    return {"C": ["changed", "learnt"], "B": ["number", "situation"], "A": ["your part"]}
+
+
+@also_right(missing)
+def point_by_point():
+    lacks = {"your part": "A", "situation": "B", "number": "B", "learnt": "C", "changed": "C"}
+    return {telling: {point for point, where in lacks.items() if where == telling} for telling in "ABC"}
 
 
 @wrong(missing, caught_by=telling_a)
