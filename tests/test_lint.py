@@ -147,13 +147,18 @@ def test_an_old_call_in_the_exercises(tmp_path):
 def test_the_table_fills_the_lesson(tmp_path):
     lesson = lesson_of(
         tmp_path,
-        tiny.source("\n# %% [markdown]\n# ## What changed\n# {{ what_changed: sklearn, prophet }}\n"),
+        tiny.source(
+            "\n# %%\nroot_mean_squared_error([1], [n])\n"
+            "\n# %% [markdown]\n# It came after `from prophet import Prophet`.\n"
+            "\n# %% [markdown]\n# ## What changed\n# {{ what_changed: sklearn, prophet }}\n"
+        ),
     )
     assert lint.source_faults(lesson) == []
     text = "\n".join(cell.source for cell in build.generate(lesson).cells)
     assert "| You will still read | Today | Since |" in text
     assert "`root_mean_squared_error(y, p)` | scikit-learn `1.4`" in text
     assert "fbprophet" in text
+    assert "OneHotEncoder" not in text, "no call of the lesson's"
     assert "gpu_hist" not in text
     assert "{{" not in text
 

@@ -16,7 +16,8 @@ TOP = """
 # # 07 · Tiny
 # You can count to three after it.
 #
-# > **You will learn to** count · **Before you start** nothing · **Time** 1 minute · **Interview** one
+# > **You will learn to** count · **Before you start** nothing
+# > · **Time** 20 minutes of study · **Interview** one
 
 # %% tags=["parameters"]
 n = 3
@@ -31,6 +32,7 @@ print(f"linear  rmse {table.loc['linear', 'rmse']:.3f} of {n}")
 table
 
 # %% [markdown]
+# ## The error
 # The error is **5.82**<!-- =scores[linear, rmse] --> minutes
 # on about 70,000<!-- ~scores[linear, trips] --> trips.
 """
@@ -68,7 +70,7 @@ check(triple)
 # Nothing.
 """
 EXERCISES = '''\
-from course.exercise import right
+from course.exercise import also_right, right
 
 
 @right
@@ -77,10 +79,30 @@ def double(x):
     return 2 * x
 
 
+@also_right(double)
+def added(x):
+    return x + x
+
+
+@also_right(double)
+def summed(x):
+    return sum([x, x])
+
+
 @right
 def triple(x):
     """Return thrice x."""
     return 3 * x
+
+
+@also_right(triple)
+def added_twice(x):
+    return x + x + x
+
+
+@also_right(triple)
+def three_times(x):
+    return sum([x] * 3)
 '''
 
 

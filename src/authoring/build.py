@@ -4,6 +4,7 @@ python src/authoring/build.py              builds what has changed
 python src/authoring/build.py 03           only the lessons whose name starts so
 python src/authoring/build.py --force      builds everything
 python src/authoring/build.py --check      builds nothing; a line for each fault, exit code 1 if any
+python src/authoring/build.py --sittings   builds nothing; prints how long each sitting takes and how it reads
 python src/authoring/build.py --record     builds one at a time and writes benchmarks/lessons.md
 """
 
@@ -21,14 +22,14 @@ from typing import Any
 if __name__ == "__main__":  # run as a script: import this package, and let none of its files shadow a module
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from authoring import lint, stamp
+from authoring import lint, sitting, stamp
 from authoring.execute import Runner, Stopped
 from authoring.lesson import Course, Lesson, LessonError, read_lesson
 from authoring.notebook import finish, generate, load, stale, stored, write
 from authoring.record import record
 
 __all__ = ["Built", "Course", "Lesson", "LessonError", "build", "build_one", "check", "check_one", "generate"]
-__all__ += ["load", "main", "orphans", "read_lesson"]
+__all__ += ["load", "main", "measures", "orphans", "read_lesson"]
 
 LESSONS_AT_A_TIME = 2
 
@@ -155,6 +156,15 @@ def orphans(course: Course) -> list[str]:
     ]
 
 
+def measures(course: Course, chosen: list[str] | tuple[str, ...] = ()) -> list[sitting.Sitting]:
+    """Return the measures of each sitting, from the notebooks that are built."""
+    found: list[sitting.Sitting] = []
+    for path in course.sources(chosen):
+        notebook = load(course.notebooks / f"{path.stem}.ipynb")
+        found += sitting.measure(notebook, path.stem) if notebook else []
+    return found
+
+
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
@@ -169,6 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--force", action="store_true", help="execute even what has not changed")
     parser.add_argument("--check", action="store_true", help="only say what is stale or wrong")
+    parser.add_argument("--sittings", action="store_true", help="print the measures of the built notebooks")
     parser.add_argument("--record", action="store_true", help="execute one at a time, write the times down")
     parser.add_argument(
         "--root", type=Path, default=Path(__file__).resolve().parents[2], help=argparse.SUPPRESS
@@ -182,6 +193,9 @@ def main(arguments: list[str] | None = None) -> int:
             faults = check(course, options.lessons)
             print("\n".join(faults) or "every notebook is what its source gives")
             return 1 if faults else 0
+        if options.sittings:
+            print(sitting.table(measures(course, options.lessons)))
+            return 0
         force = options.force or options.record
         built = build(course, options.lessons, force, 1 if options.record else LESSONS_AT_A_TIME)
     except LessonError as error:

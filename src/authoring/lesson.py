@@ -62,6 +62,12 @@ class Lesson:
         """The module with this lesson's exercises; it need not be there."""
         return self.path.parent / "exercises" / self.path.name
 
+    def text(self) -> str:
+        """Return all that is written for the lesson: its cells and its exercises."""
+        cells = "\n\n".join(cell.source for cell in self.cells)
+        module = self.exercises.read_text(encoding="utf-8") if self.exercises.exists() else ""
+        return f"{cells}\n\n{module}"
+
     @property
     def ci(self) -> dict[str, Any]:
         """The parameters with which tests run the lesson small."""

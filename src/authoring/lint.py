@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from authoring import deprecations, marks
+from authoring import deprecations, marks, sitting
 
 if TYPE_CHECKING:
     from authoring.lesson import Course, Lesson
@@ -48,7 +48,7 @@ def faults(course: Course, lesson: Lesson, notebook: Any, numbers: bool = True) 
     found = source_faults(lesson) + ruff_faults(course, notebook)
     found += link_faults(course, notebook) + output_faults(notebook)
     if numbers:
-        found += figure_faults(notebook) + marks.faults(notebook)
+        found += figure_faults(notebook) + marks.faults(notebook) + sitting.faults(lesson, notebook)
     return [f"{lesson.stem}: {fault}" for fault in found]
 
 

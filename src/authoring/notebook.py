@@ -34,6 +34,7 @@ def generate(lesson: Lesson, solved: bool = False) -> Any:
         "pygments_lexer": "ipython3",
     }
     taken: set[str] = set()
+    text = lesson.text()
     for number, written in enumerate(lesson.cells, 1):
         source = written.source
         name = written.metadata.get("name")
@@ -45,7 +46,7 @@ def generate(lesson: Lesson, solved: bool = False) -> Any:
             name = f"exercise-{exercise}"
         if written.cell_type == "markdown":
             try:
-                source = deprecations.fill(source)
+                source = deprecations.fill(source, text)
             except KeyError as error:
                 raise LessonError(f"{lesson.path.name}: cell {number}: {error.args[0]}") from None
             cell = nbformat.v4.new_markdown_cell(source)
