@@ -386,3 +386,86 @@ def test_the_checks_store_knows_nothing_of_the_students_experiment(tmp_path, mon
             assert run.info.experiment_id == theirs
     finally:
         mlflow.set_tracking_uri(before)
+
+
+CLIENT = '''
+from mlflow import MlflowClient
+
+from course.exercise import also_right, checks, right, wrong
+from course.stores import own_store
+
+client = MlflowClient()  # as a lesson makes it, long before a check
+
+
+@right
+def tagged(name):
+    """Return the runs that carry the tag, write the metric `seen` into each, and give the name an alias."""
+    found = MlflowClient().search_runs(
+        [one.experiment_id for one in MlflowClient().search_experiments()], f"tags.kind = '{name}'"
+    )
+    for run in found:
+        MlflowClient().log_metric(run.info.run_id, "seen", 1.0)
+        MlflowClient().log_text(run.info.run_id, name, "name.txt")
+    MlflowClient().set_registered_model_alias(name, "champion", 1)
+    return [run.info.run_id for run in found]
+
+
+@checks(tagged)
+def all_are_found(answer):
+    """Which runs carry the tag?"""
+    with own_store() as experiment_id:
+        theirs = MlflowClient()
+        run_id = theirs.create_run(experiment_id, tags={"kind": "lake"}).info.run_id
+        theirs.create_registered_model("lake")
+        theirs.create_model_version("lake", source="file:///nowhere")
+        try:
+            found = answer("lake")
+            assert found == [run_id], f"one run carries the tag, you found {len(found or [])}"
+            assert theirs.get_run(run_id).data.metrics == {"seen": 1.0}
+            assert [file.path for file in theirs.list_artifacts(run_id)] == ["name.txt"]
+            assert theirs.get_model_version_by_alias("lake", "champion").version in (1, "1")
+        finally:
+            theirs.delete_run(run_id)
+            theirs.delete_registered_model("lake")
+
+
+@also_right(tagged)
+def with_the_notebooks_client(name):
+    ids = [one.experiment_id for one in client.search_experiments()]
+    found = client.search_runs(ids, f"tags.kind = '{name}'")
+    for run in found:
+        client.log_metric(run.info.run_id, "seen", 1.0)
+        client.log_text(run.info.run_id, name, "name.txt")
+    client.set_registered_model_alias(name, "champion", 1)
+    return [run.info.run_id for run in found]
+
+
+@wrong(tagged, caught_by=all_are_found)
+def none(name):
+    return []
+'''
+
+
+def test_the_notebooks_client_follows_the_checks_store(tmp_path, monkeypatch):
+    """An answer that uses the notebook's `client` is right, and nothing of it is in the student's store."""
+    import mlflow
+    from mlflow.tracking import fluent
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+
+    from authoring.exercise_proof import prove
+
+    before = mlflow.get_tracking_uri()
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")
+    module = tmp_path / "lake.py"
+    module.write_text(CLIENT, encoding="utf-8")
+    try:
+        mlflow.set_tracking_uri(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}")
+        mlflow.set_experiment("the student's")
+        assert prove(module) == []
+        client = mlflow.MlflowClient()
+        assert client.search_registered_models() == []
+        assert [one.name for one in client.search_experiments()] == ["the student's", "Default"]
+        assert "_get_store_with_resolved_uri" not in vars(_tracking_store_registry)
+    finally:
+        mlflow.set_tracking_uri(before)

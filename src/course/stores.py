@@ -16,8 +16,9 @@ import sys
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from course.files import write_whole
 from course.servers import (
@@ -224,6 +225,7 @@ def _initialise(data: Path, password_file: Path, binaries: Path, user: str | Non
 def own_store() -> Iterator[str]:
     """Point MLflow at the checks' own store, so that nothing appears among the student's runs and models.
 
+    Clients that were made before follow: the notebook's `client` reads and writes in the checks' store too.
     Yields the id of a new experiment in it. At the end runs that are open are ended, and MLflow is pointed
     back to where it was, with the experiment that was active.
     """
@@ -239,7 +241,8 @@ def own_store() -> Iterator[str]:
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     try:
         files = Path(own.removeprefix("sqlite:///")).with_name("files")
-        yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=files.as_uri())
+        with _answering_for(before, own):
+            yield mlflow.create_experiment(uuid.uuid4().hex, artifact_location=files.as_uri())
     finally:
         while mlflow.active_run():  # left open by the answer
             mlflow.end_run()
@@ -248,6 +251,28 @@ def own_store() -> Iterator[str]:
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
         if variable is not None:
             os.environ["MLFLOW_EXPERIMENT_ID"] = variable
+
+
+@contextlib.contextmanager
+def _answering_for(before: str, own: str) -> Iterator[None]:
+    """Let MLflow open the store at `own` wherever the one at `before` is asked for.
+
+    An `MlflowClient` keeps the address that it was made with, and looks the store up at each call.
+    """
+    from mlflow.tracking._model_registry.utils import _get_store_registry
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+
+    def at_own(look_up: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *uris: look_up(*(own if uri == before else uri for uri in uris))
+
+    found = (_tracking_store_registry, _get_store_registry())
+    for registry in found if before != own else ():
+        registry._get_store_with_resolved_uri = at_own(registry._get_store_with_resolved_uri)
+    try:
+        yield
+    finally:
+        for registry in found if before != own else ():
+            del registry._get_store_with_resolved_uri  # the class's own is there again
 
 
 def _beside(uri: str) -> str:
