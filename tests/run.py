@@ -1,11 +1,12 @@
 """Proves the whole repository in one pytest run: `python tests/run.py`; what follows goes to pytest.
 
-Two workers; what belongs together (a lesson's cells and tests, a file's tests) stays on one. Everything runs
-with the network closed but for loopback. Each notebook is executed and compared once, then solved, in the
-same folder with a space in its name, side by side with others. The time by part is printed at the end, with
-the executions of lessons; a part without tests is an error, and so are more executions than the budget.
+Two workers; what belongs together (a lesson's run and tests, a file's tests) stays on one. Everything runs
+with the network closed but for loopback. Each lesson is executed once, solved, and compared with its stored
+notebook, all in one folder with a space in its name, side by side. The time by part is printed at the end,
+with the executions of lessons; a part without tests is an error, and so are more executions than the budget.
 
-WEEKLY=1 (make test WEEKLY=1)   also what takes long: each notebook compared twice in a row, every variation
+WEEKLY=1 (make test WEEKLY=1)   also what takes long: each blank notebook compared twice in a row, each lesson
+                                with CI's parameters, every variation
 QUICK=1 (make test QUICK=1)     lessons that passed with the stamp that they have are not executed again
 --record LOG                    runs nothing; writes benchmarks/tests.md from what a whole run has printed
 """
@@ -24,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,22 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from authoring import build, stamp  # noqa: E402
+from compared import reference  # noqa: E402
+
+from authoring import build  # noqa: E402
 from authoring.execute import environment, left_running, title  # noqa: E402
 
-LESSONS, SOLVED, UNIT = "lint, stale notebooks", "lessons solved, papermill", "unit tests"
-NOTEBOOKS, EXERCISES, DATA = "notebooks, nbval", "exercises, workspace", "data"
+LESSONS, SOLVED, UNIT = "lint, stale notebooks", "lessons solved, compared", "unit tests"
+SMALLER, BLANK = "lessons made smaller", "blank notebooks, nbval"
+EXERCISES, DATA = "exercises, workspace", "data"
 RED, BROWSER = "red proofs", "browser"
-PARTS = (LESSONS, UNIT, NOTEBOOKS, SOLVED, EXERCISES, DATA, RED, BROWSER)
+PARTS = (LESSONS, UNIT, SOLVED, SMALLER, EXERCISES, DATA, RED, BROWSER, BLANK)
 
-AGAIN = "-again"  # a notebook's second copy, of the weekly run
-VARIATIONS = 6
-"""How often, at each push, tests may execute a lesson another way: no server, other data, another verdict."""
+AGAIN = "-again"  # a notebook's second copy; both are of the weekly run
+VARIATIONS = 8
+"""How often, at each push, tests may execute a lesson another way: smaller, no server, other data."""
 PASSED = ROOT / "build" / "passed.json"  # the fingerprint with which each lesson passed last
 RECORD = ROOT / "benchmarks" / "tests.md"
 GROUP = re.compile(r"^(\S+) {2,}([\d.]+) s$", re.MULTILINE)
@@ -56,9 +59,9 @@ def part_of(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
     name = Path(file).name
     if name.endswith(".ipynb"):
-        return NOTEBOOKS
+        return BLANK
     if name == "test_lessons.py":
-        return SOLVED if test.startswith("test_solved") else LESSONS
+        return {"test_solved": SOLVED, "test_smaller": SMALLER}.get(test.partition("[")[0], LESSONS)
     for start, part in (
         ("test_exercise", EXERCISES),
         ("test_workspace", EXERCISES),
@@ -76,14 +79,13 @@ def part_of(nodeid: str) -> str:
 def group_of(nodeid: str) -> str:
     """Return what a test must share a worker with: a lesson's number, or a file.
 
-    A lesson's cells, its second copy and its solved run share a folder and come one after the other; the
-    tests of the lesson read what came out.
+    A lesson's runs share a folder and come one after the other; the tests of the lesson read what came out.
     """
     file, _, test = nodeid.partition("::")
     if file.endswith(".ipynb"):
         return "lesson_" + Path(file).stem.partition("_")[0]
-    if solved := re.match(r"test_solved\[([^_]+)_", test):
-        return f"lesson_{solved[1]}"
+    if executed := re.match(r"test_(?:solved|smaller)\[([^_]+)_", test):
+        return f"lesson_{executed[1]}"
     if own := re.fullmatch(r"test_(lesson_[^_]+)", Path(file).stem):
         return own[1]
     return file
@@ -99,8 +101,8 @@ def recorded_seconds() -> dict[str, float]:
     return {group: float(seconds) for group, seconds in rows}
 
 
-def executions(nbval: set[str], log: Path) -> tuple[int, int]:
-    """Return how many notebooks nbval executed, and how often tests executed a lesson besides.
+def executions(log: Path) -> int:
+    """Return how often tests executed a lesson.
 
     `log` is written by the executor, a line for each notebook: its title. Tests' own small notebooks are
     not counted.
@@ -108,19 +110,16 @@ def executions(nbval: set[str], log: Path) -> tuple[int, int]:
     sources = build.Course(ROOT).sources()
     titles = {title(build.generate(build.read_lesson(path))) for path in sources}
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    return len(nbval), sum(line in titles for line in lines)
+    return sum(line in titles for line in lines)
 
 
-def over_budget(compared: int, besides: int, lessons: int) -> str:
-    """Return what is wrong with the number of executions, or an empty text.
-
-    A lesson costs two of them: its notebook, and the lesson solved.
-    """
-    if compared <= lessons and besides <= lessons + VARIATIONS:
+def over_budget(executed: int, lessons: int) -> str:
+    """Return what is wrong with the number of executions, or an empty text: a lesson costs one of them."""
+    if executed <= lessons + VARIATIONS:
         return ""
     return (
-        f"{compared} notebooks compared and {besides} lessons executed besides, allowed are {lessons} and "
-        f"{lessons} + {VARIATIONS}: read the solved run's outcome (tests/solved.py), or use tests/weekly.py"
+        f"lessons were executed {executed} times, allowed are {lessons} + {VARIATIONS}: read the outcome of "
+        "the solved run (tests/solved.py), or use tests/weekly.py"
     )
 
 
@@ -150,8 +149,9 @@ def record(log: Path) -> None:
         "# Seconds of `make test`",
         "",
         f"{os.cpu_count()} cores, two tests at a time, {platform.system()}, Python "
-        f"{platform.python_version()}; {counted}. Rebuild with `make test | tee LOG; python tests/run.py "
-        "--record LOG`. The groups that share a worker are started in this order.",
+        f"{platform.python_version()}; executions of notebooks: {counted}. Rebuild with "
+        "`make test | tee LOG; python tests/run.py --record LOG`. The groups that share a worker are started "
+        "in this order.",
         "",
         "| part | seconds |",
         "|---|---:|",
@@ -172,7 +172,8 @@ class Parts:
         self.compared = compared
         self.seconds: Counter[str] = Counter()
         self.of_groups: Counter[str] = Counter()
-        self.executed: set[str] = set()
+        self.blank: set[str] = set()
+        self.solved: set[str] = set()
         self.failed: set[str] = set()
         self.executions = ""
         self.outcomes: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
@@ -205,8 +206,10 @@ class Parts:
         self.of_groups[group_of(report.nodeid)] += report.duration
         if report.failed:
             self.failed.add(group_of(report.nodeid))
-        if part == NOTEBOOKS:
-            self.executed.add(report.nodeid.partition("::")[0])
+        if part == BLANK:
+            self.blank.add(report.nodeid.partition("::")[0])
+        if part == SOLVED and report.when == "call" and report.passed:
+            self.solved.add(report.nodeid.partition("[")[2].removesuffix("]"))
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[part][report.outcome] += 1
 
@@ -219,15 +222,14 @@ class Parts:
         left = left_running(str(log), spared)
         if left:
             faults.append("a test or a lesson left a process running: " + "; ".join(left))
-        compared, besides = executions(self.executed, Path(f"{log}.executions"))
-        self.executions = f"{compared} compared, {besides} solved or varied by tests"
-        if os.environ.get("WALKFORWARD_WEEKLY") != "1":
-            fault = over_budget(compared, besides, len(build.Course(ROOT).sources()))
+        executed, weekly = executions(Path(f"{log}.executions")), os.environ.get("WALKFORWARD_WEEKLY") == "1"
+        self.executions = f"{executed} by tests, {len(self.blank)} by nbval"
+        if not weekly:
+            fault = over_budget(executed, len(build.Course(ROOT).sources()))
             faults += [fault] if fault else []
         if not self.narrowed:
             self._remember()
-            spared_by_quick = {NOTEBOOKS} if os.environ.get("WALKFORWARD_PASSED") else set()
-            empty = [part for part in PARTS if not self.outcomes[part] and part not in spared_by_quick]
+            empty = [part for part in PARTS if not self.outcomes[part] and (weekly or part != BLANK)]
             faults += [f"no test of the part «{part}» ran" for part in empty]
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         for fault in faults:
@@ -236,14 +238,12 @@ class Parts:
             reporter.stats.setdefault("error", []).append(report)
 
     def _remember(self) -> None:
-        """Keep for QUICK=1 the fingerprints of the lessons that were executed, compared and not failed."""
-        if "not compared" in self.compared or not self.executed:
+        """Keep for QUICK=1 the fingerprints of the lessons that were solved and compared and did not fail."""
+        if "not compared" in self.compared or not self.solved | self.failed:
             return
         known = json.loads(PASSED.read_text(encoding="utf-8")) if PASSED.exists() else {}
-        now, ran = fingerprints(), {Path(file).stem.removesuffix(AGAIN) for file in self.executed}
-        red = {stem for stem in ran if group_of(f"{stem}.ipynb") in self.failed}
-        known = {stem: mark for stem, mark in known.items() if stem not in red}
-        known |= {stem: now[stem] for stem in ran - red if stem in now}
+        known |= {stem: mark for stem, mark in fingerprints().items() if stem in self.solved}
+        known = {stem: mark for stem, mark in known.items() if group_of(f"{stem}.ipynb") not in self.failed}
         PASSED.parent.mkdir(exist_ok=True)
         PASSED.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
@@ -261,35 +261,10 @@ class Parts:
             say(f"{group:<44}  {seconds:7.1f} s")
 
 
-def how_to_compare() -> tuple[str, str]:
-    """Return nbval's option here, and a line that says why.
-
-    Stored outputs are those of Linux on x86-64 with Python 3.11 and the locked versions; anywhere else
-    the notebooks must run, and their outputs may differ in the last digits. Only the versions count of what
-    some notebook imports.
-    """
-    here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    if (sys.platform, platform.machine(), sys.version_info[:2]) != ("linux", "x86_64", (3, 11)):
-        return "--nbval-lax", f"notebooks: executed, outputs not compared ({here} is not the reference)"
-    notebooks = [build.load(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-    imported = set().union(*(stamp.pinned(notebook) for notebook in notebooks if notebook))
-    for name, locked in stamp.versions(build.Course(ROOT)).items():
-        if name in imported:
-            try:
-                found = version(name)
-            except PackageNotFoundError:
-                continue
-            if found not in locked:
-                return (
-                    "--nbval-lax",
-                    f"notebooks: executed, outputs not compared ({name} {found}, not {' or '.join(locked)})",
-                )
-    return "--nbval", f"notebooks: outputs compared with what is stored ({here}, locked versions)"
-
-
 def inner(folder: str, arguments: list[str]) -> int:
     """Run pytest, in the environment that `main` has prepared."""
-    option, compared = how_to_compare()
+    is_compared, compared = reference(build.Course(ROOT))
+    option = "--nbval" if is_compared else "--nbval-lax"
     named = [argument for argument in arguments if not argument.startswith("-") and Path(argument).exists()]
     where = named or [folder, str(ROOT / "tests")]
     options = [
@@ -309,7 +284,7 @@ def inner(folder: str, arguments: list[str]) -> int:
 
 
 def main() -> int:
-    """Copy the notebooks to a scratch folder, close the network, run pytest, clean up."""
+    """Make a scratch folder, close the network, run pytest, clean up."""
     # A shell starts background jobs deaf to Ctrl-C, and all their children with them; some tests press it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.argv[1:2] == ["--inner"]:
@@ -328,9 +303,9 @@ def main() -> int:
         scratch = Path(name)
         (scratch / "work").mkdir()
         (scratch / "ipython").mkdir()
-        for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-            copies = [path.name, f"{path.stem}{AGAIN}.ipynb"] if weekly else [path.name]
-            for copy in copies if path.stem not in passed else ():
+        notebooks = sorted((ROOT / "notebooks").glob("*.ipynb")) if weekly else []
+        for path in [path for path in notebooks if path.stem not in passed]:
+            for copy in (path.name, f"{path.stem}{AGAIN}.ipynb"):
                 shutil.copy(path, scratch / "work" / copy)
         env = environment(scratch)
         env |= {

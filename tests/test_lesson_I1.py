@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from solved import solved
+from solved import smaller
 
 from course.data import load_ridership, load_trips
 from course.exercise import source as exercise_source
@@ -379,7 +379,7 @@ def test_a_question_for_each_kata_shown_by_its_cell():
 
 
 def test_made_small_it_tells_the_same_story():
-    outcome = solved("I1_coding")
+    outcome = smaller("I1_coding")
     assert outcome.faults == []
     shares = [float(share) for share in output("unfair", outcome.notebook).splitlines()[-1].split()]
     assert max(shares[:3]) < 0.27 < min(shares[3:])

@@ -1,14 +1,17 @@
-"""The lessons as they stand: built from their sources, without a fault, and solvable."""
+"""The lessons as they stand: built from their sources, without a fault; solved they give what is stored."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import compared
 import pytest
-from solved import solved
+from solved import SMALL_AT_EACH_PUSH, smaller, solved
 
 from authoring import build, lint
+from course.exercise import Exercise, Result
+from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = build.Course(ROOT)
@@ -46,12 +49,51 @@ def test_the_python_code_satisfies_ruff(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def faults_of(outcome):
+    """What went wrong, warnings and checks that do not pass among it."""
+    stderr = [fault for fault in lint.output_faults(outcome.notebook) if "writes to stderr" in fault]
+    return outcome.faults + stderr + compared.unpassed(outcome.notebook)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_solved(path):
-    """Papermill with the small parameters, every exercise filled with its solution, checks strict."""
+    """Every exercise filled with its solution, checks strict: all other cells give what is stored."""
     outcome = solved(path.stem)
-    stderr = [fault for fault in lint.output_faults(outcome.notebook) if "writes to stderr" in fault]
-    assert not outcome.faults + stderr, "\n".join(outcome.faults + stderr)
+    faults = faults_of(outcome)
+    if not faults and compared.reference(COURSE)[0]:
+        faults = compared.differences(build.load(COURSE.notebooks / f"{path.stem}.ipynb"), outcome.notebook)
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_smaller(path):
+    """The same with papermill and CI's parameters, in the folder where the lesson has run before."""
+    faults = faults_of(smaller(path.stem))
+    assert not faults, "\n".join(faults)
+
+
+def test_lessons_are_made_smaller_at_each_push():
+    assert set(SMALL_AT_EACH_PUSH) <= {path.stem.partition("_")[0] for path in SOURCES}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_blank_exercise_is_stored_as_not_attempted(path):
+    """What the blank notebook's own cells show; that a stub is not attempted: test_exercises_prove.py."""
+    notebook = build.load(COURSE.notebooks / f"{path.stem}.ipynb")
+    names, seen = compared.answers(notebook), []
+    for cell in compared.code(notebook):
+        if cell.id.startswith(compared.ANSWER):
+            assert cell.outputs == [], f"the empty cell of {cell.id} has outputs"
+        if name := compared.checked(cell, names):
+            blank = Result(exercise(name), "not attempted")
+            (shown,) = cell.outputs
+            assert shown.data == {"text/plain": repr(blank), "text/html": blank._repr_html_()}, name
+            seen.append(name)
+    assert seen == names, "each exercise has one cell that is its check alone, in their order"
+
+
+def exercise(name: str) -> Exercise:
+    return getattr(exercise_source.load(exercise_source.find(name)), name).exercise
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)

@@ -1,5 +1,7 @@
 """Each gate goes red when it should: a lesson without a fault is spoiled in one way, and the gate says so."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -7,14 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import ClassVar
 
+import compared
 import psutil
 import pytest
 import run
 import tiny
 from solved import solved
+from weekly import weekly
 
 from authoring import build, execute
 from authoring.execute import Runner
@@ -277,6 +282,117 @@ def test_a_figure_that_no_words_describe(spoilable):
 # Outputs against a new execution ---------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def again(good):
+    """The good lesson executed once more, with its exercises filled in and another order of sets."""
+    (path,) = good.sources()
+    notebook = build.generate(build.read_lesson(path), solved=True)
+    return Runner().run(notebook, strict=True, hash_seed=1)
+
+
+@pytest.fixture
+def stored(good):
+    return build.load(good.notebooks / "07_tiny.ipynb")
+
+
+def cell(notebook, name):
+    (found,) = [one for one in notebook.cells if one.id == name]
+    return found
+
+
+def test_solved_again_it_gives_what_is_stored(again, stored):
+    assert again.faults == []
+    assert compared.differences(stored, again.notebook) == []
+    assert cell(stored, "figure").outputs
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "words"),
+    [
+        (
+            "scores",
+            lambda c: c.outputs[0].update(text="linear  rmse 5.825 of 3\n"),
+            ["-linear  rmse 5.825", "+linear  rmse 5.824"],
+        ),
+        ("scores", lambda c: c.outputs.pop(0), ["+linear  rmse 5.824"]),
+        ("scores", lambda c: c.outputs[0].update(name="stderr"), ["-[stderr]"]),
+        (
+            "scores",
+            lambda c: c.outputs[1].data.update({"text/html": "another"}),
+            ["the same text, another text/html"],
+        ),
+        ("figure", lambda c: c.outputs[0].data.update({"image/png": picture(90)}), ["another image/png"]),
+    ],
+    ids=["a number", "an output more", "a warning", "another table", "another figure"],
+)
+def test_an_output_that_is_not_the_stored_one_is_seen(again, stored, name, spoil, words):
+    spoil(cell(stored, name))
+    only(compared.differences(stored, again.notebook), f"cell {name} (", "gives other outputs", *words)
+
+
+def picture(lightness, spots=0):
+    """A PNG of a hundred by eighty pixels in one grey, `spots` of them black; encoded as in a notebook."""
+    from PIL import Image
+
+    image, file = Image.new("L", (100, 80), lightness), io.BytesIO()
+    for spot in range(spots):
+        image.putpixel((spot, spot), 0)
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_a_figure_may_differ_in_a_pixel_of_a_thousand_and_not_in_more():
+    assert compared.same_picture(picture(200), picture(200, spots=8))
+    assert not compared.same_picture(picture(200), picture(200, spots=9))
+    assert compared.same_picture(picture(200), picture(201)), "rounding"
+    assert not compared.same_picture(picture(200), picture(230))
+
+
+def test_another_lesson_than_the_stored_one_is_no_comparison(again, stored):
+    del stored.cells[-4]
+    only(compared.differences(stored, again.notebook), "the stored notebook has other cells", "build it")
+    only(compared.differences(None, again.notebook), "there is no stored notebook", "build it")
+
+
+CHECKS_ITSELF = """
+# %%
+import os
+
+
+def check(answer):
+    right = answer(2) in (4, 6)
+    if not right and os.environ.get("WALKFORWARD_STRICT") == "1":
+        raise AssertionError(f"{answer.__name__} does not pass")
+    return right
+"""
+
+
+def test_a_failing_solution_and_a_check_that_stays_blank_are_seen(tmp_path):
+    """Strict, the first raises; and whatever a check is, it must say that the exercise has passed."""
+    lesson = tiny.source().replace("\ncheck = type\n", CHECKS_ITSELF)
+    course = tiny.course(tmp_path, lesson)
+    module = course.lessons / "exercises" / "07_tiny.py"
+    edit(module, "return 2 * x", "return 5 * x")
+    (path,) = course.sources()
+    outcome = Runner().run(build.generate(build.read_lesson(path), solved=True), strict=True)
+    assert len(outcome.faults) == 1 and "AssertionError: double does not pass" in outcome.faults[0]
+
+
+def test_each_exercise_must_say_that_it_has_passed(again):
+    notebook = deepcopy(again.notebook)
+    double, triple = (one for one in notebook.cells if one.source.startswith("check("))
+    says = "exercise double: filled with its solution, its check says"
+    assert compared.unpassed(notebook)[0].startswith(f"{says} 'function'")
+    double.outputs[0].data["text/plain"] = "✓ double: 1 of 1 checks passed"
+    triple.outputs[0].data["text/plain"] = "○ triple: not attempted yet."
+    only(compared.unpassed(notebook), "exercise triple", "its check says '○ triple: not attempted yet.'")
+    triple.outputs = []
+    only(compared.unpassed(notebook), "exercise triple", "its check says ''")
+    triple.source += "; 1"
+    only(compared.unpassed(notebook), "exercise triple: no cell is its check alone")
+
+
+@weekly("the comparison is tests/compared.py's; nbval compares the blank notebooks weekly")
 def test_nbval_sees_a_changed_output(good, tmp_path):
     stored = (good.notebooks / "07_tiny.ipynb").read_text(encoding="utf-8")
     (tmp_path / "same.ipynb").write_text(stored, encoding="utf-8")
@@ -327,9 +443,9 @@ def test_the_whole_run_is_red_when_a_test_reached_for_the_network(tmp_path):
     assert done.stdout.splitlines()[-1].startswith("1 passed, 1 error in")
 
 
-@pytest.mark.parametrize(("passed", "spared"), [("", 0), ("00_start_here", 1)], ids=["full", "QUICK=1"])
-def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch, passed, spared):
-    monkeypatch.setenv("WALKFORWARD_PASSED", passed)
+@pytest.mark.parametrize(("weekly", "spared"), [("0", 1), ("1", 0)], ids=["each push", "WEEKLY=1"])
+def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch, weekly, spared):
+    monkeypatch.setenv("WALKFORWARD_WEEKLY", weekly)
     monkeypatch.setenv("WALKFORWARD_OFFLINE_LOG", str(tmp_path / "network.log"))
 
     class Session:
@@ -350,12 +466,17 @@ def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch, pas
 
 
 def test_each_test_belongs_to_a_part_and_a_lesson_stays_together():
-    assert run.part_of("../x y/03_tracking-again.ipynb::Cell 3") == run.NOTEBOOKS
+    assert run.part_of("../x y/03_tracking-again.ipynb::Cell 3") == run.BLANK
     assert run.part_of("tests/test_lessons.py::test_solved[03_tracking]") == run.SOLVED
+    assert run.part_of("tests/test_lessons.py::test_smaller[03_tracking]") == run.SMALLER
     assert run.part_of("tests/test_lessons.py::test_check[03_tracking]") == run.LESSONS
     assert run.part_of("tests/test_servers.py::test_x") == run.UNIT
     lesson = ["a/11b_drift.ipynb::Cell 1", "a/11b_drift-again.ipynb::Cell 9"]
-    lesson += ["tests/test_lessons.py::test_solved[11b_drift]", "tests/test_lesson_11b.py::test_x[1]"]
+    lesson += [
+        "tests/test_lessons.py::test_solved[11b_drift]",
+        "tests/test_lessons.py::test_smaller[11b_drift]",
+    ]
+    lesson += ["tests/test_lesson_11b.py::test_x[1]"]
     assert {run.group_of(test) for test in lesson} == {"lesson_11b"}
     assert run.group_of("a/11a_monitoring.ipynb::Cell 1") == "lesson_11a"
     assert run.group_of("tests/test_lessons.py::test_check[11b_drift]") == "tests/test_lessons.py"
@@ -379,13 +500,13 @@ def test_it(turn):
 
 @pytest.mark.parametrize(("more", "exit_code"), [(0, 0), (1, 1)], ids=["within", "over"])
 def test_the_whole_run_is_red_when_lessons_are_executed_too_often(tmp_path, monkeypatch, more, exit_code):
-    """What really ran is counted, by the executor; the budget here is one lesson and one variation."""
+    """What really ran is counted, by the executor; the budget here is one execution."""
     test = tmp_path / "test_executes.py"
     test.write_text(EXECUTES.format(times=1 + more, root=str(run.ROOT)), encoding="utf-8")
     monkeypatch.setenv("WALKFORWARD_WEEKLY", "0")
     code = (
         f"import sys; sys.path[:0] = [{str(Path(RUN).parent)!r}]; import run; run.VARIATIONS = 1; "
-        f"run.over_budget = lambda c, b, n, judge=run.over_budget: judge(c, b, 0); "
+        f"run.over_budget = lambda executed, lessons, judge=run.over_budget: judge(executed, 0); "
         f"sys.exit(run.inner({str(tmp_path)!r}, [{str(test)!r}, '-n', '0']))"
     )
     env = execute.environment(tmp_path) | {
@@ -393,22 +514,22 @@ def test_the_whole_run_is_red_when_lessons_are_executed_too_often(tmp_path, monk
     }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=env)
     assert done.returncode == exit_code, done.stdout + done.stderr
-    assert f"executions of notebooks: 0 compared, {1 + more} solved or varied" in done.stdout
-    assert ("lessons executed besides, allowed are" in done.stdout) == bool(exit_code)
+    assert f"executions of notebooks: {1 + more} by tests, 0 by nbval" in done.stdout
+    assert ("executed 2 times, allowed are 0 + 1" in done.stdout) == bool(exit_code)
 
 
-def test_the_budget_is_two_executions_a_lesson_and_the_variations():
-    assert run.over_budget(20, 20 + run.VARIATIONS, 20) == ""
-    assert "21 notebooks compared" in run.over_budget(21, 20, 20)
-    assert "tests/weekly.py" in run.over_budget(20, 21 + run.VARIATIONS, 20)
+def test_the_budget_is_one_execution_a_lesson_and_the_variations():
+    assert run.over_budget(20 + run.VARIATIONS, 20) == ""
+    assert "tests/weekly.py" in run.over_budget(21 + run.VARIATIONS, 20)
 
 
 def test_quick_skips_what_passed_with_the_fingerprint_that_it_has_and_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PASSED", tmp_path / "build" / "passed.json")
     monkeypatch.setattr(run, "fingerprints", lambda: {"a": "1", "b": "2", "11b_c": "3"})
     assert run.passed_before() == []
+    run.Parts(narrowed=False, compared="notebooks: executed, outputs not compared")._remember()
     parts = run.Parts(narrowed=False, compared="notebooks: outputs compared")
-    parts.executed, parts.failed = {"x/a.ipynb", "x/11b_c.ipynb"}, {"lesson_11b"}
+    parts.solved, parts.failed = {"a", "11b_c"}, {"lesson_11b"}
     parts._remember()
     assert run.passed_before() == ["a"]
     monkeypatch.setattr(run, "fingerprints", lambda: {"a": "another", "b": "2"})
@@ -428,13 +549,13 @@ def test_the_record_is_what_a_run_has_printed(tmp_path, monkeypatch):
     log = tmp_path / "log"
     log.write_text(
         "==== time by part ====\nunit tests                    79.8 s   1 failed\n"
-        "executions of notebooks: 20 compared, 26 solved or varied by tests\n"
+        "executions of notebooks: 26 by tests, 0 by nbval\n"
         "==== longest groups ====\nlesson_03                    104.0 s\n",
         encoding="utf-8",
     )
     monkeypatch.setattr(run, "RECORD", tmp_path / "tests.md")
     run.record(log)
-    assert "20 compared, 26 solved" in run.RECORD.read_text("utf-8")
+    assert "executions of notebooks: 26 by tests, 0 by nbval" in run.RECORD.read_text("utf-8")
     assert "| unit tests | 79.8 |" in run.RECORD.read_text("utf-8")
     assert run.recorded_seconds()["lesson_03"] == 104.0
     assert run.recorded_seconds()["lesson_I1"] < 60, "of a lesson alone: benchmarks/lessons.md"

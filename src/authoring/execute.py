@@ -105,10 +105,12 @@ class Runner:
         strict: bool = False,
         on_cell: Callable[[], None] = lambda: None,
         folder: Path | None = None,
+        hash_seed: int = 0,
     ) -> Outcome:
         """Execute `notebook` and return it with outputs, seconds and what went wrong.
 
-        That happens in an empty folder, or in `folder`. Raises Stopped when `stop` was called meanwhile.
+        That happens in an empty folder, or in `folder`; `hash_seed` orders Python's sets. Raises Stopped when
+        `stop` was called meanwhile.
         """
         import nbformat
 
@@ -121,7 +123,7 @@ class Runner:
             nbformat.write(notebook, scratch / "in.ipynb")
             job = {"parameters": parameters or {}, "root": str(self._root.resolve()) if self._root else ""}
             (scratch / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            env = environment(scratch) | {"PYTHONHASHSEED": "0"}
+            env = environment(scratch) | {"PYTHONHASHSEED": str(hash_seed)}
             if strict:
                 env["WALKFORWARD_STRICT"] = "1"
             process = self._start(scratch, env, folder or scratch / "work")

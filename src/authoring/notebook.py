@@ -103,7 +103,7 @@ def finish(
     remaining = iter(outputs)
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
         cell.execution_count = count
-        cell.outputs = [_settled(output, count) for output in _merged(next(remaining, []))]
+        cell.outputs = settled(next(remaining, []), count)
     found = stamp.inputs(course, lesson, generated, used)
     cells = [[cell.id, cell.cell_type, cell.source, cell.metadata] for cell in generated.cells]
     source = json.dumps([cells, found], sort_keys=True).encode()
@@ -114,6 +114,11 @@ def finish(
         "outputs_sha256": _outputs_hash(notebook),
     }
     return notebook
+
+
+def settled(outputs: list[Any], count: int) -> list[Any]:
+    """Return a cell's outputs as they are stored, without what varies between executions."""
+    return [_settled(output, count) for output in _merged(outputs)]
 
 
 def _outputs_hash(notebook: Any) -> str:
