@@ -26,10 +26,11 @@ def telling(name):
 
 
 def defined(name):
-    """A function that the page defines, beside those that it is defined with."""
-    (cell,) = [cell for cell in CELLS.values() if f"def {name}(" in cell.source]
+    """A function that the page defines, beside those that it calls."""
     names = {"re": re}
-    exec(cell.source, names)
+    for cell in CELLS.values():
+        if cell.cell_type == "code" and re.search(r"^def ", cell.source, re.MULTILINE):
+            exec(cell.source, names)
     return names[name]
 
 

@@ -35,6 +35,7 @@ _HIDDEN = [
     re.compile(r"<(?:https?://)[^>]*>|https?://\S+"),
     re.compile(r"<(?!!--)/?[a-zA-Z][^>]*>"),  # HTML tags and their attributes
     re.compile(r"^#+ \d\d[a-z]?(?= ·)", re.MULTILINE),  # the lesson's number in its title
+    re.compile(r"\*\*Time\*\* \d+ minutes\b"),  # recomputed from the cells: sitting.py
 ]
 
 

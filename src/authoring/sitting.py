@@ -29,7 +29,7 @@ UNCUT: frozenset[str] = frozenset(
     00_start_here 01_pipelines_and_baselines 03_tracking 04_tuning 04b_is_it_better 05_models_and_flavors
     06_reproducibility 06b_packaging 07_registry 09_serving 09b_serving_under_load 11a_monitoring 11b_drift
     13_time_series_and_walk_forward 14_prophet 15_xgboost_walk_forward
-    I1_coding I2_design I3_debugging I4_behavioural
+    I1_coding
     """.split()
 )
 ALSO_RIGHT = 2  # right answers in other styles that each exercise keeps beside its wrong ones

@@ -20,7 +20,7 @@
 # >
 # > **Before you start** [13b · Walk-forward](13b_walk_forward.ipynb); [09a · Serving](09a_serving.ipynb) and [11d · Detectors](11d_detectors.ipynb) help
 # >
-# > **Time** 60 minutes, then tell it aloud once in 45; it runs in a few seconds
+# > **Time** 70 minutes of study, in 2 sittings, then tell it aloud once in 45; it runs in a few seconds
 # >
 # > **Interview questions it answers** Design the daily demand forecasts for 10,000<!-- given --> shops. · What do you ask before you choose a model? · A table or a service?
 
@@ -55,6 +55,11 @@ use_style()
 # %% [markdown]
 # All costs and all sales in this walkthrough are made up for it. What they show is not.
 #
+# ## Sitting 1 · What to order
+#
+# **Time** 45 minutes. From the cost of an error to a rule that a model has to beat.
+
+# %% [markdown]
 # ## The first answer
 #
 # **Interviewer.** *A retail chain has 10,000<!-- given --> shops. Design the daily demand forecasts.*
@@ -73,7 +78,8 @@ print(f"the machines work {30 / (24 * 60):.1%} of the day")
 # %% [markdown]
 # Two million questions, all known the evening before, and a service that has to be awake for 2.1<!-- =endpoint: work ([\d.]+)% --> % of the day. The interviewer goes on: *How much does a shop order if the forecast says 20? What do they order today, and how wrong is that? Your
 # training data are sales: what did customers want on the day the shelf was empty by noon? The endpoint is down at five: now what?* The answer named a model and a technology. All four questions are about something else, and none of them can be repaired by a better network.
-#
+
+# %% [markdown]
 # ## Four steps, 45 minutes
 #
 # | step | minutes | you leave it with | what is heard |
@@ -97,7 +103,8 @@ print(f"the machines work {30 / (24 * 60):.1%} of the day")
 #
 # **Candidate.** *The others keep. They need a rule by the week, with a stock level. I'd leave them
 # out today and start with the fresh ones.*
-#
+
+# %% [markdown]
 # **Candidate.** *What does one sandwich too many cost, and one too few?*
 #
 # **Interviewer.** *Bought for 1.00<!-- given -->, sold for 2.50<!-- given -->, thrown away at night. An empty shelf loses the sale.*
@@ -113,20 +120,23 @@ print(f"the machines work {30 / (24 * 60):.1%} of the day")
 #
 # This is the **newsvendor** rule: the cost of an error is a **quantile** of demand. See what each answer to "how much" costs. Demand here scatters more than a Poisson count, as real demand does.
 
-# %% name="quantity"
+# %%
 TOO_MANY, TOO_FEW = 1.0, 4.0
 QUANTILE = TOO_FEW / (TOO_MANY + TOO_FEW)
 
 
+# %%
 def drawn(mean, rng, size=None) -> np.ndarray:
     """Demand with this mean, a count with a standard deviation of 8.4 at a mean of 20."""
     return rng.poisson(rng.gamma(8, np.asarray(mean) / 8, size))
 
 
+# %%
 def cost(order, demand) -> np.ndarray:
     return TOO_MANY * np.maximum(order - demand, 0) + TOO_FEW * np.maximum(demand - order, 0)
 
 
+# %% name="quantity"
 wanted = drawn(20.0, np.random.default_rng(7), 20_000)
 answers = {"median": 0.5, "0.6 (basket forgotten)": 0.6, f"{QUANTILE:.1f} (newsvendor)": QUANTILE}
 rows = {name: int(np.quantile(wanted, q)) for name, q in answers.items()}
@@ -134,6 +144,7 @@ rows = {"mean": round(wanted.mean())} | rows
 table = {name: [n, cost(n, wanted).mean(), (wanted > n).mean()] for name, n in rows.items()}
 table = pd.DataFrame(table, index=["order", "cost a day", "days with too few"]).T
 table.astype({"order": int}).round(2)
+
 
 # %% name="money"
 saved = table.loc["mean", "cost a day"] - table.loc["0.8 (newsvendor)", "cost a day"]
@@ -176,6 +187,7 @@ def quantile(values: np.ndarray) -> float:
     return float(np.quantile(values, QUANTILE, method="inverted_cdf"))
 
 
+# %%
 def censored_quantile(sales: np.ndarray, sold_out: np.ndarray) -> float:
     """The Kaplan-Meier quantile: a sold-out day counts as "more than that" until its sales are passed."""
     above = 1.0
@@ -187,6 +199,7 @@ def censored_quantile(sales: np.ndarray, sold_out: np.ndarray) -> float:
     return float(sales.max() + 1)  # the shelf has never been full enough to see it: order one more
 
 
+# %%
 learners = {
     "sales as they are": lambda sales, sold_out, demand: quantile(sales),
     "sold-out days dropped": lambda sales, sold_out, demand: quantile(sales[~sold_out]),
@@ -195,7 +208,7 @@ learners = {
 }
 
 
-# %% name="spiral"
+# %%
 def a_year(learn, shop: int, weeks: int = 52, memory: int = 56) -> pd.DataFrame:
     """Order by the week, see only what is sold, learn from it."""
     demand = drawn(20.0, np.random.default_rng([1, shop]), memory + 7 * weeks)
@@ -209,11 +222,13 @@ def a_year(learn, shop: int, weeks: int = 52, memory: int = 56) -> pd.DataFrame:
     return pd.DataFrame(log, columns=["week", "order", "days sold out", "cost a day"])
 
 
+# %% name="spiral"
 years = {
     name: pd.concat([a_year(learn, shop) for shop in range(sim_shops)]) for name, learn in learners.items()
 }
 last = {name: year[year["week"] > 39].mean().drop("week") for name, year in years.items()}
 pd.DataFrame(last).T.round(2)
+
 
 # %% name="spiral_figure"
 curves = {name: year.groupby("week")["order"].mean() for name, year in years.items()}
@@ -225,11 +240,13 @@ plt.show()
 
 # %% [markdown]
 # *Figure: pieces ordered over 52 weeks. Censored and true demand stay between 26 and 28. Sales as they are sink from 26 to 23. With the sold-out days dropped the order falls all year, to about 6.*
-#
+
+# %% [markdown]
 # Read the last quarter in the table. **Sales as they are** order too little, and the shortage hides itself: the less you order, the less you sell, the surer the model is. **Dropping** the sold-out days, the repair that sounds careful, is far worse: it deletes the days with high demand and no others, and it ends at four
 # times the cost. Treated as **censored**, they bring the order back to where true demand has it, with a piece to spare. In the interview say it in one line: *"I mark the days without stock and estimate demand from them as a lower bound; if there are hourly sales, from the share of the day that was open."* That second way is
 # your exercise.
-#
+
+# %% [markdown]
 # ### Your turn
 
 # %% exercise="true_demand"
@@ -244,7 +261,7 @@ exercise.check(true_demand)
 #
 # A panel of shops of different size, with a week and a level that wanders. The last eight weeks are the backtest; each order uses days up to two before its own, because step 1 said so.
 
-# %% name="panel"
+# %%
 LEAD, DAYS, TEST = 2, 420, 56  # days ahead; days in the panel; days of the backtest
 rng = np.random.default_rng(3)
 size = rng.lognormal(2.7, 0.6, panel_shops)
@@ -256,10 +273,12 @@ week_shape = np.array([demand[:first][weekday[:first] == day].mean() for day in 
 week_shape /= week_shape.mean()
 
 
+# %%
 def same_weekday(day: int, weeks: int) -> np.ndarray:
     return demand[[day - 7 * back for back in range(1, weeks + 1)]]
 
 
+# %% name="panel"
 def level(day: int, lead: int = LEAD) -> np.ndarray:
     """What a shop sells on such a day: the mean of 28 known days without their weekday, times this one's."""
     known = np.arange(day - lead - 27, day - lead + 1)
@@ -269,16 +288,18 @@ def level(day: int, lead: int = LEAD) -> np.ndarray:
 # %% [markdown]
 # Two rules look at one shop alone. **Pooled** borrows from all shops: each shop's level, times one factor that is the 0.8<!-- given --> quantile of demand ÷ level over every shop. It is a global model in one line. The last row is the model: boosted trees with pinball loss, on the same columns.
 
-# %% name="fit"
+# %%
 past = range(first - 100, first)
 factor = np.quantile(np.concatenate([demand[day] / level(day) for day in past]), QUANTILE)
 
 
+# %%
 def features(day: int) -> np.ndarray:
     usual = same_weekday(day, 4).mean(axis=0)
     return np.column_stack([level(day), np.full(panel_shops, weekday[day]), demand[day - 7], usual])
 
 
+# %% name="fit"
 known = range(40, first)
 inputs = np.concatenate([features(day) for day in known])
 trees = XGBRegressor(
@@ -289,6 +310,7 @@ trees = XGBRegressor(
     learning_rate=0.1,
     n_jobs=1,
 ).fit(inputs, demand[known].ravel())
+
 
 # %% name="backtest"
 rules = {
@@ -310,14 +332,21 @@ pd.DataFrame(rows, index=["cost a day", "days with too few", "thrown away"]).T.r
 # Most of the gain came before the model. The cost falls from 23.00<!-- =backtest[the same weekday of last week, cost a day] --> to 13.11<!-- =backtest[pooled, cost a day] --> by averaging, by aiming at the quantile, and by borrowing from other shops. The trees bring it to
 # 13.00<!-- =backtest[boosted trees, cost a day] -->. Whether that small step is worth a training pipeline is decided by a comparison in blocks, as in [13b](13b_walk_forward.ipynb), on your data: promotions, prices and holidays are what trees know and the rule does not, and this panel has none. Say so: *"I ship the
 # pooled rule in week two. The trees replace it when they beat it on the same days by more than chance."*
-#
+
+# %% [markdown]
 # Look at the other columns, too. You aimed at too few on 0.2<!-- given --> of the days and got 0.162<!-- =backtest[pooled, days with too few] -->: orders are whole pieces and are rounded up, and for a small shop one piece is a large step. And nearly a third is thrown away. That is what 4 against 1 asks for. If the chain can't stand it, the costs in step 1 were not the real ones; go back there instead of bending the model.
+
+# %% [markdown]
+# ## Sitting 2 · Build it and run it
 #
+# **Time** 25 minutes. Rows, bytes and minutes; what is watched, and how it is rolled out.
+
+# %% [markdown]
 # ## Step 3: System
 #
 # **Candidate.** *The questions are known at night, the answers change once a day. So a batch job writes a table, and the order system reads it. How large is it?*
 
-# %% name="envelope"
+# %%
 rows_a_night = shops * daily_articles * horizon
 names = {"shop": "int16", "article": "int16", "day": "int8", "order": "int16", "mean": "float32"}
 sample_rng, three_shops = np.random.default_rng(0), 3 * daily_articles * horizon
@@ -330,6 +359,8 @@ sample = pd.DataFrame(
         "mean": sample_rng.gamma(8, 2.5, three_shops),
     }
 ).astype(names)
+
+# %% name="envelope"
 sample.to_parquet(file := io.BytesIO(), index=False)
 bytes_a_row = round(file.tell() / len(sample))
 print(f"{rows_a_night / 1e6:.0f} million rows a night")
@@ -389,7 +420,8 @@ pd.Series(rows, name="cost a day").round(2).to_frame()
 
 # %% [markdown]
 # A table that is a week old costs hardly more than tonight's; no order costs six times as much. So the horizon of 14 days is the fallback, and it was free. (The levels of this panel wander slowly. Where promotions begin and end, the price of an old table is higher: compute it on your data.) It also answers "how fast must the job be repaired": not at three in the night. The service behind the endpoint would have needed somebody awake.
-#
+
+# %% [markdown]
 # ## Step 4: Operate
 #
 # **Candidate.** *What will I know, and when?* Order and sales of a day are in by midnight. The demand of a sold-out day is never known. But one number of the design can be watched without it: how often the shelf is empty at closing time. It is tempting to write 1 − q = 0.2<!-- given --> beside it. Compute it first, for articles that sell little and much:
@@ -422,10 +454,12 @@ pd.DataFrame(rows, index=columns).T.rename_axis("mean demand").astype({"order": 
 # | cost a day against the pooled rule | weekly | the rule wins four weeks running | the rule goes back into service | data scientist |
 #
 # **Interviewer.** *How do you roll it out?*
-#
+
+# %% [markdown]
 # **Candidate.** *First in the shadow: the table is written, nobody orders by it, two weeks. Then in shops drawn by lot against shops that go on as before, in pairs of the same size and region. All at once after that, with the old rule still computed. Going back is moving an alias to the version before, or reading the rule's table; we try both once before we need them.* How many shops? You work it out, without the help of the
 # pairs.
-#
+
+# %% [markdown]
 # ### Your turn
 
 # %% exercise="shops_per_arm"
@@ -465,7 +499,8 @@ practice_card("design-batch-or-online")
 
 # %% [markdown]
 # In a terminal, `walkforward practice --kind design` asks the other nine: a trip-duration service under load, late labels, retraining, releases, deletion.
-#
+
+# %% [markdown]
 # ## Take-aways
 #
 # - Frame, data and baseline, system, operate: say the four steps, keep the time, and let the model come late.
@@ -473,13 +508,15 @@ practice_card("design-batch-or-online")
 # - Sales are not demand. Learn from sales and orders shrink; drop the sold-out days and they collapse; treat them as censored and they hold.
 # - A rule of one line has a price in money on the same days. The model is worth what it takes off that price.
 # - Rows, bytes and minutes decide between a table and a service, one machine and a cluster. A long enough horizon is a fallback.
-#
+
+# %% [markdown]
 # ## In an interview
 #
 # - *Somebody asks for "a forecast as precise as possible". What do you ask back?* Shown in [Step 1: Frame](#Step-1:-Frame).
 # - *Your training data are sales. What is wrong with that, and what do you do about sold-out days?* Shown in [Step 2: Data and baseline](#Step-2:-Data-and-baseline).
 # - *The night job fails at three. What do shops order at five?* Shown in [Step 3: System](#Step-3:-System).
-#
+
+# %% [markdown]
 # ## Up next
 #
 # The numbers of a design are half of an interview. The other half is what you do when it goes wrong: [I3 · Debugging clinic](I3_debugging.ipynb) hands you eight broken runs.

@@ -19,7 +19,7 @@
 # >
 # > **Before you start** [03 · Tracking](03_tracking.ipynb), [07 · Registry](07_registry.ipynb) and [13 · Time series](13_time_series_and_walk_forward.ipynb)
 # >
-# > **Time** 90 minutes, in two sittings; it runs in half a minute
+# > **Time** 150 minutes of study, in 4 sittings; it runs in half a minute
 # >
 # > **Interview questions it answers** The score is too good. What do you do? · The offline score is fine and users complain. Where do you look? · Which of ten runs do you ship?
 
@@ -74,6 +74,11 @@ mlflow.set_experiment(experiment_id=experiment_id)
 client = MlflowClient()
 
 # %% [markdown]
+# ## Sitting 1 · Tickets A to C
+#
+# **Time** 35 minutes. Five moves, a store, and three tickets.
+
+# %% [markdown]
 # ## Five moves
 #
 # A debugging question in an interview is not a quiz about faults. The interviewer wants to see what you do while you don't know. Five moves cover nearly all of it, in this order:
@@ -83,7 +88,8 @@ client = MlflowClient()
 # 3. **Bisect.** If it was good then and bad now, halve the time, the rows or the changes between until one is left.
 # 4. **Make it small.** The fewest rows and the shortest code that still show the symptom.
 # 5. **Change one thing, measure, put it back.** Two repairs at once leave you with a score and no cause.
-#
+
+# %% [markdown]
 # And one question before all moves: **can this suspect do that much damage?** The clinic has a real fault behind each of its eight tickets, and beside most of them something else that looks guilty.
 #
 # ## The store
@@ -114,16 +120,19 @@ def split(trips, test_from):
     return train, trips[(clock >= test_from) & (clock < test_from + pd.DateOffset(months=1))]
 
 
+# %%
 def boosted(**settings):
     usual = {"max_depth": 4, "learning_rate": 0.3, "n_estimators": rounds, "n_jobs": 1}
     return XGBRegressor(**usual | settings)
 
 
+# %%
 def rmse(truth, predictions):
     """Root mean squared error of the rows that were predicted."""
     return float(((truth.loc[predictions.index] - predictions) ** 2).mean() ** 0.5)
 
 
+# %%
 def mae(truth, predictions):
     return float((truth.loc[predictions.index] - predictions).abs().mean())
 
@@ -173,13 +182,14 @@ def compare(ticket):
 # > *Added the usual minutes of the route at that hour as a feature. Error down from five minutes to under three. It's one line, can we ship today?*
 
 
-# %% name="ticket_a"
+# %%
 def usual(trips):
     train, test = split(trips, OCTOBER)
     model = boosted().fit(train[FEATURES], train["duration"])
     return pd.Series(model.predict(test[FEATURES]), test.index)
 
 
+# %%
 def train_a(trips):
     route = trips.groupby([*ZONES, "hour"])["duration"]
     trips = trips.assign(route_minutes=route.transform("mean"))
@@ -189,16 +199,18 @@ def train_a(trips):
     return pd.Series(model.predict(test[columns]), test.index)
 
 
+# %% name="ticket_a"
 for name, code in {"last week": usual, "A": train_a}.items():
     score = rmse(until_october["duration"], code(until_october))
     record("A", name, code, until_october, {"rmse": score}, model="boosted", test="October")
 compare("A")
 
+
 # %% [markdown]
 # Settings and data agree, the code differs. The store kept both texts, so you don't ask the colleague what changed:
 
 
-# %% name="diff_a"
+# %%
 def changed_lines(ticket):
     """What the code of the second run has that the first one had not (+), and the other way round (-)."""
     asked, order = f"tags.ticket = '{ticket}'", ["attributes.start_time ASC"]
@@ -208,7 +220,9 @@ def changed_lines(ticket):
     return [line for line in lines if line[:2] not in ("--", "++", "@@")]
 
 
+# %% name="diff_a"
 print(*changed_lines("A"), sep="\n")
+
 
 # %% [markdown]
 # One column did it.
@@ -218,7 +232,7 @@ print(*changed_lines("A"), sep="\n")
 # What tells them apart is a question about time. **A prediction for 10 October can't depend on what happened on 20 October.** So spoil the answers of all later rows, run the same code, and count the earlier predictions that move.
 
 
-# %% name="spoil_a"
+# %%
 def moved(code, table, clock, answer, day):
     """Share of the predictions before `day` that change when all answers from `day` on are doubled."""
     later = table[clock] >= day
@@ -228,9 +242,11 @@ def moved(code, table, clock, answer, day):
     return float((before[early] != after[early]).mean())
 
 
+# %% name="spoil_a"
 for name, code in {"last week": usual, "A": train_a}.items():
     share = moved(code, until_october, "pickup_datetime", "duration", pd.Timestamp("2019-10-16"))
     print(f"{name}: {share:.0%} of the predictions move")
+
 
 # %% [markdown]
 # Last week's code does not care about the future. The new one does, in 100<!-- =spoil_a: A: (\d+)% -->% of its predictions. You have not read a line of it yet, and you know that the score is void. Keep this function; it takes code, a table and a day, and no opinion.
@@ -245,13 +261,14 @@ fed = until_october.copy()
 fed.loc[fed["pickup_datetime"] >= "2019-10-16", "trip_distance"] *= 1.609344
 
 
-# %% name="bisect_b"
+# %%
 def score_by_day(trips):
     """Error of each day of October, by the model of the quarter before."""
     errors = (trips["duration"] - usual(trips)).dropna() ** 2
     return errors.groupby(trips["pickup_datetime"].dt.day).mean() ** 0.5
 
 
+# %% name="bisect_b"
 by_day = score_by_day(fed)
 run_id = record("B", "October", score_by_day, fed, {}, model="boosted")
 for day, error in by_day.items():
@@ -262,6 +279,7 @@ ax = kept.plot(marker="o", color=PALETTE["blue"], xlabel="day of October 2019", 
 ax.set_ylim(0)
 ax.set_title("The error does not grow, it jumps")
 plt.show()
+
 
 # %% [markdown]
 # *Figure: RMSE by day of October; it lies around five minutes until the 15th, with one day at six, and steps up to between five and a half and seven from the 16th on, with no slope on either side.*
@@ -293,7 +311,7 @@ level = fed.groupby(fed["pickup_datetime"] >= "2019-10-16")[["trip_distance", "d
 # > *New model for the station: calendar only, no lags, nothing that could leak. Mean error 0.82<!-- =ticket_c[mae, C] --> thousand rides. Repeating last week's day misses by far more.*
 
 
-# %% name="ticket_c"
+# %%
 def calendar(rides):
     day = rides["ds"].dt
     return pd.DataFrame({"day": rides.index, "weekday": day.dayofweek, "of_year": day.dayofyear}).astype(
@@ -301,6 +319,7 @@ def calendar(rides):
     )
 
 
+# %%
 def train_c(rides):
     X, y = calendar(rides), rides["y"]
     train, test = train_test_split(rides.index, test_size=0.2, random_state=0)
@@ -308,14 +327,17 @@ def train_c(rides):
     return pd.Series(model.predict(X.loc[test]), test)
 
 
+# %%
 def last_week(rides):
     return rides["y"].shift(7).dropna()
 
 
+# %% name="ticket_c"
 tested = train_c(rides).index.intersection(last_week(rides).index)  # the same days for both
 for name, code in {"last week's day": last_week, "C": train_c}.items():
     record("C", name, code, rides, {"mae": mae(rides["y"], code(rides).loc[tested])})
 compare("C")
+
 
 # %% [markdown]
 # **The dead end.** You audit the features one by one, as the colleague did: a running day number, the weekday, the day of the year. All three are known years ahead. No audit of columns finds anything here. Ask the other question:
@@ -327,12 +349,18 @@ for name, code in {"last week's day": last_week, "C": train_c}.items():
 
 # %% [markdown]
 # All of them move, and no column is to blame. What else brings an answer into training?
+
+# %% [markdown]
+# ## Sitting 2 · Tickets D to H, and your diagnosis
 #
+# **Time** 30 minutes. Five more tickets; then you name all eight faults.
+
+# %% [markdown]
 # ## Ticket D · The new version does nothing
 #
 # > *Promoted version 2 on Tuesday. Offline it is half a minute better. On live traffic I see no change at all; the test set must be too easy.*
 
-# %% name="ticket_d"
+# %%
 NAME = f"trip-duration · {now}"
 client.create_registered_model(NAME)
 train, test = split(trips, OCTOBER)
@@ -348,11 +376,14 @@ for number, model in enumerate((first, second), 1):
 client.set_registered_model_alias(NAME, "champion", "1")  # in spring
 
 
+# %%
 def promote_d(version):
     client.set_registered_model_alias(NAME, "Champion", version)  # on Tuesday
 
 
+# %% name="ticket_d"
 promote_d("2")
+
 
 # %% name="live_d"
 served = mlflow.xgboost.load_model(f"models:/{NAME}@champion")  # what the service does at its start
@@ -367,13 +398,14 @@ for alias, version in sorted(client.get_registered_model(NAME).aliases.items()):
 
 # %% [markdown]
 # **The dead end** is to doubt the test set: collect harder trips, segment by zone, plan an A/B test. All of that takes weeks and compares version 1 with version 1. Before you ask why a model behaves as it does, ask **which model answered**. A handful of logged answers, compared to the last digit with those of each version, settles it in a minute.
-#
+
+# %% [markdown]
 # ## Ticket E · Small gains add up
 #
 # > *Found another 0.03<!-- given --> minutes. Same model, I only cleaned up the configuration. Merged.*
 
 
-# %% name="ticket_e"
+# %%
 def train_e(trips, seed, test_from):
     train, test = split(trips, test_from)
     model = boosted(n_estimators=30, subsample=0.3, random_state=seed)
@@ -381,6 +413,7 @@ def train_e(trips, seed, test_from):
     return pd.Series(model.predict(test[FEATURES]), test.index)
 
 
+# %% name="ticket_e"
 for seed in range(seeds):
     score = rmse(trips["duration"], train_e(trips, seed, OCTOBER))
     record("E", f"try {seed}", train_e, until_october, {"rmse": score}, random_state=seed)
@@ -388,6 +421,7 @@ runs = mlflow.search_runs([experiment_id], "tags.ticket = 'E'", order_by=["metri
 winner = int(runs["params.random_state"].iloc[0])
 table = runs[["params.random_state", "metrics.rmse", "tags.code"]].round(3)
 table.set_axis(["seed", "rmse", "code"], axis=1).set_index("seed").sort_index(key=lambda s: s.astype(int))
+
 
 # %% name="repeat_e"
 again = [rmse(trips["duration"], train_e(trips, winner, OCTOBER)) for _ in range(2)]
@@ -401,7 +435,7 @@ print(f"seed {winner} once more: {again[0]:.3f}, and again: {again[1]:.3f}")
 # > *Ridge on weekday and season, split at a date. A reviewer found a scaler that is fitted before the split. I moved it into the pipeline, the score is the same, so there was no leak. Please approve.*
 
 
-# %% name="ticket_f"
+# %%
 def train_f(rides, scaler_in_pipeline=True):
     week = rides.groupby(rides["ds"].dt.to_period("W"))["y"]
     level, spread = week.transform("mean"), week.transform("std")
@@ -418,10 +452,12 @@ def train_f(rides, scaler_in_pipeline=True):
     return yhat * spread[~train] + level[~train]
 
 
+# %% name="ticket_f"
 for name, in_pipeline in {"before review": False, "F": True}.items():
     score = mae(rides["y"], train_f(rides, in_pipeline))
     record("F", name, train_f, rides, {"mae": score}, scaler_in_pipeline=in_pipeline)
 compare("F")
+
 
 # %% [markdown]
 # **The dead end** has been walked to its end already, and it was a good suspect: a `StandardScaler` before the split is in every list of leaks. It could never do much damage here. Its mean and deviation come from calendar columns, which hold the same values in every year. The reviewer found *a* fault and took it for *the* fault.
@@ -439,12 +475,13 @@ for name, in_pipeline in {"before review": False, "F": True}.items():
 # > *Nine settings instead of one, picked the best by the store, deployed. The error rose. Shall I search a larger grid?*
 
 
-# %% name="ticket_g"
+# %%
 def pick_g(experiment_id):
     runs = mlflow.search_runs([experiment_id], "tags.ticket = 'G'", order_by=["metrics.rmse DESC"])
     return runs.iloc[0]
 
 
+# %% name="ticket_g"
 train, test = split(trips, OCTOBER)
 for depth in (8, 4, 2):
     for rate in (0.05, 0.1, 0.3):
@@ -454,6 +491,7 @@ for depth in (8, 4, 2):
         record("G", f"depth {depth}, rate {rate}", pick_g, until_october, {"rmse": score}, **settings)
 picked = pick_g(experiment_id)
 print(f"deployed: {picked['tags.mlflow.runName']}, RMSE {picked['metrics.rmse']:.2f}")
+
 
 # %% name="grid_g"
 grid = mlflow.search_runs([experiment_id], "tags.ticket = 'G'")
@@ -479,7 +517,7 @@ def report_h(log, trips):
     return rmse(trips["duration"], log["prediction"])
 
 
-# %% name="ticket_h"
+# %%
 def serve_h(requests, model):
     """The service: requests carry the pickup in UTC, as a text."""
     clock = pd.to_datetime(requests["pickup_utc"], utc=True)
@@ -487,6 +525,7 @@ def serve_h(requests, model):
     return X[FEATURES].assign(prediction=model.predict(X[FEATURES]))
 
 
+# %% name="ticket_h"
 utc = test["pickup_datetime"].dt.tz_localize("America/New_York").dt.tz_convert("UTC")
 requests = test[["trip_distance", *ZONES]].assign(pickup_utc=utc.dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
 log = serve_h(requests, second)
@@ -495,6 +534,7 @@ scores = {"model card": evaluate_h(test, second), "H": report_h(log, test)}
 for (name, score), code in zip(scores.items(), [evaluate_h, report_h], strict=True):
     record("H", name, code, compared, {"rmse": score}, model="version 2")
 compare("H")
+
 
 # %% [markdown]
 # Model and trips agree. The code differs, as it must: one run evaluates the model, the other reads the service's log. Neither is the service itself. Its code was never logged, so no comparison of runs can clear it or accuse it. What lies between a trip and a model, and is in no run? The features that the service made.
@@ -512,6 +552,11 @@ compare("H")
 # %% exercise="diagnosis"
 # %%
 exercise.check(diagnosis=diagnosis)
+
+# %% [markdown]
+# ## Sitting 3 · Repairs A to D
+#
+# **Time** 40 minutes. A function for each of the first four faults.
 
 # %% [markdown]
 # ## Repairs
@@ -594,6 +639,11 @@ exercise.check(forward_mae)
 # %% exercise="release_approved"
 # %%
 exercise.check(release_approved)
+
+# %% [markdown]
+# ## Sitting 4 · Repairs E to H
+#
+# **Time** 45 minutes. The other four, and a table of what to look at first.
 
 # %% [markdown]
 # ### E · Luck was taken for progress
@@ -692,7 +742,8 @@ exercise.check(features_as_trained)
 # - A step in the error has a date. I find the date before I retrain anything, since training on two units makes a fault permanent.
 # - Before I explain a live model I ask which version answered, and with which features.
 # - The best of ten seeds is a draw, not a model. I judge a change by paired seeds and a month that chose nothing.
-#
+
+# %% [markdown]
 # ## In an interview
 #
 # - *The score is far better overnight. What do you do first?* Shown in [Ticket A](#Ticket-A-·-Better-overnight).
@@ -700,7 +751,8 @@ exercise.check(features_as_trained)
 # - *Offline is fine, users complain, nothing drifts. Where do you look?* Shown in [Ticket H](#Ticket-H-·-Fine-offline,-bad-for-users).
 #
 # All of them, with the points of a good answer: `walkforward practice --kind debugging`.
-#
+
+# %% [markdown]
 # ## Up next
 #
 # You can find the fault and mend it. [I4 · Behavioural](I4_behavioural.ipynb) is about telling it: what went wrong, what *you* did, and what changed since.

@@ -17,7 +17,7 @@
 # >
 # > **Before you start** nothing; a failure you remember is enough
 # >
-# > **Time** 40 minutes, then ten for each story of your own; it runs in a few seconds
+# > **Time** 60 minutes of study, in 2 sittings, then ten for each story of your own; it runs in a few seconds
 # >
 # > **Interview questions it answers** Tell me about a model of yours that failed. · What did you bring about without the authority to order it? · How did you raise a standard?
 
@@ -45,6 +45,11 @@ use_style()
 # %% [markdown]
 # **Every story in this walkthrough is made up for the course.** No person, company or number in it is real. Your stories have to be: an invented story breaks at the second follow-up, and this page shows you why.
 #
+# ## Sitting 1 · Heard by a stranger
+#
+# **Time** 40 minutes. What a listener keeps of a story, and the same failure told twice.
+
+# %% [markdown]
 # ## What is listened for
 #
 # The question is about the past, the decision about the future: what will this person do on our bad day? So each kind of story is heard for something else.
@@ -56,7 +61,8 @@ use_style()
 # | **a standard** you set | can you make a team better without becoming its police? | five tools in the first week; a threshold that everybody works around |
 # | **a disagreement** | can one disagree with you and still work with you? | "in the end I was right" |
 # | **ownership** | do you bring things to an end that are not yours, and know where to stop? | "I always take care of everything" |
-#
+
+# %% [markdown]
 # ## The listener's rubric
 #
 # You may know **STAR**: situation, task, action, result. It gives the order and says nothing about what is good. The listener keeps five points, and ends with what STAR leaves out:
@@ -105,18 +111,22 @@ def parts(story: str) -> dict[str, str]:
     return {name.strip(): " ".join(text.split()) for name, text in pairs}
 
 
+# %%
 def sentences(text: str) -> list[str]:
     return [one for one in re.split(r"(?<=[.?!])\s+", text.strip()) if one]
 
 
+# %%
 CLAIMS = r"\b(?:better|faster|fewer|less|many|more|most|much|quickly|quite|significantly)\b"
 
 
+# %%
 def without_i(text: str) -> list[str]:
     """The sentences in which the teller does not occur."""
     return [one for one in sentences(text) if not re.search(r"\bI\b", one)]
 
 
+# %%
 def unmeasured(text: str) -> list[str]:
     """The sentences that claim a size and hold no digit."""
     claims = [one for one in sentences(text) if re.search(CLAIMS, one, re.IGNORECASE)]
@@ -151,9 +161,11 @@ pd.Series(measured(weak), name="weak").map("{:g}".format).to_frame()
 # | number | no | "quite bad": how many riders, how many days? |
 # | learnt | no | "communication is important" holds for every story; the rest is praise |
 # | changed | no | "more careful" is a feeling; what would catch it next time? |
-#
+
+# %% [markdown]
 # **0 of 5**, and the failure is the supplier's. The interviewer now asks follow-ups to find out whether you were in the room.
-#
+
+# %% [markdown]
 # ### Your turn
 #
 # Six sentences of another telling, made up. After each one, does the listener know who acted?
@@ -242,6 +254,11 @@ plt.show()
 exercise.check(evidence=evidence)
 
 # %% [markdown]
+# ## Sitting 2 · The sentence a story turns on
+#
+# **Time** 20 minutes. The decision in a story, the second question, and stories of your own.
+
+# %% [markdown]
 # ## The hinge
 #
 # Each kind of story turns on one sentence. If you can say it, the story exists. If you can't, take another story. (Made up, all of them.)
@@ -261,13 +278,16 @@ exercise.check(evidence=evidence)
 # ### Your turn
 #
 # Three tellings, made up, each cut short. Which points of the rubric do they lack? Say it before you fill in the stub.
-#
+
+# %% [markdown]
 # > **A · an initiative.** Five teams logged their experiments each in another way, and nobody found last month's best run. We set up one server and agreed on names. After 3 months 4 of the 5 teams used it, and finding a run took a minute instead of an hour. I had thought the server would be the work; it was the names. Since then I write the naming rule
 # > before I install anything.
-#
+
+# %% [markdown]
 # > **B · a standard.** I came into a team of eight people in two cities. The code had grown for years. Most of it was one notebook, and there were several opinions about it. The former lead had left in spring. I froze the outputs of the notebook as a test, then moved one function at a time, and asked each author to review what had been theirs. It
 # > became far easier to work with. I learnt that I had feared resistance where there was only fear of breaking things. Now I always freeze the outputs before I touch code.
-#
+
+# %% [markdown]
 # > **C · a failure.** My forecast ordered too little for 6 shops over Easter. I had left out the moving holiday. I saw it on Saturday in the share of empty shelves, called the 6 shop managers, and raised Monday's orders by hand; about 2,100<!-- given --> sales were lost. Head office should publish its calendar earlier. It won't happen again, since they have promised to.
 
 # %% exercise="missing"
@@ -279,35 +299,44 @@ exercise.check(missing=missing)
 # ## An initiative and a standard, told well
 #
 # Two of the three, repaired. (Still made up.) Read where the words went.
-#
+
+# %% [markdown]
 # > **The initiative.** Five teams logged their experiments in five ways, and nobody found last month's best run. I led one of the teams and had no say in the other four.
-# >
+
+# %% [markdown]
 # > I asked one person of each team to find their best run of the month before, and watched: an hour on average, and two gave up. I wrote a naming rule of one page and tried it with the team that complained most. Their lead was against a server, one more thing to keep awake. She was right about the nights, so I asked the platform team to run it and gave up my
 # > own choice of product for theirs. She showed it to the next team herself. After 3 months 4 of the 5 teams used it, and finding a run took a minute. For the fifth it would have cost more than it saved; I left them alone.
-# >
+
+# %% [markdown]
 # > I had thought the server would be the work; it was the names. Since then I write the naming rule before I install anything. The platform team owns it today.
-#
+
+# %% [markdown]
 # The listener hears a measured problem that others had, something small first, a person who was against it **with her reason**, something given up, a number, and an owner who is not the teller.
-#
+
+# %% [markdown]
 # > **The standard.** The training code of eight people was one notebook, and 3 of its last 10 changes had spoilt a forecast for a day before anybody saw it. I was to raise the standard and could order nobody.
-# >
+
+# %% [markdown]
 # > I froze the outputs of the notebook as a test of 2 minutes, and broke the code once on purpose to see it fail. Then I moved one function a week, and asked each author to review what had been theirs. We agreed on tests for new code only. I deleted one of my own rules, since it had started six arguments and found nothing. In the next half year 1 of 60 changes
 # > spoilt a forecast, and the test showed it before anybody ordered by it.
 # >
 # > I had feared resistance where there was only fear of breaking things. Now I always freeze the outputs before I touch code; two of the authors do it in their next project.
-#
+
+# %% [markdown]
 # Here it is the order: first what makes the present behaviour checkable, then small steps, a standard that was agreed, and a rule that was dropped. A standard without a dropped rule sounds like a wish.
 #
 # ## The second question
 #
 # Stories are judged in the follow-ups, and these hardly vary. Write one line for each before you rehearse:
-#
+
+# %% [markdown]
 # - **How long until somebody knew?** A date and a number of days, and what has shortened that time since. The strong telling has it: 9 days, then within the hour.
 # - **Who was angry, and what did you tell them?** What happened, what it means for them, what comes next and when. No cause before it is known.
 # - **What would you do differently?** Something you would decide differently with what you knew *then*, not with what you know now.
 # - **What did the others do?** One sentence of credit, by role. Whoever says "I" all the time and knows no one else's part is not believed either.
 # - **How do you know the number?** From which log or table, over which weeks. If you estimated it, say so: "about 500<!-- given -->, from the fall in bookings per quote".
-#
+
+# %% [markdown]
 # This is where an invented story breaks: it has no log, no names and no dull middle.
 #
 # And what you may leave out: names of customers, figures your former employer keeps to itself. Give the ratio instead of the amount, and say that you do so.
@@ -359,13 +388,15 @@ practice_card("behave-standard-clean-code")
 # - Where there is a claim there is a number, and you know where it comes from.
 # - A lesson is a belief that was wrong; a change is something that runs today and has caught something.
 # - Three minutes, aloud, to somebody who was not there. Reading it silently is not rehearsing.
-#
+
+# %% [markdown]
 # ## In an interview
 #
 # - *Tell me about a model of yours that failed in production.* Shown in [The same failure, told well](#The-same-failure,-told-well) and [The second question](#The-second-question).
 # - *Tell me about something you brought about without the authority to order it.* Shown in [An initiative and a standard, told well](#An-initiative-and-a-standard,-told-well) and [The hinge](#The-hinge).
 # - *How did you raise the standard of code in a team?* Shown in [An initiative and a standard, told well](#An-initiative-and-a-standard,-told-well).
-#
+
+# %% [markdown]
 # ## Up next
 #
 # A whole interview against the clock: `walkforward mock --minutes 45` draws questions of all kinds, keeps the time, and says at the end what to study next.
