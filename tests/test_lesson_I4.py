@@ -29,7 +29,7 @@ def defined(name):
     """A function that the page defines, beside those that it calls."""
     names = {"re": re}
     for cell in CELLS.values():
-        if cell.cell_type == "code" and re.search(r"^def ", cell.source, re.MULTILINE):
+        if cell.cell_type == "code" and re.search(r"^(?:def |CLAIMS)", cell.source, re.MULTILINE):
             exec(cell.source, names)
     return names[name]
 
