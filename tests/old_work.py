@@ -1,7 +1,9 @@
-"""Make tests/old_work/ as the version of one commit wrote it: `python tests/old_work.py [COMMIT]`.
+"""Make tests/old_work/ as the versions of two commits wrote it: `python tests/old_work.py`.
 
-A copy of lesson 01 up to its second exercise, with one answer in it and one that fails, the version that it
-was made from, the progress and the reviews that it left, a story, and every import that a lesson had.
+Of the first: a copy of lesson 01 up to its second exercise, with one answer in it and one that fails, the
+version that it was made from, the progress and the reviews that it left, a story, and every import that a
+lesson had. Of the second, the last before the lessons were cut into sittings: the parameters and the stubs of
+each lesson.
 """
 
 import ast
@@ -15,6 +17,7 @@ from io import BytesIO
 from pathlib import Path
 
 COMMIT = "5037e4d"  # the last in which `walkforward` held the course as well
+BEFORE_THE_CUT = "5cb08f9"
 HERE = Path(__file__).resolve().parent
 LESSON = "01_pipelines_and_baselines.ipynb"
 ANSWER = 'return trips[trips["duration"].between(low, high)]  # my answer'
@@ -61,15 +64,31 @@ def small(notebook: Path) -> dict:
     return content
 
 
-def main(commit: str = COMMIT) -> None:
+def archive(commit: str, folder: str) -> Path:
+    """Unpack the repository as it was at a commit."""
+    packed = subprocess.run(
+        ["git", "archive", commit], cwd=HERE.parent, stdout=subprocess.PIPE, check=True
+    ).stdout
+    tarfile.open(fileobj=BytesIO(packed)).extractall(folder, filter="data")
+    return Path(folder)
+
+
+def stubs(notebook: Path) -> list[dict]:
+    """The cells of a lesson that its student changes: parameters and exercises."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    kept = [
+        cell
+        for cell in cells
+        if cell["id"].startswith("exercise-") or "parameters" in cell["metadata"].get("tags", [])
+    ]
+    return [cell | {"outputs": [], "execution_count": None} for cell in kept]
+
+
+def main() -> None:
     """Write the folder anew."""
     work, state = HERE / "old_work", HERE / "old_work" / "state"
     with tempfile.TemporaryDirectory() as folder:
-        packed = subprocess.run(
-            ["git", "archive", commit], cwd=HERE.parent, stdout=subprocess.PIPE, check=True
-        ).stdout
-        tarfile.open(fileobj=BytesIO(packed)).extractall(folder, filter="data")
-        old = Path(folder)
+        old = archive(COMMIT, folder)
         env = os.environ | {"PYTHONPATH": str(old / "src"), "WALKFORWARD_STATE": str(state)}
         subprocess.run([sys.executable, "-c", WRITTEN_BY_THAT_VERSION], cwd=folder, env=env, check=True)
         lesson, lines = small(old / "notebooks" / LESSON), imports(old / "notebooks")
@@ -85,7 +104,11 @@ def main(commit: str = COMMIT) -> None:
             assert ANSWER in cell["source"]
     (work / "copy.json").write_text(json.dumps(lesson, indent=1) + "\n", encoding="utf-8")
     (work / "imports.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        old = archive(BEFORE_THE_CUT, folder)
+        lessons = {path.stem: stubs(path) for path in sorted((old / "notebooks").glob("*.ipynb"))}
+    (work / "before_the_cut.json").write_text(json.dumps(lessons, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -15,8 +15,9 @@ from course import progress
 from course.exercise.source import find, load, solution_source
 from course.paths import ROOT
 from course.student import browser
+from course.student.workspace import find_lesson
 
-LESSON, EXERCISE = "01_pipelines_and_baselines", "keep_plausible"
+LESSON, EXERCISE = find_lesson("01").stem, "keep_plausible"
 CELLS = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell"  # of the notebook in front
 pytestmark = [
     pytest.mark.browser,
@@ -123,11 +124,11 @@ def test_a_student_runs_lesson_01_and_answers_an_exercise_wrong_and_then_right(l
     page.on("request", lambda request: asked_outside.append(request.url) if is_outside(request.url) else None)
 
     page.goto(lab.jupyter)
-    page.get_by_role("main").get_by_text("00_start_here.ipynb").first.wait_for()
+    page.get_by_role("main").get_by_text(find_lesson("00").name).first.wait_for()
     shoot(page, "start")
 
     code_cells = prepare(lab.work / f"{LESSON}.ipynb")
-    page.goto(lab.jupyter.replace("00_start_here", LESSON))
+    page.goto(lab.jupyter.replace(find_lesson("00").stem, LESSON))
     page.locator(CELLS).first.wait_for()
     wait_until_idle(page)
     wait_for_prompts(page, r"^\[ \]:$", code_cells)

@@ -19,6 +19,7 @@ from test_servers import descendants, gone, is_open
 
 from course.cli import main
 from course.student import lab
+from course.student.workspace import find_lesson
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals to a process are POSIX")
 
@@ -61,6 +62,7 @@ def test_help_names_every_command_and_is_shown_without_any(call):
         (["progress", "01"], "Got unexpected extra argument (01)"),
         (["reset", "99"], "99"),
         (["run", "99"], "99"),
+        (["lab", "99"], "99"),
         (["run", "../01"], "../01"),
     ],
 )
@@ -173,9 +175,9 @@ class Lab:
         self.seconds = time.monotonic() - self.began
         self.jupyter, self.mlflow = found.groups()
 
-    def call(self) -> subprocess.Popen:
+    def call(self, *lesson: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "course", "lab", "--no-browser"],
+            [sys.executable, "-m", "course", "lab", "--no-browser", *lesson],
             env=os.environ | {"WALKFORWARD_WORK": str(self.work)} | self.home,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -218,17 +220,20 @@ def test_the_lab_is_stopped_by_ctrl_c_and_by_kill_and_keeps_the_runs(labs):
     with urllib.request.urlopen(
         running_lab.jupyter.replace("/lab/tree/", "/api/contents/"), timeout=10
     ) as answer:
-        assert json.load(answer)["name"] == "00_start_here.ipynb"  # the student's copy is there
+        assert json.load(answer)["name"] == find_lesson("00").name  # the student's copy is there
     assert token not in " ".join(command_lines())  # everybody may read those
     assert stat.S_IMODE((work / ".lab.json").stat().st_mode) == 0o600
     assert (work / "mlflow" / "mlflow.db").is_file()
     running_lab.post("runs/create", experiment_id="0", run_name="yesterday")
 
-    second = running_lab.call()
+    second = running_lab.call("13")
     told, _ = second.communicate(timeout=30)
     assert second.returncode == 0
     assert "running already" in told
-    assert running_lab.jupyter in told
+    first, opened = find_lesson("00").name, find_lesson("13").name
+    assert running_lab.jupyter.replace(f"/{first}?", f"/{opened}?") in told, (
+        "a chapter opens its first sitting"
+    )
 
     pids = descendants(running_lab.process.pid)
     assert len(pids) >= 5  # two supervisors, JupyterLab, MLflow's two
@@ -275,7 +280,7 @@ def test_every_polite_end_is_a_stop(name):
 def test_kernels_know_the_server_and_stay_quiet(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
     monkeypatch.setenv("no_proxy", "example.org")
-    env = lab._jupyter(tmp_path, "http://127.0.0.1:9", "secret").server_env
+    env = lab._jupyter(tmp_path, "x.ipynb", "http://127.0.0.1:9", "secret").server_env
     assert env["MLFLOW_TRACKING_URI"] == env["WALKFORWARD_TRACKING_URI"] == "http://127.0.0.1:9"
     assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert env["no_proxy"] == "example.org,127.0.0.1,localhost"

@@ -29,6 +29,7 @@ from course.practice.bank import (
 from course.practice.cards import practice_card
 from course.practice.reviews import State
 from course.student import browser
+from course.student.workspace import find_lesson
 
 GOOD = {
     "id": "leak-scaler",
@@ -490,7 +491,7 @@ def test_a_card_in_jupyterlab_is_answered_and_logged(tmp_path_factory, monkeypat
         with browser.headless() as chromium:
             page = chromium.new_page(viewport={"width": 1100, "height": 1300})
             page.set_default_timeout(60_000)
-            page.goto(lab.jupyter.replace("00_start_here", "card"))
+            page.goto(lab.jupyter.replace(find_lesson("00").stem, "card"))
             page.locator(CELLS).first.wait_for()
             wait_until_idle(page)
             run_all(page)

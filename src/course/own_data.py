@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,9 @@ def day_before(trips: pd.DataFrame, wanted: str, cut: str) -> str:
 
 
 # ---------------------------------------------------------------- trips by month
-# For each lesson that compares months, its parameters in order: where in the file's months one lies by
-# default (0 the first, 1 the last, None as late as the others leave), and at least how many months after
-# the one before it.
+# For chapters that compare months, the parameters of their sittings in order: where in the file's months one
+# lies by default (0 the first, 1 the last, None as late as the others leave), and at least how many months
+# after the one before it.
 PLACES: dict[str, dict[str, tuple[float | None, int]]] = {
     "00": {
         "train_from": (0, 0),
@@ -145,6 +145,15 @@ PLACES: dict[str, dict[str, tuple[float | None, int]]] = {
 }
 
 
+def places_of(lesson: str, names: Collection[str]) -> dict[str, tuple[float | None, int]]:
+    """The places of a sitting's parameters `names`, in order, from the entry of its chapter that has all."""
+    of_chapter = [places for key, places in PLACES.items() if key[:2] == lesson[:2] and key != lesson]
+    for places in [PLACES.get(lesson, {}), *of_chapter]:
+        if set(names) <= set(places):
+            return {name: place for name, place in places.items() if name in names}
+    raise KeyError(f"lesson {lesson}: no place is known for the months {', '.join(sorted(names))}")
+
+
 def monthly_trips(
     lesson: str, path: Source | Sequence[Source], max_trips: int, note: str = "", **wanted: str
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -154,7 +163,7 @@ def monthly_trips(
     stays, one of the course that it lacks is chosen anew. Prints one line, with `note` at its end; raises
     `OwnDataError`.
     """
-    places = PLACES[lesson]
+    places = places_of(lesson, wanted)
     wanted = {name: wanted[name] for name in places}
     asked = [month for month in wanted.values() if _is_month(month)]
     trips, size = _read(path, months(min(asked), max(asked)) if asked else [], max_trips)
@@ -234,8 +243,9 @@ def _placed(
 
 
 # ---------------------------------------------------------------- series
-# For each lesson on a daily series: its folds and days of training by default and at least, and the days
-# that it takes besides: `days` in any case (a year of lags and levels among them), `a_fold` for each fold.
+# For the sittings of a chapter on a daily series: folds and days of training by default and at least, and the
+# days that they take besides: `days` in any case (a year of lags and levels among them), `a_fold` for each
+# fold.
 SERIES: dict[str, dict[str, int]] = {
     "13": {"days": 378, "a_fold": 56, "folds": 26, "least_folds": 6, "train_days": 0, "least_train_days": 0},
     "15": {
@@ -249,13 +259,18 @@ SERIES: dict[str, dict[str, int]] = {
 }
 
 
+def series_of(lesson: str) -> dict[str, int]:
+    """What a sitting wants of a series: its own entry's, else its chapter's ("13" for "13b")."""
+    return SERIES[lesson if lesson in SERIES else lesson[:2]]
+
+
 def daily_series(lesson: str, path: Source, folds: int, train_days: int = 0) -> tuple[pd.DataFrame, int, int]:
     """The series of `path` as `load_ridership` gives it, and the folds and days of training that fit it.
 
     The course's `folds` and `train_days` give way where the series is too short for them. Prints one line;
     raises `OwnDataError`.
     """
-    size = SERIES[lesson]
+    size = series_of(lesson)
     with _named("ridership_path"):
         frame = load_ridership(path)
     names = ["folds", "train_days"][: 2 if size["train_days"] else 1]

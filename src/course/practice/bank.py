@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from course import lessons
 from course.paths import ROOT
 from course.practice.kinds import KINDS, LEVELS
 from walkforward.errors import WalkForwardError
@@ -228,17 +229,34 @@ def _printed(notebook: Path) -> dict[str, str]:
 def choose(
     bank: Iterable[Question], lesson: str | None = None, kind: str | None = None, level: str | None = None
 ) -> list[Question]:
-    """Return the questions of a lesson ("11b", "1" or "01"), a kind, a level; BankError if there is none."""
-    number = lesson and re.sub(r"^\d(?!\d)", r"0\g<0>", lesson.strip().lower())
-    wanted = {"lesson": number, "kind": kind, "level": level}
+    """Return the questions of a lesson ("11b", or "11" for the chapter), a kind, a level.
+
+    Raises BankError if there is none. Prints a line where the lesson's number was another's before.
+    """
     found = list(bank)
-    for name, value in wanted.items():
-        there = sorted({str(getattr(question, name)) for question in found} - {"None"})
+    if lesson is not None:
+        found = _of_lesson(found, lesson)
+    for name, value in {"kind": kind, "level": level}.items():
+        there = sorted({getattr(question, name) for question in found})
         if value is not None:
-            found = [question for question in found if (getattr(question, name) or "").lower() == value]
+            found = [question for question in found if getattr(question, name) == value]
         if not found:
             raise BankError(f"no question has {name} {value!r} here; there is {', '.join(there) or 'none'}")
     return found
+
+
+def _of_lesson(bank: list[Question], lesson: str) -> list[Question]:
+    there = sorted({question.lesson for question in bank if question.lesson})
+    stems = [path.stem for path in NOTEBOOKS.glob("*.ipynb")]
+    wanted = lessons.named(lessons.number(lesson), there)
+    if not wanted or lessons.moved(lesson, stems):
+        listed = ", ".join(there) or "none"
+        raise BankError(
+            lessons.moved(lesson, stems) or f"no question has lesson {lesson!r} here; there is {listed}"
+        )
+    if line := lessons.renumbered(lesson, stems):
+        print(line)
+    return [question for question in bank if question.lesson in wanted]
 
 
 def __getattr__(name: str) -> Any:

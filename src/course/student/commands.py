@@ -6,12 +6,13 @@ import click
 
 
 @click.command()
+@click.argument("lesson", default="00")
 @click.option("--no-browser", is_flag=True, help="Print the addresses, open no browser.")
-def lab(no_browser: bool) -> int:
+def lab(lesson: str, no_browser: bool) -> int:
     """Start JupyterLab and the course's MLflow server."""
     from course.student.lab import run_lab
 
-    return run_lab(browser=not no_browser)
+    return run_lab(browser=not no_browser, lesson=lesson)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -19,20 +20,19 @@ from course.servers import HOST, STOPS, Server, answers, base_environment
 from course.stores import sqlite_server
 from course.student.workspace import writing
 
-FIRST_LESSON = "00_start_here.ipynb"
 
-
-def run_lab(browser: bool = True) -> int:
+def run_lab(browser: bool = True, lesson: str = "00") -> int:
     """Check the environment, bring the lessons up to date, start both servers and wait for Ctrl-C.
 
-    Returns the exit code: 0 after an orderly end or when a lab of this folder runs already, 1 when the
-    environment has a fault. Raises: ServerError.
+    Opens the copy of `lesson`, of a chapter its first sitting. Returns the exit code: 0 after an orderly end
+    or when a lab of this folder runs already, 1 when the environment has a fault. Raises: ServerError.
     """
     from course.student import doctor, workspace
 
-    work = workspace.work_folder()
+    work, opened = workspace.work_folder(), workspace.find_lesson(lesson).name
     state = work / ".lab.json"
     if running := running_lab(state):
+        running = re.sub(r"/lab/tree/[^?]*", f"/lab/tree/{opened}", running)
         print(
             f"The lab is running already (stop it with Ctrl-C where you started it):\n{running}", flush=True
         )
@@ -49,12 +49,13 @@ def run_lab(browser: bool = True) -> int:
             servers.append(mlflow)
             workspace.sync()
             token = secrets.token_hex(24)
-            servers.append(_jupyter(work, mlflow.uri, token).launch())
-            told = _open(servers[1], state, token, browser)  # MLflow takes longer, and no lesson waits for it
+            servers.append(_jupyter(work, opened, mlflow.uri, token).launch())
+            # MLflow takes longer, and no lesson waits for it
+            told = _open(servers[1], state, opened, token, browser)
             if mlflow.wait().uri != told:  # its port was taken meanwhile; the kernels must know the new one
                 servers[1].stop()
-                servers[1] = _jupyter(work, mlflow.uri, token).launch()
-                _open(servers[1], state, token, browser)
+                servers[1] = _jupyter(work, opened, mlflow.uri, token).launch()
+                _open(servers[1], state, opened, token, browser)
             jupyter = servers[1]
             print(f"MLflow      {mlflow.uri}\n\nCtrl-C stops both.", flush=True)
             _watch(jupyter, mlflow)
@@ -88,13 +89,13 @@ def _stoppable() -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def _jupyter(work: Path, tracking_uri: str, token: str) -> Server:
+def _jupyter(work: Path, opened: str, tracking_uri: str, token: str) -> Server:
     options = [
         f"--ServerApp.ip={HOST}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={work}",
         "--ServerApp.open_browser=False",
-        f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
+        f"--LabApp.default_url=/lab/tree/{opened}",
         # The course works offline: no news, no look for a newer JupyterLab.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -124,9 +125,9 @@ def _jupyter(work: Path, tracking_uri: str, token: str) -> Server:
     )
 
 
-def _open(jupyter: Server, state: Path, token: str, browser: bool) -> str:
+def _open(jupyter: Server, state: Path, opened: str, token: str, browser: bool) -> str:
     """Wait for JupyterLab, say where it is and open it; return the MLflow address that its kernels know."""
-    address = f"{jupyter.wait().uri}/lab/tree/{FIRST_LESSON}?token={token}"
+    address = f"{jupyter.wait().uri}/lab/tree/{opened}?token={token}"
     _remember(state, address)
     print(f"\nJupyterLab  {address}", flush=True)
     if browser:

@@ -29,8 +29,11 @@ class Outcome:
 
 
 def run_lessons(lessons: list[str], parameters: dict[str, str]) -> int:
-    """Run the student's copies (all, when none is named) and report; 1 if any failed. See `run`."""
-    named = [workspace.find_lesson(lesson) for lesson in lessons]
+    """Run the student's copies and report; see `run`.
+
+    All, when none is named, and of a chapter all its sittings.
+    """
+    named = [path for lesson in lessons for path in workspace.find_lessons(lesson)]
     courses = named or sorted(workspace.NOTEBOOKS.glob("*.ipynb"))
     if not courses:
         raise WorkspaceError("there are no lessons yet: `make lessons` builds them")

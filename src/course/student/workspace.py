@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from course import progress
+from course import lessons, progress
 from course.exercise import source as exercise_source
 from course.files import WorkspaceError, write_whole, writing
 from course.paths import ROOT
@@ -20,6 +20,7 @@ from course.paths import ROOT
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = ROOT / "src" / "lessons"
 IMAGES = ROOT / "images"
+STUB = "TODO  # replace this"  # in each stub that `course.exercise.source` cuts
 
 
 def work_folder() -> Path:
@@ -34,22 +35,34 @@ def work_folder() -> Path:
     return folder
 
 
+def find_lessons(lesson: str) -> list[Path]:
+    """Return the notebooks that a name means: one ("09b", "I1", in full) or all of a chapter ("9", "09").
+
+    Prints a line where the number was another lesson's when this student used it. Raises WorkspaceError for
+    a name that means none; the message says where the lesson is that had it.
+    """
+    stems = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+    if found := lessons.named(lesson, stems):
+        if line := lessons.renumbered(lesson, stems):
+            print(line)
+        return [NOTEBOOKS / f"{stem}.ipynb" for stem in found]
+    known = ", ".join(stems) or "none yet: `make lessons` builds them"
+    moved = lessons.moved(lesson, stems)
+    raise WorkspaceError(moved or f"there is no lesson {lesson!r}; there is {known}")
+
+
 def find_lesson(lesson: str) -> Path:
-    """Return the notebook of a lesson named "01", "1", "09b", "I1" or in full, or raise WorkspaceError."""
-    name, known = lesson.strip().removesuffix(".ipynb"), sorted(NOTEBOOKS.glob("*.ipynb"))
-    for path in known:
-        number = path.stem.split("_")[0]
-        if name == path.stem or name.lower() in (number.lower(), number.removeprefix("0")):
-            return path
-    stems = ", ".join(path.stem for path in known) or "none yet: `make lessons` builds them"
-    raise WorkspaceError(f"there is no lesson {lesson!r}; there is {stems}")
+    """Return the notebook that a name means, of a chapter its first; see `find_lessons`."""
+    return find_lessons(lesson)[0]
 
 
 def sync() -> list[str]:
     """Bring the student's copies up to date; print and return a line for each copy that could not be.
 
     A missing copy is made, and one with no changed cell gets the newer version. A copy with answers in it, or
-    one that can't be read, stays exactly as it is. Raises WorkspaceError if the folder can't be written.
+    one that can't be read, stays exactly as it is. Answers whose exercise is in another lesson now are
+    carried there, and the copy of a lesson that was cut goes to the backups, with a line. Raises
+    WorkspaceError if the folder can't be written.
     """
     work, lines = work_folder(), []
     with writing(work):
@@ -57,6 +70,7 @@ def sync() -> list[str]:
             write_whole(work / "images" / image.name, image.read_bytes())
         for course in sorted(NOTEBOOKS.glob("*.ipynb")):
             lines += _sync_one(course, work)
+        lines += _carry_moved(work)
     for line in lines:
         print(line)
     return lines
@@ -109,6 +123,8 @@ def reset(lesson: str, keep_answers: bool = False) -> Path:
     if not copy.is_file():
         raise WorkspaceError(f"there is no copy of {course.stem} to reset yet: `walkforward lab` makes it")
     with writing(work):
+        for line in _carry_moved(work):
+            print(line)
         newest = fresh = _course(course)
         try:
             _cells(newest)
@@ -128,10 +144,7 @@ def reset(lesson: str, keep_answers: bool = False) -> Path:
 
 
 def _backup(stem: str, content: bytes, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    for again in range(1000):
-        stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S") + (f"-{again}" if again else "")
-        path = folder / f"{stem}.{stamp}.ipynb"
+    for path in _free_names(stem, folder):
         try:
             with path.open("xb") as file:  # never over an earlier backup
                 file.write(content)
@@ -139,6 +152,146 @@ def _backup(stem: str, content: bytes, folder: Path) -> Path:
         except FileExistsError:
             continue
     raise WorkspaceError(f"no free name for a backup in {folder}")
+
+
+def _free_names(stem: str, folder: Path) -> Iterator[Path]:
+    folder.mkdir(exist_ok=True)
+    for again in range(1000):
+        stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S") + (f"-{again}" if again else "")
+        path = folder / f"{stem}.{stamp}.ipynb"
+        if not path.exists():
+            yield path
+
+
+# Answers whose exercise is in another lesson now --------------------------------------------------------
+
+
+def _carry_moved(work: Path) -> Iterator[str]:
+    """Carry answers into the lessons that hold their exercises now; a line for each copy that had some.
+
+    Whatever interrupts this, the next call goes on: an answer that is there already is not written again, and
+    a copy leaves `work` only when its answers are elsewhere.
+    """
+    stems = [path.stem for path in NOTEBOOKS.glob("*.ipynb")]
+    if (homes := _homes()) is None:
+        return
+    standing = {path.stem for path in (work / ".origin").glob("*.ipynb")}.intersection(stems)
+    for stem in sorted(standing):
+        yield from _carry_from_standing(f"{stem}.ipynb", work, homes)
+    for stem in sorted(set(lessons.CUT).difference(stems)):
+        if now := lessons.cut_into(stem, stems):
+            yield from _retire(f"{stem}.ipynb", now, work, homes)
+
+
+def _homes() -> dict[str, Path] | None:
+    """The course's notebook that holds each exercise, by its cell's id; None while one can't be read."""
+    homes = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        if (cells := _origin(path)) is None:
+            return None
+        homes |= {cell["id"]: path for cell in cells if cell.get("id", "").startswith("exercise-")}
+    return homes
+
+
+def _retire(name: str, now: list[str], work: Path, homes: dict[str, Path]) -> Iterator[str]:
+    """Carry the answers of a lesson that was cut, and move its copy to the backups."""
+    copy, origin = work / name, work / ".origin" / name
+    if not copy.exists():  # untouched and removed, or in the backups already
+        origin.unlink(missing_ok=True)
+        return
+    mine, first = _origin(copy), _origin(origin)
+    if mine is not None and first is not None and _sources(mine) == _sources(first):
+        copy.unlink()
+        origin.unlink()
+        return
+    answers = _answers(mine or [], first)
+    carried = _put(answers, work, homes)
+    backup = next(_free_names(copy.stem, work / "backups"))
+    copy.rename(backup)
+    origin.unlink(missing_ok=True)
+    left = {"answers": len(answers) - len(carried)} | _others(mine or [], first or mine or [])
+    only = ", ".join(f"{what} {count}" for what, count in left.items() if count)
+    yield (
+        f"{copy.stem} was cut into sittings: it is {lessons.listed(now)} now. Carried over: answers "
+        f"{len(carried)}. Your old copy is {backup}{f'; only there: {only}' if only else ''}."
+    )
+
+
+def _carry_from_standing(name: str, work: Path, homes: dict[str, Path]) -> Iterator[str]:
+    """Carry the answers to exercises that have left a lesson, once: the copy itself stays as it is."""
+    mine, first = _origin(work / name), _origin(work / ".origin" / name)
+    if mine is None:
+        return
+    note = work / ".origin" / "carried.json"
+    done = _noted(note)
+    gone = {
+        key: cell
+        for key, cell in _answers(mine, first).items()
+        if homes.get(key, NOTEBOOKS / name).name != name and key not in done
+    }
+    if carried := _put(gone, work, homes):
+        write_whole(note, json.dumps(sorted({*done, *carried})).encode())
+        where = lessons.listed(sorted({homes[key].stem for key in carried}))
+        yield f"{Path(name).stem}: answers {len(carried)} went with their exercises to {where}."
+
+
+def _noted(note: Path) -> list[str]:
+    try:
+        return [key for key in json.loads(note.read_text(encoding="utf-8")) if isinstance(key, str)]
+    except (OSError, ValueError, TypeError, RecursionError):
+        return []
+
+
+def _answers(mine: list[dict], first: list[dict] | None) -> dict[str, dict]:
+    """The exercises that the student has filled, by the id of their cell."""
+    stubs = {cell.get("id"): _source(cell) for cell in first or []}
+    found = {}
+    for cell in mine:
+        key, source = cell.get("id", ""), _source(cell)
+        untouched = source == stubs[key] if key in stubs else STUB in source
+        if key.startswith("exercise-") and source.strip() and not untouched:
+            found[key] = cell
+    return found
+
+
+def _others(mine: list[dict], first: list[dict]) -> dict[str, int]:
+    """How many cells a student has added, and how many of the lesson's own, no exercises, are changed."""
+    pristine = {cell.get("id"): _source(cell) for cell in first}
+    rest = [cell for cell in mine if _source(cell).strip() and not cell.get("id", "").startswith("exercise-")]
+    return {
+        "cells of your own": sum(cell.get("id") not in pristine for cell in rest),
+        "changed cells of the lesson": sum(
+            pristine.get(cell.get("id"), _source(cell)) != _source(cell) for cell in rest
+        ),
+    }
+
+
+def _put(answers: dict[str, dict], work: Path, homes: dict[str, Path]) -> list[str]:
+    """Write answers over the stubs in the copies that hold their exercises now; return which are there."""
+    there = []
+    for home in sorted({homes[key] for key in answers if key in homes}):
+        copy = work / home.name
+        if not copy.exists():
+            list(_sync_one(home, work))
+        try:
+            content = copy.read_bytes()
+            _cells(content)
+        except (OSError, ValueError):
+            continue
+        notebook = json.loads(content)
+        cells = {cell.get("id"): cell for cell in notebook["cells"]}
+        versions = [_origin(home) or [], _origin(work / ".origin" / home.name) or []]
+        stubs = {(cell.get("id"), _source(cell)) for version in versions for cell in version}
+        changed = False
+        for key in [key for key in answers if homes.get(key) == home and key in cells]:
+            if (key, _source(cells[key])) in stubs:
+                cells[key] |= {"source": answers[key]["source"], "outputs": [], "execution_count": None}
+                changed = True
+            if _source(cells[key]) == _source(answers[key]):
+                there.append(key)
+        if changed:
+            write_whole(copy, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
+    return there
 
 
 def _carry_over(newest: bytes, mine: list[dict], origin: list[dict] | None) -> tuple[bytes, str]:
