@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from test_servers import descendants, gone, is_open
 
 from course.cli import main
-from course.student import lab
+from course.student import lab, report
 from course.student.workspace import find_lesson
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals to a process are POSIX")
@@ -77,10 +77,10 @@ def test_a_wrong_call_ends_in_one_line(call, arguments, message):
 def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
     from course.student import workspace
 
-    def fail():
+    def fail(path):
         raise workspace.WorkspaceError("the copy of lesson 01\n  is not a notebook")
 
-    monkeypatch.setattr(workspace, "show_progress", fail)
+    monkeypatch.setattr(report, "show_progress", fail)
     shown = call("progress")
     assert (shown.exit_code, shown.stderr) == (2, "Error: the copy of lesson 01 is not a notebook\n")
 
@@ -97,9 +97,8 @@ def test_an_error_of_many_lines_is_told_in_one(call, monkeypatch):
     ],
 )
 def test_a_defect_of_ours_is_not_hidden(call, monkeypatch, fails, error):
-    from course.student import workspace
 
-    monkeypatch.setattr(workspace, "show_progress", lambda: fails())
+    monkeypatch.setattr(report, "show_progress", lambda path: fails())
     shown = call("progress")
     assert isinstance(shown.exception, error)
     assert shown.exit_code == 1
@@ -108,7 +107,7 @@ def test_a_defect_of_ours_is_not_hidden(call, monkeypatch, fails, error):
 
 def test_a_defect_of_ours_shows_its_traceback(tmp_path):
     program = (
-        "from course.student import workspace\nworkspace.show_progress = lambda: {}['id']\n"
+        "from course.student import report\nreport.show_progress = lambda path: {}['id']\n"
         "import sys; sys.argv = ['walkforward', 'progress']\nfrom course.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -15,7 +15,7 @@ from course.cli import main
 from course.exercise import source as exercise_source
 from course.practice import bank as interview
 from course.progress import progress_file
-from course.student import workspace
+from course.student import report, workspace
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the words of errors are those of POSIX")
 QUESTION = """- id: a
@@ -36,7 +36,7 @@ def home(tmp_path_factory, monkeypatch):
     tmp_path.mkdir()
     for name, folder in {"NOTEBOOKS": "notebooks", "LESSONS": "lessons", "IMAGES": "images"}.items():
         (tmp_path / folder).mkdir()
-        monkeypatch.setattr(workspace, name, tmp_path / folder)
+        monkeypatch.setattr(report if name == "LESSONS" else workspace, name, tmp_path / folder)
     (tmp_path / "exercises").mkdir()
     monkeypatch.setattr(exercise_source, "FOLDER", tmp_path / "exercises")
     (tmp_path / "questions").mkdir()

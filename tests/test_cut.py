@@ -16,7 +16,8 @@ from course import lessons, progress
 from course.practice import bank
 from course.practice.bank import BankError, choose, load_bank
 from course.student import workspace
-from course.student.workspace import WorkspaceError, find_lesson, find_lessons, reset, show_progress, sync
+from course.student.report import show_progress
+from course.student.workspace import WorkspaceError, find_lesson, find_lessons, reset, sync
 
 OLD = Path(__file__).resolve().parent / "old_work" / "before_the_cut.json"
 NEW = [stem for became in lessons.CUT.values() for stem in became]

@@ -9,7 +9,7 @@ import compared
 import pytest
 from solved import SMALL_AT_EACH_PUSH, smaller, solved
 
-from authoring import build, lint
+from authoring import build, lint, readme
 from course.exercise import Exercise, Result
 from course.exercise import source as exercise_source
 
@@ -108,12 +108,35 @@ def test_a_screenshot_is_shown_taken_by_a_script_readable_and_small(picture):
     assert picture.stat().st_size <= 120_000
 
 
-def test_the_readme_has_the_seconds_on_record_and_every_lesson():
-    """A row a lesson in the README's table, with the seconds of benchmarks/lessons.md."""
-    recorded = dict(
-        re.findall(r"^\| (\w+) \| (\d+) \|$", (ROOT / "benchmarks/lessons.md").read_text("utf-8"), re.M)
-    )
-    readme = (ROOT / "README.md").read_text("utf-8")
-    named = dict(re.findall(r"^\| \[.*?\]\(notebooks/(\w+)\.ipynb\) .* \| (\d+) s \|$", readme, re.M))
-    assert named == recorded
-    assert sorted(named) == [path.stem for path in SOURCES]
+def test_each_lesson_has_its_seconds_on_record():
+    assert sorted(readme.seconds(COURSE)) == [path.stem for path in SOURCES]
+
+
+def test_the_made_parts_of_the_readme_are_what_the_lessons_give():
+    """Minutes, seconds, promises and the paths: `python src/authoring/build.py --readme` writes them."""
+    page = (ROOT / "README.md").read_text("utf-8")
+    assert page == readme.filled(page, COURSE)
+    for path in SOURCES:
+        assert f"](notebooks/{path.stem}.ipynb) | " in page
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"\d+ s \|$", "1234 s |"),
+        (r"\d+ min \|", "7 min |"),
+        (r"^\| \[0.*\n", ""),
+        (r" sittings, \d+ hours", " weeks"),
+    ],
+    ids=["seconds", "minutes", "a lesson", "a path"],
+)
+def test_a_readme_that_says_another_thing_is_seen(old, new):
+    page = (ROOT / "README.md").read_text("utf-8")
+    spoiled = re.sub(old, new, page, count=1, flags=re.MULTILINE)
+    assert spoiled != page
+    assert readme.filled(spoiled, COURSE) == readme.filled(page, COURSE) != spoiled
+
+
+def test_a_readme_without_the_marks_is_seen():
+    with pytest.raises(ValueError, match="no part between <!-- lessons"):
+        readme.filled("# Walk-Forward", COURSE)

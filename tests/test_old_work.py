@@ -13,7 +13,7 @@ from course import progress
 from course.paths import ROOT
 from course.practice.bank import load_bank
 from course.practice.reviews import State
-from course.student import workspace
+from course.student import report, workspace
 
 OLD = Path(__file__).resolve().parent / "old_work"
 LESSON = "01_pipelines_and_baselines.ipynb"
@@ -69,7 +69,7 @@ def test_the_old_copy_runs_and_is_told_where_its_imports_went(old):
 
 
 def test_progress_shows_what_was_passed(old, capsys):
-    workspace.show_progress()
+    report.show_progress()
     shown = capsys.readouterr().out
     assert re.search(r"keep_plausible +passed \d{4}-\d\d-\d\d, at attempt 2\n", shown)
     assert re.search(r"passengers_or_missing +1 failed, last ", shown)

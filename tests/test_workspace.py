@@ -13,9 +13,10 @@ import pytest
 
 from course import progress
 from course.exercise import source as exercise_source
-from course.student import workspace
+from course.student import report, workspace
 from course.student.lesson_run import run_lessons
-from course.student.workspace import WorkspaceError, find_lesson, reset, show_progress, sync
+from course.student.report import show_progress
+from course.student.workspace import WorkspaceError, find_lesson, reset, sync
 
 STUB = "def grow(x):\n    return TODO"
 STEM = "01_pipelines"
@@ -64,7 +65,7 @@ def course(tmp_path, monkeypatch):
     """The course's notebooks/ with one lesson; the student's folder is `tmp_path / "my work"`."""
     for name, folder in {"NOTEBOOKS": "notebooks", "LESSONS": "lessons", "IMAGES": "images"}.items():
         (tmp_path / folder).mkdir()
-        monkeypatch.setattr(workspace, name, tmp_path / folder)
+        monkeypatch.setattr(report if name == "LESSONS" else workspace, name, tmp_path / folder)
     (tmp_path / "images" / "plot.png").write_bytes(b"not really a picture")
     (tmp_path / "exercises").mkdir()
     monkeypatch.setattr(exercise_source, "FOLDER", tmp_path / "exercises")
@@ -368,6 +369,7 @@ def test_progress_is_shown_lesson_by_lesson(course, tmp_path, capsys):
         "shrink 1 failed, last DAY",
         "stay not attempted",
         "I1_coding no exercises",
+        "The whole course (course): 1 of 1 sittings done; you have walked it",
     ]
     assert said[-1].endswith("progress.jsonl: left out what can't be read, line 4, 5, 6")
 
@@ -375,7 +377,10 @@ def test_progress_is_shown_lesson_by_lesson(course, tmp_path, capsys):
 def test_no_progress_yet(course, tmp_path, capsys):
     (tmp_path / "lessons" / "00_start.py").write_text("# %%\n")
     show_progress()
-    assert capsys.readouterr().out.split() == ["00_start", "no", "exercises"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{'00_start':<36}no exercises",
+        f"The whole course (course): 0 of 1 sittings done; next is {STEM}",
+    ]
 
 
 # --- run ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ python src/authoring/build.py 03           only the lessons whose name starts so
 python src/authoring/build.py --force      builds everything
 python src/authoring/build.py --check      builds nothing; a line for each fault, exit code 1 if any
 python src/authoring/build.py --sittings   builds nothing; prints how long each sitting takes and how it reads
+python src/authoring/build.py --readme     builds nothing; writes the table and the paths of README.md
 python src/authoring/build.py --record     builds one at a time and writes benchmarks/lessons.md
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 if __name__ == "__main__":  # run as a script: import this package, and let none of its files shadow a module
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from authoring import lint, sitting, stamp
+from authoring import lint, readme, sitting, stamp
 from authoring.execute import Runner, Stopped
 from authoring.lesson import Course, Lesson, LessonError, read_lesson
 from authoring.notebook import finish, generate, load, stale, stored, write
@@ -180,6 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="execute even what has not changed")
     parser.add_argument("--check", action="store_true", help="only say what is stale or wrong")
     parser.add_argument("--sittings", action="store_true", help="print the measures of the built notebooks")
+    parser.add_argument("--readme", action="store_true", help="write the made parts of README.md")
     parser.add_argument("--record", action="store_true", help="execute one at a time, write the times down")
     parser.add_argument(
         "--root", type=Path, default=Path(__file__).resolve().parents[2], help=argparse.SUPPRESS
@@ -195,6 +197,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 1 if faults else 0
         if options.sittings:
             print(sitting.table(measures(course, options.lessons)))
+            return 0
+        if options.readme:
+            readme.write(course)
             return 0
         force = options.force or options.record
         built = build(course, options.lessons, force, 1 if options.record else LESSONS_AT_A_TIME)
@@ -212,7 +217,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(fault, file=sys.stderr)
     if options.record and not faults:
         path = record(course, {one.stem: one.seconds for one in built})
-        print(f"times are in {path.relative_to(course.root).as_posix()}")
+        readme.write(course)
+        print(f"times are in {path.relative_to(course.root).as_posix()} and in README.md")
     print(f"{len(built)} lessons in {time.perf_counter() - started:.1f} s, {len(faults)} faults")
     return 1 if faults else 0
 

@@ -13,6 +13,7 @@ import nbformat
 
 from authoring import deprecations, stamp
 from authoring.lesson import Course, Lesson, LessonError
+from course import outline
 from course.files import write_whole
 
 
@@ -46,8 +47,8 @@ def generate(lesson: Lesson, solved: bool = False) -> Any:
             name = f"exercise-{exercise}"
         if written.cell_type == "markdown":
             try:
-                source = deprecations.fill(source, text)
-            except KeyError as error:
+                source = outline.fill(deprecations.fill(source, text))
+            except (KeyError, outline.OutlineError) as error:
                 raise LessonError(f"{lesson.path.name}: cell {number}: {error.args[0]}") from None
             cell = nbformat.v4.new_markdown_cell(source)
         else:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from authoring import deprecations
+from course.outline import MARK, TIME
 
 if TYPE_CHECKING:
     from authoring.lesson import Lesson
@@ -33,8 +34,6 @@ UNCUT: frozenset[str] = frozenset(
     """.split()
 )
 ALSO_RIGHT = 2  # right answers in other styles that each exercise keeps beside its wrong ones
-MARK = re.compile(r"^## Sitting \d+ · (.+)$", re.MULTILINE)
-TIME = re.compile(r"\*\*Time\*\* (\d+) minutes\b")
 PREDICT = "**Predict first.**"
 _UNREAD = re.compile(r"<!--.*?-->|^```.*?^```|\]\([^)]*\)", re.DOTALL | re.MULTILINE)
 _TABLE = re.compile(r"^\|[ :-]+\|", re.MULTILINE)

@@ -71,6 +71,11 @@ def cut_into(old: str, stems: Iterable[str]) -> list[str]:
     return [] if old in known - set(new) else [stem for stem in new if stem in known]
 
 
+def before(stem: str) -> str:
+    """Return the lesson that a sitting was cut from; empty for one that is no part of another."""
+    return next((old for old, new in CUT.items() if stem in new), "")
+
+
 def moved(name: str, stems: Iterable[str]) -> str:
     """Return the line for the full name of a lesson that was cut: where it is now. Empty for another name."""
     old = name.strip().removesuffix(".ipynb")

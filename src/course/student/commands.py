@@ -37,11 +37,12 @@ def run(lessons: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> in
 
 
 @click.command()
-def progress() -> None:
+@click.option("--path", metavar="NAME", help="Along one path: interview, course, forecasting.")
+def progress(path: str | None) -> None:
     """Show which exercises you have passed."""
-    from course.student.workspace import show_progress
+    from course.student.report import show_progress
 
-    show_progress()
+    show_progress(path)
 
 
 @click.command()

@@ -12,13 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from course import lessons, progress
-from course.exercise import source as exercise_source
+from course import lessons
 from course.files import WorkspaceError, write_whole, writing
 from course.paths import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-LESSONS = ROOT / "src" / "lessons"
 IMAGES = ROOT / "images"
 STUB = "TODO  # replace this"  # in each stub that `course.exercise.source` cuts
 
@@ -323,34 +321,6 @@ def _carry_over(newest: bytes, mine: list[dict], origin: list[dict] | None) -> t
     said = f"Carried over: answers {answers}, cells of your own {own}."
     said += f" In the backup only: changed cells of the lesson {left}." if left else ""
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode(), said
-
-
-def show_progress() -> None:
-    """Print, lesson by lesson, which exercises there are, which are passed, and since when."""
-    records, bad = progress.read()
-    for lesson in sorted(LESSONS.glob("[0-9I]*_*.py")):
-        module = exercise_source.FOLDER / lesson.name
-        names = exercise_source.names(module) if module.exists() else []
-        rows, passed = [], 0
-        for name in names:
-            tries = [record for record in records if record["exercise"] == name]
-            first = next(
-                (number for number, record in enumerate(tries) if record["status"] == "passed"), None
-            )
-            passed += first is not None
-            if first is not None:
-                row = f"passed {_day(tries[first])}, at attempt {first + 1}"
-            else:
-                row = f"{len(tries)} failed, last {_day(tries[-1])}" if tries else "not attempted"
-            rows.append(f"    {name:<32}{row}")
-        print(f"{lesson.stem:<36}{f'{passed} of {len(names)} passed' if names else 'no exercises'}")
-        print("\n".join(rows) + "\n" if rows else "", end="")
-    if bad:
-        print(f"{progress.progress_file()}: left out what can't be read, line {', '.join(map(str, bad))}")
-
-
-def _day(record: dict[str, str]) -> str:
-    return datetime.fromisoformat(record["time"]).astimezone().date().isoformat()
 
 
 def _course(path: Path) -> bytes:
