@@ -1,11 +1,12 @@
-"""Takes the screenshots of lesson 07 from the lesson's own registry, with headless Chromium.
+"""Takes the screenshots of lesson 07a from the lesson's own registry, with headless Chromium.
 
-python images/take_07.py            executes the lesson in a temporary folder, then takes the pictures
-python images/take_07.py FOLDER     takes them from FOLDER/07_registry_files, where the lesson has run already
+python images/take_07a.py            executes the lesson in a temporary folder, then takes the pictures
+python images/take_07a.py FOLDER     takes them from FOLDER/07a_registry_files, where it has run already
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from chromium import save, shoot, ui
@@ -15,14 +16,13 @@ NAME = "trip-duration"
 
 
 def take(folder: Path) -> None:
-    """Write the six pictures from the registry in `folder`/07_registry_files."""
-    with ui(folder / "07_registry_files" / "mlflow.db") as (page, uri, client):
+    """Write the five pictures from the registry in `folder`/07a_registry_files."""
+    with ui(folder / "07a_registry_files" / "mlflow.db") as (page, uri, client):
         champion = client.get_model_version_by_alias(NAME, "champion")
         model = client.get_logged_model(champion.source.rpartition("/")[2])
         names(page, uri)
         one_name(page, uri)
         alias(page, uri)
-        one_version(page, uri, champion.version)
         add(page, uri, model.experiment_id, model.model_id)
         stages(page, uri, champion.version)
 
@@ -34,9 +34,9 @@ def names(page: Page, uri: str) -> None:
     page.get_by_placeholder("Search registered models").fill("tags.owner = 'pricing'")
     page.keyboard.press("Enter")
     page.get_by_text(NAME).first.wait_for()
-    page.get_by_text("+3").first.click()  # unfolds the aliases
+    page.get_by_text(re.compile(r"^\+\d$")).first.click()  # unfolds the aliases
     page.wait_for_timeout(1500)
-    save(page, "07_models", 200, 10, 1272, 330)
+    save(page, "07a_models", 200, 10, 1272, 330)
 
 
 def one_name(page: Page, uri: str) -> None:
@@ -48,7 +48,7 @@ def one_name(page: Page, uri: str) -> None:
     page.get_by_role("menuitem", name="Delete").wait_for()
     page.wait_for_timeout(800)
     bottom = page.get_by_text("Version 1", exact=True).bounding_box()
-    save(page, "07_model", 200, 10, 1272, bottom["y"] + 30)
+    save(page, "07a_model", 200, 10, 1272, bottom["y"] + 30)
     page.keyboard.press("Escape")
 
 
@@ -60,19 +60,8 @@ def alias(page: Page, uri: str) -> None:
     champion.locator("button").last.click()
     page.get_by_role("dialog").wait_for()
     page.wait_for_timeout(1000)
-    save(page, "07_alias", 200, 60, 1160, 640)
+    save(page, "07a_alias", 200, 60, 1160, 640)
     page.keyboard.press("Escape")
-
-
-def one_version(page: Page, uri: str, version: str) -> None:
-    """The page of one version with its columns unfolded."""
-    page.set_viewport_size({"width": 1280, "height": 1100})
-    page.goto(f"{uri}/#/models/{NAME}/versions/{version}")
-    page.get_by_text("Inputs (5)").click()
-    page.wait_for_timeout(1200)
-    bottom = page.get_by_text("Outputs (1)").bounding_box()
-    save(page, "07_version", 200, 10, 1272, bottom["y"] + 30)
-    page.set_viewport_size({"width": 1280, "height": 760})
 
 
 def add(page: Page, uri: str, experiment_id: str, model_id: str) -> None:
@@ -81,7 +70,7 @@ def add(page: Page, uri: str, experiment_id: str, model_id: str) -> None:
     page.get_by_role("button", name="Register model").wait_for()
     page.get_by_text("Model versions").wait_for()
     page.wait_for_timeout(2000)
-    save(page, "07_add", 200, 10, 1272, 550)
+    save(page, "07a_add", 200, 10, 1272, 550)
 
 
 def stages(page: Page, uri: str, version: str) -> None:
@@ -93,8 +82,8 @@ def stages(page: Page, uri: str, version: str) -> None:
     page.wait_for_timeout(2000)
     page.get_by_text("None", exact=True).first.click()
     page.wait_for_timeout(800)
-    save(page, "07_stages", 200, 10, 1272, 240)
+    save(page, "07a_stages", 200, 10, 1272, 240)
 
 
 if __name__ == "__main__":
-    shoot("07_registry", take)
+    shoot("07a_registry", take)
