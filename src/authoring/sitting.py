@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 UNCUT: frozenset[str] = frozenset(
     """
     00_start_here 01_pipelines_and_baselines 03_tracking 04_tuning 04b_is_it_better 05_models_and_flavors
-    06_reproducibility 06b_packaging 07_registry 09_serving 09b_serving_under_load 11a_monitoring 11b_drift
+    06_reproducibility 06b_packaging 09_serving 09b_serving_under_load 11a_monitoring 11b_drift
     13_time_series_and_walk_forward 14_prophet 15_xgboost_walk_forward
     I1_coding
     """.split()
