@@ -3,7 +3,7 @@
 Of the first: a copy of lesson 01 up to its second exercise, with one answer in it and one that fails, the
 version that it was made from, the progress and the reviews that it left, a story, and every import that a
 lesson had. Of the second, the last before the lessons were cut into sittings: the parameters and the stubs of
-each lesson.
+each lesson, and which question was of which lesson.
 """
 
 import ast
@@ -15,6 +15,8 @@ import tarfile
 import tempfile
 from io import BytesIO
 from pathlib import Path
+
+import yaml
 
 COMMIT = "5037e4d"  # the last in which `walkforward` held the course as well
 BEFORE_THE_CUT = "5cb08f9"
@@ -84,6 +86,14 @@ def stubs(notebook: Path) -> list[dict]:
     return [cell | {"outputs": [], "execution_count": None} for cell in kept]
 
 
+def questions(folder: Path) -> dict[str, str]:
+    """The lesson of each question of a bank, by the question's id; those of no lesson are left out."""
+    entries = [
+        one for path in sorted(folder.glob("*.yaml")) for one in yaml.safe_load(path.read_text("utf-8"))
+    ]
+    return {one["id"]: one["lesson"] for one in entries if "lesson" in one}
+
+
 def main() -> None:
     """Write the folder anew."""
     work, state = HERE / "old_work", HERE / "old_work" / "state"
@@ -107,7 +117,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         old = archive(BEFORE_THE_CUT, folder)
         lessons = {path.stem: stubs(path) for path in sorted((old / "notebooks").glob("*.ipynb"))}
+        asked = questions(old / "data" / "questions")
     (work / "before_the_cut.json").write_text(json.dumps(lessons, indent=1) + "\n", encoding="utf-8")
+    (work / "questions.json").write_text(json.dumps(asked, indent=0) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

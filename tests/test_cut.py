@@ -3,10 +3,14 @@
 The work folder is that of the last version before the cut, with an answer to every exercise: see old_work.py.
 """
 
+import contextlib
 import json
 import os
+import re
 import signal
+import sqlite3
 import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +18,10 @@ import pytest
 
 from course import lessons, progress
 from course.practice import bank
+from course.practice.anki import export
 from course.practice.bank import BankError, choose, load_bank
+from course.practice.reviews import State
+from course.practice.sitting import stats
 from course.student import workspace
 from course.student.report import show_progress
 from course.student.workspace import WorkspaceError, find_lesson, find_lessons, reset, sync
@@ -24,6 +31,7 @@ NEW = [stem for became in lessons.CUT.values() for stem in became]
 NOTEBOOKS = workspace.NOTEBOOKS  # the course's own
 # Exercises that other ones have replaced: what was answered stays in the backup.
 GONE = {"unmeasured", "without_i"}
+GONE_QUESTIONS: set[str] = set()  # and questions that are asked no more
 
 
 @cache
@@ -337,6 +345,46 @@ def test_progress_by_an_old_lesson_counts_under_the_new_one(tmp_path, monkeypatc
         for cell in filter(is_exercise, cells):
             name = cell["id"].removeprefix("exercise-")
             assert name in GONE or f"    {name:<32}passed " in shown, (stem, name)
+
+
+@cache
+def questions_before() -> dict[str, str]:
+    return json.loads(OLD.with_name("questions.json").read_text(encoding="utf-8"))
+
+
+def test_every_question_that_was_asked_is_there_and_its_reviews_count_under_its_lesson_of_today(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path))
+    today = {question.id: question for question in load_bank()}
+    assert set(questions_before()) - set(today) <= GONE_QUESTIONS, "reviews hang on the ids of questions"
+    stems = [path.stem for path in NOTEBOOKS.glob("*.ipynb")]
+    state = State()
+    for old in sorted(lessons.CUT):
+        asked = [key for key, number in questions_before().items() if number == lessons.number(old)]
+        (one, *_) = [today[key] for key in asked if key in today]
+        state.record(one, [True] * len(one.must), [False] * len(one.good), 60.0, "terminal")
+        assert one.lesson in {lessons.number(stem) for stem in lessons.cut_into(old, stems) or [old]}
+    assert set(state.cards()) <= set(today) and len(state.cards()) == len(lessons.CUT)
+    stats()
+    seen = re.findall(r"^  \d\d[a-z]? .* seen (\d+) of", capsys.readouterr().out, re.MULTILINE)
+    assert sum(map(int, seen)) == len(lessons.CUT)
+
+
+def test_a_note_for_anki_is_the_same_note_in_another_lesson(tmp_path, monkeypatch):
+    """An import updates it: its GUID comes from the question's id, its tag alone names the lesson."""
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path))
+    exported = {}
+    for number in ("04b", "04c"):
+        file = tmp_path / f"{number}.apkg"
+        export(file, [load_bank()[0].model_copy(update={"lesson": number})])
+        with zipfile.ZipFile(file) as package:
+            package.extract("collection.anki2", tmp_path / number)
+        with contextlib.closing(sqlite3.connect(tmp_path / number / "collection.anki2")) as db:
+            exported[number] = db.execute("SELECT guid, tags FROM notes").fetchall()
+    (old,), (new,) = exported.values()
+    assert old[0] == new[0]
+    assert "walkforward::04b" in old[1] and "walkforward::04c" in new[1] and "04b" not in new[1]
 
 
 # Names --------------------------------------------------------------------------------------------------
