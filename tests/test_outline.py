@@ -170,6 +170,13 @@ def test_a_lesson_shows_a_path_as_links(course, tmp_path):
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     links = "[00a](00a_start_here.ipynb) · [05](05_models_and_flavors.ipynb) · [I1.2](I1_coding.ipynb)"
     assert f"## The way\n{links}" in prose
+    all_of_them = tiny.course(tmp_path / "all", source.replace("path: interview", "paths"))
+    notebook = build.generate(build.read_lesson(all_of_them.lessons / "07_tiny.py"))
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert (
+        f"- **In a hurry** (`interview`), 3 sittings: what is asked. {links}.\n- **All** (`course`), 5"
+        in prose
+    )
     wrong = tiny.course(tmp_path / "wrong", source.replace("path: interview", "path: nowhere"))
     with pytest.raises(build.LessonError, match="there is no path 'nowhere'; there is interview, course"):
         build.generate(build.read_lesson(wrong.lessons / "07_tiny.py"))

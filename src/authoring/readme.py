@@ -59,12 +59,5 @@ def paths(course: Course) -> str:
     rows = []
     for path in outline.paths(course.notebooks):
         hours = round(sum(one.minutes or 0 for one in path.sittings) / 60)
-        row = (
-            f"- **{path.title}** (`{path.name}`), {len(path.sittings)} sittings, {hours} hours: {path.about}."
-        )
-        if path.name != "course":  # that is the table
-            row += f" {outline.links(path, FOLDER)}."
-        if path.assumed:
-            row += f" It takes for granted that you know {'; '.join(path.assumed.values())}."
-        rows.append(row)
+        rows.append(outline.described(path, FOLDER, f", {hours} hours"))
     return "\n".join(rows)

@@ -170,8 +170,24 @@ def links(path: Route, folder: str = "") -> str:
     return " · ".join(f"[{one.number}]({folder}{one.stem}.ipynb)" for one in path.sittings)
 
 
+def described(path: Route, folder: str = "", extent: str = "") -> str:
+    """Return a path as an item of a Markdown list: its name, how long it is, what for, its sittings.
+
+    `extent` follows the number of sittings; `folder` leads from the page to the notebooks.
+    """
+    row = f"- **{path.title}** (`{path.name}`), {len(path.sittings)} sittings{extent}: {path.about}."
+    if path.name != "course":  # its links would be those of every lesson
+        row += f" {links(path, folder)}."
+    if path.assumed:
+        row += f" It takes for granted that you know {'; '.join(path.assumed.values())}."
+    return row
+
+
 def fill(markdown: str) -> str:
-    """Replace each line `{{ path: interview }}` of a lesson by the links of that path."""
-    return re.sub(
-        r"^\{\{ *path: *(\w+) *\}\}$", lambda line: links(path_named(line[1])), markdown, flags=re.MULTILINE
-    )
+    """Replace a line `{{ path: interview }}` by that path's links, and `{{ paths }}` by a list of all."""
+    for template, made in (
+        (r"^\{\{ *path: *(\w+) *\}\}$", lambda line: links(path_named(line[1]))),
+        (r"^\{\{ *paths *\}\}$", lambda _: "\n".join(map(described, paths()))),
+    ):
+        markdown = re.sub(template, made, markdown, flags=re.MULTILINE)
+    return markdown
