@@ -19,7 +19,11 @@ CUT: dict[str, tuple[str, ...]] = {
     "03_tracking": ("03a_tracking", "03b_tracking_servers"),
     "04_tuning": ("04a_tuning", "04b_early_stopping_and_pruning"),
     "04b_is_it_better": ("04c_is_it_better", "04d_cheaper_models_and_automl"),
-    "05_models_and_flavors": ("05a_models_and_flavors", "05b_own_models"),
+    "05_models_and_flavors": (
+        "05a_models_and_flavors",
+        "05b_own_models",
+        "05c_judged_and_explained",
+    ),
     "06_reproducibility": ("06a_reproducibility", "06b_seeds_and_machines"),
     "06b_packaging": ("06c_packaging", "06d_the_auditor"),
     "07_registry": ("07a_registry", "07b_promotion_and_lineage"),

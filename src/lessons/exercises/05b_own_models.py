@@ -1,4 +1,4 @@
-"""Exercises of lesson 05: a predict that prepares, a signature that lasts, a metric of one's own, an MLmodel read."""
+"""Exercises of lesson 05b: a predict that prepares, and a signature that lasts."""
 
 import json
 
@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, validate_schema
+from mlflow.types import DataType
 from mlflow.types.schema import ColSpec, Schema
 
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 
 _WANTED = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 
@@ -78,14 +79,14 @@ def _asked(answer):
 
 @checks(predict_raw)
 def trees_get_their_columns_in_order(answer):
-    """Choose columns by name, in the order the model knows: `trips[["trip_distance", …]]`, then add hour and weekday."""
+    """Which columns does the model know, and in which order? The table you get has others, in its own order."""
     _, seen = _asked(answer)
     assert list(seen.columns) == _WANTED, f"the trees were given {list(seen.columns)}; they want {_WANTED}"
 
 
 @checks(predict_raw)
 def clock_becomes_hour_and_weekday(answer):
-    """`trips["pickup_datetime"].dt.hour` and `.dt.dayofweek`, which counts from Monday, 0."""
+    """From which number does the model count weekdays? pandas has two ways of counting them."""
     _, seen = _asked(answer)
     for column, wanted in {"hour": [0, 9, 17, 23], "weekday": [0, 1, 5, 6]}.items():
         given = [round(float(value)) for value in seen[column]]
@@ -94,7 +95,7 @@ def clock_becomes_hour_and_weekday(answer):
 
 @checks(predict_raw)
 def all_columns_are_floats(answer):
-    """`.astype(float)`: integers can't hold a missing value, and the first one would change their type."""
+    """What becomes of an integer column when one value is missing? Give the trees a type that stays."""
     _, seen = _asked(answer)
     others = [name for name in seen if not pd.api.types.is_float_dtype(seen[name])]
     assert not others, f"these columns are no floats: {others}"
@@ -102,7 +103,7 @@ def all_columns_are_floats(answer):
 
 @checks(predict_raw)
 def answers_as_a_series_with_the_index(answer):
-    """`pd.Series(minutes, index=trips.index)`: an array has lost which trip each number belongs to."""
+    """To which trip does each number belong? An array has lost that."""
     minutes, _ = _asked(answer)
     assert isinstance(minutes, pd.Series), f"you returned a {type(minutes).__name__}, not a Series"
     assert list(minutes.index) == [7, 3, 11, 5], (
@@ -112,7 +113,7 @@ def answers_as_a_series_with_the_index(answer):
 
 @checks(predict_raw)
 def minutes_are_clipped_and_rounded(answer):
-    """`.clip(1, 60).round(1)`, after the trees and not before."""
+    """What can a passenger do with 350 minutes, or with 24.6900? Limits and rounding come after the trees."""
     minutes, _ = _asked(answer)
     given = [round(float(value), 6) for value in minutes]
     assert given == [24.7, 40.0, 60.0, 1.0], (
@@ -122,12 +123,37 @@ def minutes_are_clipped_and_rounded(answer):
 
 @checks(predict_raw)
 def given_table_stays_as_it_was(answer):
-    """`trips[[…]].astype(float)` makes a new table; assigning to `trips` itself writes into the caller's."""
+    """Does your function write into the table that the caller gave it? Work on a table of your own."""
     trips = _raw()
     answer(_Trees(), trips)
     assert trips.equals(_raw()), (
         f"after your function the caller's table has the columns {list(trips.columns)}"
     )
+
+
+@also_right(predict_raw)
+def by_assign_and_reindex(trees, trips):
+    clock = trips["pickup_datetime"].dt
+    features = trips.assign(hour=clock.hour, weekday=clock.weekday).reindex(columns=_WANTED).astype("float64")
+    minutes = np.round(np.clip(trees.predict(features), 1, 60), 1)
+    return pd.Series(minutes, trips.index)
+
+
+@also_right(predict_raw)
+def row_by_row(trees, trips):
+    rows = [
+        (
+            t.trip_distance,
+            t.pickup_location_id,
+            t.dropoff_location_id,
+            t.pickup_datetime.hour,
+            t.pickup_datetime.weekday(),
+        )
+        for t in trips.itertuples()
+    ]
+    features = pd.DataFrame(rows, columns=_WANTED, dtype=float)
+    minutes = [round(min(max(float(raw), 1.0), 60.0), 1) for raw in trees.predict(features)]
+    return pd.Series(minutes, index=trips.index)
 
 
 @wrong(predict_raw, caught_by=trees_get_their_columns_in_order)
@@ -195,7 +221,7 @@ def writes_into_the_callers_table(trees, trips):
     return pd.Series(trees.predict(trips[_WANTED].astype(float)), index=trips.index).clip(1, 60).round(1)
 
 
-# --- lasting_signature: a signature is the answer ---------------------------------------------------------------------
+# --- lasting_signature ----------------------------------------------------------------------------------------------
 
 
 @right(value=True)
@@ -236,7 +262,7 @@ def _refusal(signature, batch):
 
 @checks(lasting_signature)
 def is_a_signature_of_inputs(answer):
-    """`ModelSignature(inputs=Schema([ColSpec("double", "name"), …]))`: columns, in a schema, in a signature."""
+    """What are the three layers, from a column to a signature? The lesson built one from `ColSpec`, `Schema` and `ModelSignature`."""
     assert isinstance(answer, ModelSignature), (
         f"lasting_signature is a {type(answer).__name__}, not a ModelSignature"
     )
@@ -245,14 +271,14 @@ def is_a_signature_of_inputs(answer):
 
 @checks(lasting_signature)
 def takes_complete_trips(answer):
-    """A date is a "datetime", a number that arrives as float a "double". Names as in the task."""
+    """Which type does a date have in a signature, and which a number that may arrive as float? Names as in the task."""
     reason = _refusal(answer, _batch())
     assert reason is None, f"two complete trips are refused: {reason}"
 
 
 @checks(lasting_signature)
 def takes_missing_values(answer):
-    """A column with a gap is a float column in pandas; only "double" (or "float", if it came as float32) takes it."""
+    """Of which type is a column of integers in pandas, once one value is missing?"""
     for column in _batch().columns[1:]:
         reason = _refusal(answer, _batch().assign(**{column: [np.nan, 43.0]}))
         assert reason is None, f"a missing {column} is refused: {reason}"
@@ -260,14 +286,14 @@ def takes_missing_values(answer):
 
 @checks(lasting_signature)
 def passengers_may_be_absent(answer):
-    """`ColSpec(type, name, required=False)` makes a column optional."""
+    """What tells a column that may be empty from one that may be absent? Look at the arguments of `ColSpec`."""
     reason = _refusal(answer, _batch().drop(columns="passenger_count"))
     assert reason is None, f"trips without the column passenger_count are refused: {reason}"
 
 
 @checks(lasting_signature)
 def still_refuses_what_breaks_the_model(answer):
-    """A signature that takes everything protects nothing: all four columns stand in it, three of them required."""
+    """Which batches should still be refused? A signature that takes everything protects nothing."""
     for column in _batch().columns[:3]:
         assert _refusal(answer, _batch().drop(columns=column)), f"trips without {column} are taken"
     for column in _batch().columns[1:]:
@@ -282,6 +308,25 @@ def _columns(number="double", passengers=False, others=True):
         *(ColSpec(number, name, required=others) for name in names),
         ColSpec(number, "passenger_count", required=passengers),
     ]
+
+
+@also_right(lasting_signature)
+def from_a_dict():
+    columns = [{"type": "datetime", "name": "pickup_datetime", "required": True}]
+    columns += [
+        {"type": "double", "name": name, "required": name != "passenger_count"}
+        for name in ("pickup_location_id", "dropoff_location_id", "passenger_count")
+    ]
+    return ModelSignature.from_dict({"inputs": json.dumps(columns)})
+
+
+@also_right(lasting_signature)
+def with_data_types():
+    zones = [ColSpec(DataType.double, f"{end}_location_id") for end in ("pickup", "dropoff")]
+    clock = ColSpec(DataType.datetime, "pickup_datetime", required=True)
+    return ModelSignature(
+        Schema([clock, *zones, ColSpec(DataType.double, "passenger_count", required=False)])
+    )
 
 
 @wrong(lasting_signature, caught_by=is_a_signature_of_inputs)
@@ -317,240 +362,3 @@ def makes_everything_optional():
 @wrong(lasting_signature, caught_by=still_refuses_what_breaks_the_model)
 def leaves_the_passengers_out():
     return ModelSignature(inputs=Schema(_columns()[:3]))
-
-
-# --- close_enough: a metric -------------------------------------------------------------------------------------------
-
-
-@right
-def close_enough(eval_df, builtin_metrics):
-    """Return the share of trips, 0 to 1, whose prediction a passenger would call right: a metric for `make_metric`.
-
-    Right means: off by at most 5 minutes, or by at most a fifth of what the trip really took. `eval_df` has
-    the columns `prediction` and `target`, in minutes. `builtin_metrics` is not needed.
-    """
-    off = (eval_df["prediction"] - eval_df["target"]).abs()
-    right = (off <= 5) | (off <= eval_df["target"] / 5)
-    return float(right.mean())
-
-
-def _share(answer, *pairs):
-    """Return the metric of these pairs of prediction and target; that it is a number is asserted."""
-    share = answer(pd.DataFrame(pairs, columns=["prediction", "target"], dtype=float), {})
-    assert isinstance(share, (float, int)) and not isinstance(share, bool), (
-        f"you returned a {type(share).__name__}; `make_metric` wants one number, for instance float(…)"
-    )
-    return float(share)
-
-
-@checks(close_enough)
-def returns_a_share(answer):
-    """The mean of a column of True and False is the share of True; `float(…)` makes a plain number of it."""
-    share = _share(answer, (10, 10), (10, 10), (10, 10), (30, 10))
-    assert share == 0.75, f"three of four trips are predicted exactly, the fourth is 20 minutes off: {share}"
-
-
-@checks(close_enough)
-def early_counts_like_late(answer):
-    """Take the absolute value of the difference first: `.abs()`."""
-    for wrong_by in (-20, 20):
-        share = _share(answer, (30 + wrong_by, 30))
-        assert share == 0, f"30 minutes predicted as {30 + wrong_by} count as right"
-
-
-@checks(close_enough)
-def five_minutes_are_enough(answer):
-    """For short trips the first rule decides. *At most* 5 minutes includes 5."""
-    for prediction in (5, 15, 12.5):
-        share = _share(answer, (prediction, 10))
-        assert share == 1, f"10 minutes predicted as {prediction} do not count as right"
-
-
-@checks(close_enough)
-def a_fifth_of_a_long_trip_is_enough(answer):
-    """For long trips the second rule decides: `|`, an *or* for each row, joins the two. The fifth is the target's."""
-    for prediction, target in ((40, 50), (60, 50), (49, 59)):
-        share = _share(answer, (prediction, target))
-        assert share == 1, f"{target} minutes predicted as {prediction} do not count as right"
-    share = _share(answer, (51, 42), (39, 32))
-    assert share == 0, "42 minutes predicted as 51, or 32 as 39, count as right: the fifth is of the target"
-
-
-@wrong(close_enough, caught_by=returns_a_share)
-def returns_a_column(eval_df, builtin_metrics):
-    off = (eval_df["prediction"] - eval_df["target"]).abs()
-    return (off <= 5) | (off <= eval_df["target"] / 5)
-
-
-@wrong(close_enough, caught_by=returns_a_share)
-def counts_the_trips(eval_df, builtin_metrics):
-    off = (eval_df["prediction"] - eval_df["target"]).abs()
-    return float(((off <= 5) | (off <= eval_df["target"] / 5)).sum())
-
-
-@wrong(close_enough, caught_by=early_counts_like_late)
-def forgets_the_sign(eval_df, builtin_metrics):
-    off = eval_df["prediction"] - eval_df["target"]
-    return float(((off <= 5) | (off <= eval_df["target"] / 5)).mean())
-
-
-@wrong(close_enough, caught_by=five_minutes_are_enough)
-def wants_less_than_five(eval_df, builtin_metrics):
-    off = (eval_df["prediction"] - eval_df["target"]).abs()
-    return float(((off < 5) | (off < eval_df["target"] / 5)).mean())
-
-
-@wrong(close_enough, caught_by=five_minutes_are_enough)
-def wants_both_rules(eval_df, builtin_metrics):
-    off = (eval_df["prediction"] - eval_df["target"]).abs()
-    return float(((off <= 5) & (off <= eval_df["target"] / 5)).mean())
-
-
-@wrong(close_enough, caught_by=a_fifth_of_a_long_trip_is_enough)
-def knows_the_first_rule_only(eval_df, builtin_metrics):
-    return float(((eval_df["prediction"] - eval_df["target"]).abs() <= 5).mean())
-
-
-@wrong(close_enough, caught_by=a_fifth_of_a_long_trip_is_enough)
-def takes_a_fifth_of_the_prediction(eval_df, builtin_metrics):
-    off = (eval_df["prediction"] - eval_df["target"]).abs()
-    return float(((off <= 5) | (off <= eval_df["prediction"] / 5)).mean())
-
-
-# --- read_mlmodel -----------------------------------------------------------------------------------------------------
-
-
-@right
-def read_mlmodel(mlmodel):
-    """Answer three questions about a model from its MLmodel file alone.
-
-    `mlmodel` is the file as a dict. Return a dict: "native", the names of its flavors other than
-    python_function, sorted; "loader", the module that `mlflow.pyfunc.load_model` hands the work to;
-    "required", the names of the input columns that must be there, in their order. A model without a
-    signature requires nothing.
-    """
-    flavors = mlmodel["flavors"]
-    signature = mlmodel.get("signature") or {}
-    columns = json.loads(signature.get("inputs") or "[]")
-    return {
-        "native": sorted(name for name in flavors if name != "python_function"),
-        "loader": flavors["python_function"]["loader_module"],
-        "required": [column["name"] for column in columns if column["required"]],
-    }
-
-
-def _mlmodel(kind):
-    """Return the content of an MLmodel file as `yaml.safe_load` reads it."""
-    columns = [
-        {"type": "double", "name": "trip_distance", "required": True},
-        {"type": "double", "name": "hour", "required": True},
-        {"type": "double", "name": "passenger_count", "required": False},
-    ]
-    native = {
-        "xgboost": {"xgboost": {"data": "model.ubj", "loader_module": "xgboost.core"}},
-        "onnx": {"onnx": {"data": "model.onnx"}, "alternative": {"data": "model.bin"}},
-        "custom": {},
-    }[kind]
-    loader = "mlflow.pyfunc.loaders.code_model" if kind == "custom" else f"mlflow.{kind}"
-    python_function = {"python_function": {"loader_module": loader, "python_version": "3.11"}}
-    signature = {"inputs": json.dumps(columns), "outputs": '[{"type": "double", "required": true}]'}
-    return {
-        "flavors": {**native, **python_function},
-        **({} if kind == "onnx" else {"signature": signature}),
-    }
-
-
-def _read(answer, kind, key):
-    found = answer(_mlmodel(kind))
-    assert isinstance(found, dict), f"you returned a {type(found).__name__}, not a dict"
-    assert set(found) == {"native", "loader", "required"}, (
-        f"the keys of your dict are {sorted(map(str, found))}"
-    )
-    return found[key]
-
-
-@checks(read_mlmodel)
-def names_the_native_flavors(answer):
-    """The keys of `mlmodel["flavors"]`, without `python_function`, as a sorted list; it may be empty."""
-    for kind, wanted in {"xgboost": ["xgboost"], "custom": []}.items():
-        found = _read(answer, kind, "native")
-        assert found == wanted, (
-            f"the native flavors of a model of the kind {kind} are {wanted}, you say {found}"
-        )
-
-
-@checks(read_mlmodel)
-def names_the_loader_of_pyfunc(answer):
-    """`mlmodel["flavors"]["python_function"]["loader_module"]`: pyfunc's own entry says who loads the model."""
-    for kind in ("xgboost", "custom"):
-        wanted = _mlmodel(kind)["flavors"]["python_function"]["loader_module"]
-        found = _read(answer, kind, "loader")
-        assert found == wanted, f"pyfunc has a model of the kind {kind} loaded by {wanted}, you say {found}"
-
-
-@checks(read_mlmodel)
-def lists_the_required_columns(answer):
-    """The signature's inputs are JSON inside YAML, so a text: `json.loads` it. Leave out what has required false."""
-    found = _read(answer, "xgboost", "required")
-    assert found == ["trip_distance", "hour"], f"trip_distance and hour are required, you say {found}"
-
-
-@checks(read_mlmodel)
-def reads_a_model_without_a_signature(answer):
-    """The key `signature` is absent then: `mlmodel.get("signature")` gives None instead of raising."""
-    found = _read(answer, "onnx", "required")
-    assert found == [], f"without a signature nothing is required, you say {found}"
-    native = _read(answer, "onnx", "native")
-    assert native == ["alternative", "onnx"], f"its native flavors are alternative and onnx, you say {native}"
-
-
-@wrong(read_mlmodel, caught_by=names_the_native_flavors)
-def counts_pyfunc_among_them(mlmodel):
-    columns = json.loads(mlmodel["signature"]["inputs"])
-    return {
-        "native": sorted(mlmodel["flavors"]),
-        "loader": mlmodel["flavors"]["python_function"]["loader_module"],
-        "required": [column["name"] for column in columns if column["required"]],
-    }
-
-
-@wrong(read_mlmodel, caught_by=names_the_native_flavors)
-def takes_the_first_flavor(mlmodel):
-    return {"native": next(iter(mlmodel["flavors"])), "loader": "mlflow.xgboost", "required": []}
-
-
-@wrong(read_mlmodel, caught_by=names_the_loader_of_pyfunc)
-def guesses_the_loader_from_the_flavor(mlmodel):
-    native = sorted(name for name in mlmodel["flavors"] if name != "python_function")
-    return {"native": native, "loader": f"mlflow.{(native or ['sklearn'])[0]}", "required": []}
-
-
-@wrong(read_mlmodel, caught_by=lists_the_required_columns)
-def lists_all_columns(mlmodel):
-    flavors = mlmodel["flavors"]
-    return {
-        "native": sorted(set(flavors) - {"python_function"}),
-        "loader": flavors["python_function"]["loader_module"],
-        "required": [column["name"] for column in json.loads(mlmodel["signature"]["inputs"])],
-    }
-
-
-@wrong(read_mlmodel, caught_by=lists_the_required_columns)
-def takes_the_text_for_a_list(mlmodel):
-    flavors = mlmodel["flavors"]
-    return {
-        "native": sorted(set(flavors) - {"python_function"}),
-        "loader": flavors["python_function"]["loader_module"],
-        "required": list(mlmodel["signature"]["inputs"]),
-    }
-
-
-@wrong(read_mlmodel, caught_by=reads_a_model_without_a_signature)
-def relies_on_a_signature(mlmodel):
-    flavors = mlmodel["flavors"]
-    columns = json.loads(mlmodel["signature"]["inputs"])
-    return {
-        "native": sorted(set(flavors) - {"python_function"}),
-        "loader": flavors["python_function"]["loader_module"],
-        "required": [column["name"] for column in columns if column["required"]],
-    }

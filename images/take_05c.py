@@ -1,7 +1,7 @@
-"""Takes the screenshot of lesson 05 from the lesson's own store, with headless Chromium.
+"""Takes the screenshot of lesson 05c from the lesson's own store, with headless Chromium.
 
-python images/take_05.py            executes the lesson in a temporary folder, then takes the picture
-python images/take_05.py FOLDER     takes it from the folder in which the lesson has run already
+python images/take_05c.py            executes the lesson in a temporary folder, then takes the picture
+python images/take_05c.py FOLDER     takes it from the folder in which the lesson has run already
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chromium import save, shoot, ui
 
-LESSON = "05_models_and_flavors"
+LESSON = "05c_judged_and_explained"
 
 
 def take(folder: Path) -> None:
@@ -24,7 +24,7 @@ def take(folder: Path) -> None:
         page.get_by_text("Model ID").first.wait_for()
         page.wait_for_timeout(4000)
         bottom = page.get_by_text("Parameters (").bounding_box()
-        save(page, "05_model", 210, 90, 1256, bottom["y"] - 12)
+        save(page, "05c_model", 210, 90, 1256, bottom["y"] - 12)
 
 
 if __name__ == "__main__":
