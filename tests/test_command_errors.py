@@ -288,7 +288,8 @@ CASES = {
     "lab": [
         (["lab"], instead_of_a_folder("work"), "can't be kept in .*WALKFORWARD_WORK"),
         (["lab", "--port", "3"], NOTHING, "No such option"),
-        (["lab", "01"], NOTHING, "unexpected extra argument"),
+        (["lab", "01", "02"], NOTHING, "unexpected extra argument"),
+        (["lab", "02"], NOTHING, "there is no lesson .02."),
     ],
     "doctor": [
         (["doctor", "--fix"], NOTHING, "No such option"),

@@ -70,7 +70,7 @@ def test_the_lines_of_a_cell_in_the_middle_and_of_nine_in_ten():
     assert (one.cells, one.median, one.p90) == (11, 6, 10)
 
 
-def test_setup_is_what_stands_before_the_next_heading_without_parameters_and_imports():
+def test_setup_is_what_comes_before_the_first_output_or_heading_without_parameters_and_imports():
     cells = [
         markdown("## Parameters"),
         code("n = 3\nm = 4", tags=("parameters",)),
@@ -81,6 +81,8 @@ def test_setup_is_what_stands_before_the_next_heading_without_parameters_and_imp
         code("x = 1\n" * 9),
     ]
     assert measured(*cells).setup == 4
+    cells[4] = code("%matplotlib inline\nz = 3", "text/plain")
+    assert measured(*cells).setup == 2
 
 
 def test_minutes_are_rounded_up_to_five():

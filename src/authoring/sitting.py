@@ -49,7 +49,7 @@ class Sitting:
     median: float  # lines of a code cell
     p90: int
     longest: int  # words of the longest Markdown cell, outside of tables
-    setup: int  # lines of code before the first heading after the parameters, those and imports not counted
+    setup: int  # lines of code after the parameters before the first output or heading, without imports
     shown: int  # figures and tables
     exercises: int
     prompts: int
@@ -151,13 +151,15 @@ def _is_shown(output: Any) -> bool:
 
 
 def _setup(cells: Sequence[Any]) -> int:
-    """Return the lines of code between the parameters and the next heading, imports not counted."""
+    """Return the lines of code between the parameters and the first output or heading, without imports."""
     tagged = [place for place, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     if not tagged:
         return 0
     lines = 0
     for cell in cells[tagged[0] + 1 :]:
         if cell.cell_type == "code":
+            if cell.outputs:
+                return lines
             lines += _lines(cell) - _import_lines(cell.source)
         elif re.search(r"^## ", cell.source, re.MULTILINE):
             return lines
