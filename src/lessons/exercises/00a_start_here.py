@@ -1,8 +1,11 @@
-"""Exercises of lesson 00: the metric of the course, the stages of the lifecycle, and the ladder of needs."""
+"""Exercises of lesson 00a: the metric of the course, and the stages of the lifecycle."""
+
+import math
 
 import numpy as np
+from sklearn.metrics import root_mean_squared_error
 
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 
 # --- rmse -------------------------------------------------------------------------------------------------------------
 
@@ -23,38 +26,66 @@ def _number(answer, y, yhat) -> float:
 
 @checks(rmse)
 def returns_one_number(answer):
-    """The sum in the formula makes one number out of all the errors: `np.mean`."""
+    """How does the formula make one number out of many errors? Look at the sum, and at what is in front of it."""
     _number(answer, np.array([1.0, 2.0]), np.array([2.0, 4.0]))
 
 
 @checks(rmse)
 def a_perfect_prediction_has_none(answer):
-    """The error is the difference between the two, not their sum or product."""
+    """When is a prediction perfect, and what is then left of `y` and `yhat`? The formula begins with their difference."""
     value = _number(answer, np.array([3.0, 5.0]), np.array([3.0, 5.0]))
     assert value == 0, f"for predictions that are all right you returned {value:g}"
 
 
 @checks(rmse)
 def errors_do_not_cancel(answer):
-    """An error of +4 and one of -4 are two errors. Square each before you take the mean."""
+    """What happens to an error of +4 and one of -4 if you add them up? Do something to each error first."""
     value = _number(answer, np.array([10.0, 10.0]), np.array([14.0, 6.0]))
     assert value != 0, "one prediction is 4 too high and one 4 too low, and you returned 0"
 
 
 @checks(rmse)
+def does_not_grow_with_the_rows(answer):
+    """What if every trip were in the data twice: is the model then any worse, or better? Divide by n, and look at what is under the root."""
+    y, yhat = np.array([10.0, 12.0]), np.array([14.0, 8.0])
+    once, twice = _number(answer, y, yhat), _number(answer, np.tile(y, 4), np.tile(yhat, 4))
+    assert abs(once - twice) < 1e-9, (
+        f"for two errors you returned {once:g}, for the same errors four times over {twice:g}; n belongs under the root"
+    )
+
+
+@checks(rmse)
 def has_the_unit_of_the_target(answer):
-    """Squared minutes are nobody's unit: take the root at the end."""
+    """In which unit is your result: minutes, or minutes squared?"""
     value = _number(answer, np.array([10.0, 10.0]), np.array([14.0, 6.0]))
     assert abs(value - 4) < 1e-9, f"both predictions are 4 minutes off, and you returned {value:g}"
 
 
 @checks(rmse)
 def large_errors_weigh_more(answer):
-    """Root of the mean of the squares, in this order. Without the squares it is another metric, the mean absolute error."""
+    """In which order do square, mean and root come? Without the squares you get another metric, the mean absolute error."""
     value = _number(answer, np.array([0.0, 0.0]), np.array([1.0, 7.0]))
     assert abs(value - 5) < 1e-9, (
         f"errors of 1 and 7 give the root of (1 + 49) / 2, which is 5; you returned {value:g}"
     )
+
+
+@also_right(rmse)
+def loops_over_the_pairs(y, yhat):
+    total = 0.0
+    for truth, guess in zip(y, yhat, strict=True):
+        total += (truth - guess) ** 2
+    return math.sqrt(total / len(y))
+
+
+@also_right(rmse)
+def asks_scikit_learn(y, yhat):
+    return root_mean_squared_error(y, yhat)
+
+
+@also_right(rmse)
+def takes_the_length_of_a_vector(y, yhat):
+    return np.linalg.norm(np.subtract(y, yhat)) / np.sqrt(np.size(y))
 
 
 @wrong(rmse, caught_by=returns_one_number)
@@ -77,7 +108,12 @@ def forgets_the_root(y, yhat):
     return float(np.mean((y - yhat) ** 2))
 
 
-@wrong(rmse, caught_by=has_the_unit_of_the_target)
+@wrong(rmse, caught_by=does_not_grow_with_the_rows)
+def divides_after_the_root(y, yhat):
+    return float(np.sqrt(np.sum((y - yhat) ** 2)) / len(y))
+
+
+@wrong(rmse, caught_by=does_not_grow_with_the_rows)
 def takes_the_sum(y, yhat):
     return float(np.sqrt(np.sum((y - yhat) ** 2)))
 
@@ -117,7 +153,7 @@ _CHORES, _STAGES = tuple(_RIGHT), set(_RIGHT.values())
 
 @checks(stage_of)
 def is_a_dictionary_of_all_chores(answer):
-    """`{"drop rides of 24 hours": "…", …}`: the seven chores are the keys, copied letter by letter."""
+    """What are the keys of your dictionary? The seven chores, copied letter by letter; the stages are the values."""
     assert isinstance(answer, dict), f"stage_of is a {type(answer).__name__}; a dictionary is asked for"
     missing = [chore for chore in _CHORES if chore not in answer]
     assert not missing, f"{len(missing)} chores are missing, the first is {missing[0]!r}"
@@ -125,14 +161,14 @@ def is_a_dictionary_of_all_chores(answer):
 
 @checks(stage_of)
 def names_the_seven_stages(answer):
-    """Only the seven stages of the list count, in lower case."""
+    """Is every value one of the seven stages of the task, in lower case?"""
     unknown = sorted({str(stage) for stage in answer.values()} - _STAGES)
     assert not unknown, f"{unknown[0]!r} is none of the seven stages"
 
 
 @checks(stage_of)
 def preparation_comes_before_features(answer):
-    """Throwing out what can't be true makes no new column; a weekday does. Looking at a plot makes neither."""
+    """Which chore makes a new column for the model, which throws rows out, and which does neither but look?"""
     expected = {
         "drop rides of 24 hours": "data preparation",
         "plot the durations by hour": "exploratory analysis",
@@ -143,19 +179,17 @@ def preparation_comes_before_features(answer):
 
 
 @checks(stage_of)
-def choosing_is_not_validating(answer):
-    """Whatever chooses a setting is part of training, even when it measures something. Validation only judges."""
-    assert answer["choose the depth of the trees"] == "training", (
-        "choosing the depth makes the model what it is"
-    )
-    assert answer["compare with the mean on unseen trips"] == "validation", (
-        "a comparison on unseen trips is a judgement"
-    )
+def unseen_trips_judge(answer):
+    """Which chore makes the model what it is, and which one only judges it? The depth is chosen before the last judgement."""
+    verdict = answer["compare with the mean on unseen trips"]
+    assert verdict == "validation", f"a comparison on unseen trips judges the model; that is not {verdict}"
+    depth = answer["choose the depth of the trees"]
+    assert depth in ("training", "validation"), f"the depth of the trees is no matter of {depth}"
 
 
 @checks(stage_of)
 def before_and_after_the_launch(answer):
-    """A launch to a few riders is still the launch. What compares with yesterday's truth comes after it, every day."""
+    """Is a launch to a few riders a launch? And when do the arrivals of yesterday exist?"""
     launch = answer["let 5 % of the riders see the new model"]
     assert launch == "deployment", f"letting riders see the model is not {launch}"
     watch = answer["compare predictions with the arrivals of yesterday"]
@@ -165,6 +199,27 @@ def before_and_after_the_launch(answer):
 def _but(**changes: str) -> dict[str, str]:
     keys = {"drop": 0, "plot": 1, "weekday": 2, "depth": 3, "unseen": 4, "launch": 5, "yesterday": 6}
     return _RIGHT | {_CHORES[keys[name]]: stage for name, stage in changes.items()}
+
+
+@also_right(stage_of)
+def chooses_the_depth_by_validation():
+    return _but(depth="validation")
+
+
+@also_right(stage_of)
+def zips_two_lists():
+    stages = (
+        "data preparation,exploratory analysis,feature engineering,training,validation,deployment,monitoring"
+    )
+    return dict(zip(_CHORES, stages.split(","), strict=True))
+
+
+@also_right(stage_of)
+def adds_one_after_the_other():
+    answer = {}
+    for chore in reversed(_CHORES):
+        answer[chore] = _RIGHT[chore]
+    return answer
 
 
 @wrong(stage_of, caught_by=is_a_dictionary_of_all_chores)
@@ -187,9 +242,14 @@ def calls_cleaning_a_feature():
     return _but(drop="feature engineering")
 
 
-@wrong(stage_of, caught_by=choosing_is_not_validating)
-def calls_tuning_validation():
-    return _but(depth="validation")
+@wrong(stage_of, caught_by=unseen_trips_judge)
+def calls_the_judgement_training():
+    return _but(unseen="training")
+
+
+@wrong(stage_of, caught_by=unseen_trips_judge)
+def chooses_the_depth_when_engineering():
+    return _but(depth="feature engineering")
 
 
 @wrong(stage_of, caught_by=before_and_after_the_launch)
@@ -200,104 +260,3 @@ def calls_monitoring_validation():
 @wrong(stage_of, caught_by=before_and_after_the_launch)
 def calls_the_canary_monitoring():
     return _but(launch="monitoring")
-
-
-# --- next_need --------------------------------------------------------------------------------------------------------
-
-_NEEDS = ["collect", "store", "clean", "label", "baseline", "learn"]
-
-
-@right
-def next_need(needs, met):
-    """Return the lowest of `needs` (a list, lowest first) that is not in `met` (a set),
-    or "ready" when all are met. What is met above a gap does not count."""
-    for need in needs:
-        if need not in met:
-            return need
-    return "ready"
-
-
-@checks(next_need)
-def returns_a_name(answer):
-    """`return need`, inside the loop: the name of the need, not its number, and not a list of all that are missing."""
-    need = answer(list(_NEEDS), {"collect"})
-    assert isinstance(need, str), f"you returned a {type(need).__name__}; the name of one need is asked for"
-
-
-@checks(next_need)
-def starts_at_the_bottom(answer):
-    """Go through `needs` in their order. A set has no order, and the alphabet is none."""
-    need = answer(list(_NEEDS), set())
-    assert need == "collect", f"with nothing met the next need is 'collect', not {need!r}"
-    need = answer(list(_NEEDS), {"collect", "store"})
-    assert need == "clean", f"with 'collect' and 'store' met the next need is 'clean', not {need!r}"
-
-
-@checks(next_need)
-def a_gap_counts(answer):
-    """A team may own a model and no storage. Look for the first need that is missing, not for the last that is met."""
-    need = answer(list(_NEEDS), {"collect", "label", "learn"})
-    assert need == "store", f"'collect', 'label' and 'learn' are met; the lowest gap is 'store', not {need!r}"
-
-
-@checks(next_need)
-def everything_met_is_ready(answer):
-    """After the loop nothing is missing: return "ready"."""
-    need = answer(list(_NEEDS), set(_NEEDS))
-    assert need == "ready", f"with every need met you returned {need!r}"
-
-
-@checks(next_need)
-def works_for_another_ladder(answer):
-    """Use the list that is passed in; the needs of another project have other names."""
-    need = answer(["permit", "budget"], {"permit"})
-    assert need == "budget", f"for the needs permit and budget, with permit met, you returned {need!r}"
-
-
-@wrong(next_need, caught_by=returns_a_name)
-def returns_all_that_is_missing(needs, met):
-    return [need for need in needs if need not in met]
-
-
-@wrong(next_need, caught_by=returns_a_name)
-def returns_the_number(needs, met):
-    return len([need for need in needs if need in met])
-
-
-@wrong(next_need, caught_by=starts_at_the_bottom)
-def starts_at_the_top(needs, met):
-    return next((need for need in reversed(needs) if need not in met), "ready")
-
-
-@wrong(next_need, caught_by=starts_at_the_bottom)
-def goes_by_the_alphabet(needs, met):
-    missing = sorted(set(needs) - met)
-    return missing[0] if missing else "ready"
-
-
-@wrong(next_need, caught_by=a_gap_counts)
-def counts_what_is_met(needs, met):
-    done = len([need for need in needs if need in met])
-    return needs[done] if done < len(needs) else "ready"
-
-
-@wrong(next_need, caught_by=a_gap_counts)
-def looks_above_the_highest(needs, met):
-    highest = max((needs.index(need) for need in met), default=-1)
-    return needs[highest + 1] if highest + 1 < len(needs) else "ready"
-
-
-@wrong(next_need, caught_by=everything_met_is_ready)
-def returns_the_last_need(needs, met):
-    for need in needs:
-        if need not in met:
-            return need
-    return needs[-1]
-
-
-@wrong(next_need, caught_by=works_for_another_ladder)
-def writes_the_ladder_down(needs, met):
-    for need in ("collect", "store", "clean", "label", "baseline", "learn"):
-        if need not in met:
-            return need
-    return "ready"
