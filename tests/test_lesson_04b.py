@@ -1,207 +1,181 @@
-"""Lesson 04b: the winner's curse in the record of trials, days against trips, what FLAML can't find."""
+"""Lesson 04b: what its text says of stops, prunings, edges and adaptive trials holds over named seeds."""
 
 import re
-from html import unescape
+import sys
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
-from scipy import stats
-from solved import solved
+from sklearn.metrics import root_mean_squared_error
+from test_lesson_04c import number, output, table
+from xgboost import XGBRegressor
 
-from course.exercise import source as exercise_source
+from course.data import load_trips, months, prepare_trips
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / "04b_is_it_better.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "04b_is_it_better.py")
-RECORD = pd.read_parquet(ROOT / "benchmarks" / "results" / "tuning.parquet")
-SEEDS = range(1000, 1300)  # others than the lesson's
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import tuning  # noqa: E402
+
+NOTEBOOK = nbformat.read(ROOT / "notebooks" / "04b_early_stopping_and_pruning.ipynb", as_version=4)
+FEATURES = tuning.FEATURES
+NAMES = [*tuning.SPACE, "n_estimators"]
 
 
-def output(notebook, name, kind="text/plain"):
-    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    return "\n".join(one.get("text") or one.get("data", {}).get(kind, "") for one in cell.outputs)
+@pytest.fixture(scope="module")
+def record():
+    return pd.read_parquet(tuning.RESULTS)
 
 
-def number(pattern, text):
-    return float(re.search(pattern, text)[1])
+@pytest.fixture(scope="module")
+def searches():
+    return pd.read_parquet(tuning.SEARCHES)
 
 
-def table(notebook, name):
-    """The cell's table as text, its index in the first columns."""
-    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    rows = [
-        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [[unescape(text) for text in row] for row in rows]
-    frame = pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
-    return frame.apply(pd.to_numeric)
+# Stops ------------------------------------------------------------------------------------------------------
 
 
-def default():
-    setting = {"learning_rate": 0.3, "max_depth": 6, "min_child_weight": 1}
-    setting |= {"subsample": 1, "colsample_bytree": 1, "n_estimators": 100}
-    (row,) = RECORD.index[(RECORD[list(setting)] == pd.Series(setting)).all(axis=1)]
-    return row
+@pytest.mark.parametrize(("rate", "seed"), [(0.1, 0), (0.1, 1), (0.3, 0), (0.3, 1)])
+def test_stopping_on_the_test_month_is_optimistic(rate, seed):
+    trips = prepare_trips(load_trips(months("2020-01", "2020-04")))
+    trips["hour"] = trips["pickup_datetime"].dt.hour
+    trips["weekday"] = trips["pickup_datetime"].dt.dayofweek
+    month = trips["pickup_datetime"].dt.month
+    train, march, april = trips[month < 3], trips[month == 3], trips[month == 4]
+    errors = {}
+    for name, decides in {"March": march, "April": april}.items():
+        model = XGBRegressor(
+            n_estimators=400, learning_rate=rate, early_stopping_rounds=20, n_jobs=1, random_state=seed
+        )
+        watched = [(decides[FEATURES].astype(float), decides["duration"])]
+        model.fit(train[FEATURES].astype(float), train["duration"], eval_set=watched, verbose=False)
+        errors[name] = [
+            root_mean_squared_error(rows["duration"], model.predict(rows[FEATURES].astype(float)))
+            for rows in (march, april)
+        ]
+    assert errors["April"][1] < 0.93 * errors["March"][1], "on April it looks far better"
+    assert errors["April"][0] > 1.1 * errors["March"][0], "and in March nobody would have chosen it"
 
 
-def curses(parts, trials):
-    """Promised minus delivered gain over the default, in minutes, of one search for each of SEEDS."""
-    squares, row = RECORD.filter(like="part_").to_numpy(float) ** 2, default()
-    found = []
-    for seed in SEEDS:
-        rng = np.random.default_rng(seed)
-        order, tried = rng.permutation(20), rng.choice(len(RECORD), trials, replace=False)
-        valid, rest = (np.sqrt(squares[:, chosen].mean(axis=1)) for chosen in (order[:parts], order[parts:]))
-        best = tried[valid[tried].argmin()]
-        found.append((valid[row] - valid[best]) - (rest[row] - rest[best]))
-    return np.array(found)
+def test_twelve_trees_predict_long_trips_too_short_where_the_streets_are_full():
+    """The cause that the text gives: minutes of bias on the longest fifth of the trips."""
+    trips = tuning.prepared("2020-01", "2020-04")
+    month = trips["pickup_datetime"].dt.month
+    model = XGBRegressor(n_estimators=229, learning_rate=0.1, n_jobs=1, random_state=0)
+    model.fit(trips.loc[month < 3, FEATURES], trips.loc[month < 3, "duration"])
+    bias = {}
+    for number_, trees in ((3, 12), (3, 229), (4, 12), (4, 229)):
+        rows = trips[month == number_]
+        far = rows[rows["trip_distance"] > rows["trip_distance"].quantile(0.8)]
+        yhat = model.predict(far[FEATURES], iteration_range=(0, trees))
+        bias[number_, trees] = (yhat - far["duration"]).mean()
+    assert bias[3, 12] < -2 and abs(bias[3, 229]) < 1
+    assert bias[4, 12] < 0.5 * bias[4, 229], "in the empty city the shorter answer is nearer"
 
 
-def mean_and_error(values):
-    return values.mean(), values.std() / len(values) ** 0.5
+def test_the_calm_year_hides_the_mistake():
+    stopped = table(NOTEBOOK, "stopped")["April"]
+    assert stopped["2019, stopped on April"] < stopped["2019, stopped on March"]
+    assert stopped["2019, stopped on March"] - stopped["2019, stopped on April"] < 0.01
 
 
-def test_the_winners_curse_exists():
-    """Seeds 1000 to 1299: far from zero for 50 trials, and none where nothing was chosen."""
-    curse, error = mean_and_error(curses(1, 50))
-    assert curse > 6 * error
-    nothing, error = mean_and_error(curses(1, 1))
-    assert abs(nothing) < 3.5 * error
+def test_the_booster_uses_all_rounds():
+    said = output(NOTEBOOK, "best_iteration")
+    assert number(r"inplace_predict ([\d.]+)", said) > number(r"XGBRegressor.predict ([\d.]+)", said)
 
 
-def test_the_curse_grows_with_the_trials():
-    few, many = curses(1, 10), curses(1, 200)  # the same months for both: paired by seed
-    difference, error = mean_and_error(many - few)
-    assert difference > 4 * error
+# Prunings ---------------------------------------------------------------------------------------------------
 
 
-def test_the_curse_shrinks_with_the_validation_set():
-    small, middle, large = (curses(parts, 50) for parts in (1, 4, 10))
-    for more, less in ((small, middle), (middle, large)):
-        difference = more.mean() - less.mean()
-        assert difference > 3 * np.hypot(mean_and_error(more)[1], mean_and_error(less)[1])
+def test_pruning_trains_less_and_keeps_the_best_here():
+    said = output(NOTEBOOK, "pruned")
+    (all_rounds, best), (rounds, kept) = re.findall(r"([\d,]+) rounds trained, best RMSE ([\d.]+)", said)
+    assert int(rounds.replace(",", "")) < 0.75 * int(all_rounds.replace(",", "")) and kept == best
 
 
-def test_may_is_harder_for_every_setting():
-    assert (RECORD["rmse_fresh"] > RECORD["rmse_valid"]).all()
+def test_halving_loses_slow_learners(record):
+    """Seeds 1000 to 1199, others than the lesson's."""
+    (cell,) = [cell for cell in NOTEBOOK.cells if cell.id == "halve"]
+    names = {}
+    exec(cell.source, names)
+    curves = record.pivot(index=NAMES[:5], columns="n_estimators", values="rmse_valid")
+    rows = []
+    for seed in range(1000, 1200):
+        drawn = curves.sample(32, random_state=seed)
+        rows.append((drawn[400].idxmin()[0], names["halve"](drawn)[400] > drawn[400].min()))
+    lost = pd.DataFrame(rows, columns=["rate", "lost"])
+    assert lost.loc[lost["rate"] <= 0.03, "lost"].mean() > 0.9
+    assert lost.loc[lost["rate"] >= 0.1, "lost"].mean() < 0.15
+    assert 0.2 < lost["lost"].mean() < 0.45
 
 
-def test_the_front_has_no_beaten_row_and_no_unbeaten_one_is_off():
-    costs = RECORD[["rmse_valid", "bytes", "seconds"]].sample(400, random_state=0)
-    front = EXERCISES.pareto_front(costs)
-    for label, row in costs.iterrows():
-        beaten = ((costs <= row).all(axis=1) & (costs < row).any(axis=1)).any()
-        assert (label in front.index) == (not beaten)
-    assert 1 < len(front) < 100
+# Optuna, and the plots --------------------------------------------------------------------------------------
 
 
-def world(rng, days=30, trips=100, spread=0.5):
-    """Differences of two equal models: a part that a whole day shares, a part that each trip has alone."""
-    return spread * rng.normal(size=(days, 1)) + 2 * rng.normal(size=(days, trips))
-
-
-def test_drawing_trips_promises_too_much_where_days_go_wrong_together():
-    """Seeds 0 to 199: how often the 95 % interval of the mean holds the true zero."""
-    held = {"trips": 0, "days": 0}
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        errors = world(rng)
-        days = errors.mean(axis=1)
-        drawn = days[rng.integers(0, 30, (400, 30))].mean(axis=1)
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        held["days"] += low < 0 < high
-        held["trips"] += abs(errors.mean()) < 1.96 * errors.std() / errors.size**0.5
-    assert held["trips"] < 140 and held["days"] > 176
-
-
-def test_is_better_is_seldom_wrong_about_equal_models():
-    """Seeds 0 to 39: equal models with days of their own are not called better or worse."""
-    verdicts = []
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        errors, day = rng.normal(0, 4, 3000), np.repeat(np.arange(30), 100)
-        days = [(1 + 0.1 * rng.normal(size=30))[day] for _ in "ab"]
-        verdicts.append(EXERCISES.is_better(errors * days[0], errors * days[1], day, 0.02, draws=200))
-    assert sum(one in {"better", "worse"} for one in verdicts) <= 4
-
-
-def test_pairing_narrows_and_days_widen():
-    ways = table(NOTEBOOK, "intervals")["standard error"]
-    assert ways["trips, paired"] < 0.3 * ways["two bootstraps of trips, unpaired"]
-    assert 0.6 < ways["days, paired"] / ways["trips, paired"] < 1.7  # for this difference days change little
-    ratio = table(NOTEBOOK, "level")["ratio"]
-    assert ratio["RMSE of the winner"] > 1.3 and ratio["bias of the winner"] > 2
-
-
-def test_one_lost_trip_moves_the_default_more_than_a_month_of_tuning():
-    moved = table(NOTEBOOK, "one_out")
-    assert moved.loc["std", "default"] > 0.005
-    assert moved.loc["max", "default"] - moved.loc["min", "default"] > 0.02
-
-
-def test_a_lucky_seed_does_not_last():
-    copies = table(NOTEBOOK, "copies")
-    won = copies.loc["mean"] - copies.loc["best in March"]
-    assert won["March"] > 0.015 and won[["April", "May"]].max() < won["March"] / 2
-
-
-def test_one_of_fifty_equal_rivals_is_significant_nearly_always():
-    said = output(NOTEBOOK, "coins")
-    assert 2 < number(r"on average: ([\d.]+)", said) < 3
-    assert number(r"at least one is: (\d+)%", said) > 85
-    assert number(r"Bonferroni.*: (\d+)%", said) <= 8
-
-
-def test_fifty_tests_in_a_known_world():
-    rng = np.random.default_rng(7)
-    p = np.array([stats.ttest_1samp(rng.normal(size=(50, 31)), 0, axis=1).pvalue for _ in range(400)])
-    assert ((p < 0.05).any(axis=1)).mean() > 0.85
-    assert ((p < 0.001).any(axis=1)).mean() < 0.1
-
-
-def test_flaml_scores_itself_by_months_that_are_past():
-    said = output(NOTEBOOK, "by_itself")
-    own = number(r"own score: ([\d.]+)", said)
-    assert own < number(r"April +([\d.]+)", said) - 0.2 < number(r"May +([\d.]+)", said)
-
-
-def test_flaml_takes_the_leak():
-    said = output(NOTEBOOK, "leak")
-    honest = table(NOTEBOOK, "contest").loc["FLAML", "May"]
-    assert number(r"; May: ([\d.]+)", said) < 0.6 * honest
-    assert number(r"as it is asked: ([\d.]+)", said) > 1.5 * honest
-
-
-def test_nothing_that_was_tuned_survives_april_2020():
-    contest = table(NOTEBOOK, "contest")
-    assert (contest["April 2020"] > contest["May"] + 1.5).all()
-
-
-def test_the_cost_is_not_found_by_a_search_over_squares():
-    costs = table(NOTEBOOK, "cost")
-    told, quantile = costs.loc["FLAML told the cost"], costs.loc["default, 80 % quantile"]
-    assert quantile["cost per trip"] < 0.8 * min(
-        told["cost per trip"], costs.loc["FLAML for RMSE", "cost per trip"]
+def test_optuna_is_ahead_after_20_trials(searches):
+    best = (
+        searches[searches["trial"] <= 20]
+        .groupby(["method", "seed"])["rmse_valid"]
+        .min()
+        .groupby("method")
+        .median()
     )
-    assert quantile["RMSE"] > told["RMSE"]
+    assert best["Optuna"] < best["TPE"] - 0.005
 
 
-def test_more_data_beats_the_search():
-    said = output(NOTEBOOK, "more_data")
-    assert said.strip().endswith("better")
-    assert number(r"to (-[\d.]+) minutes", said) < -0.1
+def test_the_mlflow_storage_does_what_the_text_says(tmp_path):
+    """The parent stays RUNNING, load_study resumes, load_if_exists starts a second study."""
+    import mlflow
+    from mlflow.optuna.storage import MlflowStorage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    try:
+        experiment_id = mlflow.create_experiment("study", artifact_location=tmp_path.as_uri())
+        storage = MlflowStorage(experiment_id)
+        study = optuna.create_study(study_name="one", storage=storage)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+        storage.flush_all_batches()
+        assert len(optuna.load_study(study_name="one", storage=MlflowStorage(experiment_id)).trials) == 2
+        again = optuna.create_study(
+            study_name="one", storage=MlflowStorage(experiment_id), load_if_exists=True
+        )
+        assert len(again.trials) == 0, "MLflow's storage resumes now: say so in the lesson"
+        runs = mlflow.search_runs([experiment_id])
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert sorted(runs["status"].value_counts().items()) == [("FINISHED", 2), ("RUNNING", 2)]
+    assert "metrics.value" in runs
 
 
-@pytest.mark.slow
-def test_a_smaller_run_tells_the_same_story():
-    outcome = solved("04b_is_it_better")
-    assert outcome.faults == []
-    for name in ("copies", "one_out", "intervals", "level", "contest", "cost"):
-        small, large = table(outcome.notebook, name), table(NOTEBOOK, name)
-        assert list(small.index) == list(large.index) and list(small) == list(large), name
-    assert output(outcome.notebook, "more_data").strip().endswith("better")
+def test_adaptive_trials_hide_what_matters(searches):
+    def relation(method, name):
+        groups = searches[searches["method"] == method].groupby("seed")
+        return np.median([t[name].corr(t["rmse_valid"], method="spearman") for _, t in groups])
+
+    assert relation("random", "learning_rate") < -0.4 < -0.2 < relation("Optuna", "learning_rate")
+    assert relation("random", "subsample") > -0.15 > -0.3 > relation("Optuna", "subsample")
+
+
+def test_two_searches_have_two_bundles(searches):
+    """As in the figure: the ten best of seeds 0 and 4 disagree on child weight, rows and trees."""
+    modes = {}
+    for seed in (0, 4):
+        best = searches[(searches["method"] == "Optuna") & (searches["seed"] == seed)].nsmallest(
+            10, "rmse_valid"
+        )
+        modes[seed] = best[NAMES].mode().iloc[0]
+    assert set(modes[0].index[modes[0] != modes[4]]) >= {"min_child_weight", "subsample", "n_estimators"}
+
+
+def test_the_ten_best_lie_at_the_edge_and_a_wider_space_gains_nothing_that_lasts(record):
+    top = record.nsmallest(10, "rmse_valid")
+    assert (top["n_estimators"] == 400).all() and (top["min_child_weight"] == 80).sum() == 6
+    said = output(NOTEBOOK, "widened")
+    rows = np.array(re.findall(r"weight (\d+): (\d+) trees, March ([\d.]+), April ([\d.]+)", said), float)
+    assert rows[1, 2] < rows[0, 2] < rows[2, 2], "in March 160 is better than 80, and 320 worse"
+    assert abs(rows[1, 3] - rows[0, 3]) < 0.003, "in April 160 is as good as 80"
