@@ -1,9 +1,9 @@
-"""Exercises of lesson 04b: what a search's winner is worth, a verdict with an interval by day, and a Pareto front."""
+"""Exercises of lesson 04c: what a search's winner is worth, and a verdict with an interval by day."""
 
 import numpy as np
 import pandas as pd
 
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 
 # --- honest_gain ------------------------------------------------------------------------------------------------------
 
@@ -40,13 +40,13 @@ def _gain(answer, table, default):
 
 @checks(honest_gain)
 def returns_one_number(answer):
-    """`return …` with one number: the default's error minus the winner's. `.loc[label, "fresh"]` is one cell."""
+    """How many numbers belong on the slide? One, in minutes: a cell of the table less another cell."""
     assert np.isfinite(_gain(answer, *_search()))
 
 
 @checks(honest_gain)
 def a_better_winner_gains(answer):
-    """The gain is the default's error minus the winner's: a lower error is better, so a good winner gains."""
+    """Which of two errors is the better one? A winner that misses by less has gained."""
     table = pd.DataFrame({"valid": [4.8, 4.6, 5.0], "fresh": [4.4, 4.3, 4.7]}, ["default", "b", "c"])
     found = _gain(answer, table, "default")
     assert found > 0, (
@@ -56,7 +56,7 @@ def a_better_winner_gains(answer):
 
 @checks(honest_gain)
 def months_are_not_mixed(answer):
-    """Compare the two in the **same** month. The fresh month is harder for every setting, that is no loss."""
+    """Could the months themselves differ? A fresh month that is harder for every setting is no loss of the winner."""
     table = pd.DataFrame({"valid": [4.2, 4.0], "fresh": [4.8, 4.6]}, ["default", "b"])
     found = _gain(answer, table, "default")
     assert abs(found - 0.2) < 1e-9, (
@@ -66,7 +66,7 @@ def months_are_not_mixed(answer):
 
 @checks(honest_gain)
 def the_fresh_month_does_not_choose(answer):
-    """`idxmin` on `valid`. A month that has chosen is a validation month: it can't judge any more."""
+    """Which month chose? A month that has chosen cannot judge any more."""
     table = pd.DataFrame({"valid": [4.1, 4.0, 4.05], "fresh": [4.8, 4.7, 4.5]}, ["default", "b", "c"])
     found = _gain(answer, table, "default")
     assert abs(found - 0.1) < 1e-9, (
@@ -76,7 +76,7 @@ def the_fresh_month_does_not_choose(answer):
 
 @checks(honest_gain)
 def the_fresh_month_measures(answer):
-    """The winner was chosen for its error in `valid`, so that error is too good. Take both errors from `fresh`."""
+    """What was the winner chosen for? That error is too good on average. Which errors are fair to both?"""
     found = np.mean([_gain(answer, *_search(seed)) for seed in range(200)])
     assert found < 0.1, (
         "the forty settings are equally good, so the winner gains nothing on average; over 200 searches you "
@@ -170,14 +170,14 @@ def _verdict(answer, month, worth):
 
 @checks(is_better)
 def says_one_of_four(answer):
-    """Every branch ends in a `return` of one of the four texts."""
+    """What does your function return when neither better nor worse is sure? There are four verdicts."""
     for scale in (0.8, 1.0, 1.2):
         _verdict(answer, _month(scale), 0.1)
 
 
 @checks(is_better)
 def a_smaller_error_is_better(answer):
-    """RMSE(B) − RMSE(A): below zero B misses by less."""
+    """Whose error is subtracted from whose? Below zero, B misses by less."""
     for scale, wanted in ((0.8, "better"), (1.2, "worse")):
         found = _verdict(answer, _month(scale), 0.1)
         assert found == wanted, f"B's errors are {scale} times those of A, on every day; you say {found!r}"
@@ -185,7 +185,7 @@ def a_smaller_error_is_better(answer):
 
 @checks(is_better)
 def the_same_trips_pair_them(answer):
-    """Draw the days **once** for both models. A hard day is hard for both, and the difference forgets it."""
+    """Would a hard day that is drawn twice hurt both models alike? Only if both get the same draw."""
     found = _verdict(answer, _month(0.95), 0.1)
     assert found == "better", (
         "B's errors are those of A times 0.95 on every trip, and a gain of 0.1 is worth having; "
@@ -195,7 +195,7 @@ def the_same_trips_pair_them(answer):
 
 @checks(is_better)
 def a_wide_interval_decides_nothing(answer):
-    """ "No difference" is a claim: the whole interval has to lie within ±worth. Else more data are needed."""
+    """Do you know that they are equal, or do you not know that they differ? Compare both ends of the interval with ±worth."""
     rng = np.random.default_rng(4)
     found = _verdict(
         answer, (rng.normal(0, 4, 300), rng.normal(0, 4, 300), np.repeat(np.arange(30), 10)), 0.1
@@ -208,7 +208,7 @@ def a_wide_interval_decides_nothing(answer):
 
 @checks(is_better)
 def days_are_drawn_whole(answer):
-    """Trips of one day share its weather and traffic: six thousand of them on thirty days are thirty witnesses."""
+    """What is independent here? Trips of one day share its weather: six thousand trips on thirty days are thirty witnesses."""
     found = _verdict(answer, _month(0.95, shared=0.25, seed=3), 0.05)
     assert found == "undecided", (
         "B is better on some days and worse on others, by much, and there are thirty days; "
@@ -218,12 +218,35 @@ def days_are_drawn_whole(answer):
 
 @checks(is_better)
 def a_sure_gain_may_be_too_small(answer):
-    """Compare the interval with `worth`, not with zero. Sure and too small is "no difference"."""
+    """Is a sure gain of three seconds worth a roll-out? With what must the interval be compared?"""
     for scale in (0.99, 1.01):
         found = _verdict(answer, _month(scale), 0.3)
         assert found == "no difference", (
             f"B's errors are {scale} times those of A, sure, and 0.05 minutes where 0.3 are worth it; you say {found!r}"
         )
+
+
+@checks(is_better)
+def more_days_make_it_surer(answer):
+    """What does the interval describe: single days, or the difference over all days? The more days, the narrower it is."""
+    found = _verdict(answer, _month(0.9, shared=0.25, seed=3, days=300, trips=50), 0.1)
+    assert found == "better", (
+        "B's RMSE is lower by some 0.4 minutes, its days scatter, and there are three hundred of them; "
+        f"you say {found!r}"
+    )
+
+
+@checks(is_better)
+def an_rmse_feels_the_large_errors(answer):
+    """What does squaring do to a rare large error? The verdict is about the RMSE and not about a typical trip."""
+    rng = np.random.default_rng(5)
+    a, day = rng.normal(0, 4, 6000), np.repeat(np.arange(60), 100)
+    b = np.where(np.arange(6000) % 20 == 0, 4 * a, 0.8 * a)  # one trip in twenty misses by four times as much
+    found = _verdict(answer, (a, b, day), 0.1)
+    assert found == "worse", (
+        "B is better on nineteen trips of twenty and far worse on the last, so its RMSE is larger by a minute; "
+        f"you say {found!r}"
+    )
 
 
 def _with(a, b, day, worth, low_high):
@@ -302,136 +325,46 @@ def calls_the_unproven_equal(a, b, day, worth):
     return "better" if high < -worth else "worse" if low > worth else "no difference"
 
 
-# --- pareto_front -----------------------------------------------------------------------------------------------------
+@wrong(is_better, caught_by=more_days_make_it_surer)
+def takes_the_spread_of_single_days(a, b, day, worth):
+    daily = pd.DataFrame({"a": a**2, "b": b**2}).groupby(day).mean() ** 0.5
+    return _with(a, b, day, worth, np.quantile(daily["b"] - daily["a"], [0.025, 0.975]))
 
 
-@right
-def pareto_front(table):
-    """Return the rows of `table` that no other row beats, in their order.
-
-    Each column is a cost (error, bytes, seconds): low is good. A row is beaten when another is at least as good in
-    every column and better in at least one. Of equal rows none beats the other.
-    """
-    values = table.to_numpy(float)
-    beaten = [((values <= row).all(axis=1) & (values < row).any(axis=1)).any() for row in values]
-    return table[~np.array(beaten)]
+@wrong(is_better, caught_by=an_rmse_feels_the_large_errors)
+def compares_mean_absolute_errors(a, b, day, worth):
+    return is_better(np.sign(a) * np.abs(a) ** 0.5, np.sign(b) * np.abs(b) ** 0.5, day, worth / 4)
 
 
-def _models(seed=0, columns=("rmse", "kB", "ms"), rows=60):
-    rng = np.random.default_rng(seed)
-    size = rng.uniform(0, 1, rows)
-    values = np.column_stack(
-        [
-            5 - size + 0.3 * rng.random(rows),
-            *(np.exp(4 * size) * rng.uniform(1, 2, rows) for _ in columns[1:]),
-        ]
-    )
-    return pd.DataFrame(values.round(2), [f"model {i}" for i in rng.permutation(rows)], list(columns))
+@also_right(honest_gain)
+def in_plain_python(trials, default):
+    rows = trials.to_dict("index")
+    winner = min(rows, key=lambda name: rows[name]["valid"])
+    return rows[default]["fresh"] - rows[winner]["fresh"]
 
 
-def _on_front(answer, table):
-    found = answer(table.copy())
-    assert isinstance(found, pd.DataFrame), f"return rows of the table; you returned a {type(found).__name__}"
-    assert set(found.index) <= set(table.index), "the rows that you return are not rows of the table"
-    return list(found.index)
+@also_right(honest_gain)
+def sorts_the_table(trials, default):
+    return -np.subtract(trials.sort_values("valid")["fresh"].iloc[0], trials["fresh"][default])
 
 
-@checks(pareto_front)
-def returns_rows_of_the_table(answer):
-    """A mask of True and False picks rows: `table[mask]`."""
-    assert _on_front(answer, _models()), "you return no row; the one with the lowest error is never beaten"
-
-
-@checks(pareto_front)
-def every_extreme_is_on_it(answer):
-    """The lowest error is on the front, and so is the smallest model: nobody beats them in that column."""
-    table = pd.DataFrame({"rmse": [4.0, 4.5, 6.0], "kB": [900.0, 90.0, 9.0]}, ["large", "middle", "tiny"])
-    found = _on_front(answer, table)
-    assert found == ["large", "middle", "tiny"], (
-        f"each of the three is best at its size or error; you return {found}"
+@also_right(is_better)
+def weights_the_days(a, b, day, worth, draws=500):
+    _, code = np.unique(day, return_inverse=True)
+    n = code.max() + 1
+    sums = np.stack([np.bincount(code, weights=w) for w in (a**2, b**2, np.ones(len(a)))])
+    weights = np.random.default_rng(1).multinomial(n, np.full(n, 1 / n), size=draws)
+    square_a, square_b, trips = sums @ weights.T
+    return _with(
+        a, b, day, worth, np.percentile((square_b / trips) ** 0.5 - (square_a / trips) ** 0.5, [2.5, 97.5])
     )
 
 
-@checks(pareto_front)
-def beaten_ones_are_off(answer):
-    """A row leaves when **another** is at least as good everywhere and better somewhere."""
-    table = pd.DataFrame({"rmse": [4.0, 4.5, 4.6], "kB": [900.0, 90.0, 95.0]}, ["large", "middle", "fat"])
-    found = _on_front(answer, table)
-    assert "fat" not in found, "`fat` has more error and more bytes than `middle`, and you keep it"
-
-
-@checks(pareto_front)
-def a_tie_in_one_column_still_beats(answer):
-    """At least as good (`<=`) in all columns and better (`<`) in one: with `<` alone a tie saves the worse model."""
-    table = pd.DataFrame({"rmse": [4.0, 4.0, 5.0], "kB": [90.0, 95.0, 9.0]}, ["lean", "fat", "tiny"])
-    found = _on_front(answer, table)
-    assert found == ["lean", "tiny"], f"`fat` has the error of `lean` and more bytes; you return {found}"
-
-
-@checks(pareto_front)
-def equal_rows_stay_both(answer):
-    """`<=` alone lets a row beat its twin, and even itself. One strict `<` is needed."""
-    table = pd.DataFrame({"rmse": [4.0, 4.0, 5.0], "kB": [90.0, 90.0, 9.0]}, ["one", "twin", "tiny"])
-    found = _on_front(answer, table)
-    assert found == ["one", "twin", "tiny"], f"`one` and `twin` are equal, none is beaten; you return {found}"
-
-
-@checks(pareto_front)
-def all_columns_count(answer):
-    """Don't name the columns: the table may have two costs or four."""
-    for columns in (("rmse", "kB"), ("rmse", "kB", "ms"), ("rmse", "kB", "ms", "seconds")):
-        for seed in range(5):
-            table = _models(seed, columns)
-            found, wanted = _on_front(answer, table), list(pareto_front(table).index)
-            assert found == wanted, (
-                f"of 60 models with {len(columns)} costs {len(wanted)} are on the front, in the table's order; "
-                f"you return {len(found)}"
-            )
-
-
-@wrong(pareto_front, caught_by=returns_rows_of_the_table)
-def returns_the_mask(table):
-    return pd.Series(True, table.index)
-
-
-@wrong(pareto_front, caught_by=returns_rows_of_the_table)
-def lets_a_row_beat_itself(table):
-    values = table.to_numpy(float)
-    return table[[not (values <= row).all(axis=1).any() for row in values]]
-
-
-@wrong(pareto_front, caught_by=every_extreme_is_on_it)
-def keeps_only_the_best_of_all(table):
-    return table[(table == table.min()).all(axis=1) | (table["rmse"] == table["rmse"].min())]
-
-
-@wrong(pareto_front, caught_by=every_extreme_is_on_it)
-def turns_a_cost_round(table):
-    return table.loc[pareto_front(table.assign(kB=-table["kB"])).index]
-
-
-@wrong(pareto_front, caught_by=beaten_ones_are_off)
-def beaten_only_if_worst_of_all(table):
-    return table[~(table == table.max()).all(axis=1)]
-
-
-@wrong(pareto_front, caught_by=a_tie_in_one_column_still_beats)
-def asks_for_better_everywhere(table):
-    values = table.to_numpy(float)
-    return table[[not (values < row).all(axis=1).any() for row in values]]
-
-
-@wrong(pareto_front, caught_by=equal_rows_stay_both)
-def drops_twins(table):
-    return pareto_front(table.drop_duplicates())
-
-
-@wrong(pareto_front, caught_by=all_columns_count)
-def looks_at_two_columns(table):
-    return table.loc[pareto_front(table[["rmse", "kB"]]).index]
-
-
-@wrong(pareto_front, caught_by=all_columns_count)
-def sorts_the_rows(table):
-    found = pareto_front(table)
-    return found.sort_values("rmse") if len(found) > 3 else found
+@also_right(is_better)
+def concatenates_drawn_days(a, b, day, worth, draws=200):
+    rng, found = np.random.default_rng(2), []
+    rows = {one: np.flatnonzero(day == one) for one in set(day.tolist())}
+    for _ in range(draws):
+        chosen = np.concatenate([rows[one] for one in rng.choice(list(rows), len(rows))])
+        found.append(np.sqrt(np.mean(b[chosen] ** 2)) - np.sqrt(np.mean(a[chosen] ** 2)))
+    return _with(a, b, day, worth, np.quantile(found, [0.025, 0.975]))
