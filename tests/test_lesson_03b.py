@@ -1,4 +1,4 @@
-"""Lesson 03 where it meets other machines: no server starts, or the lab's server runs already."""
+"""Lesson 03b where it meets other machines: no server starts, or the lab's server runs already."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from authoring import build
 from authoring.execute import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / "03_tracking.py")
+LESSON = build.read_lesson(ROOT / "src" / "lessons" / "03b_tracking_servers.py")
 
 
 def code(notebook):
@@ -26,7 +26,7 @@ def printed(notebook, name):
 @pytest.mark.slow
 def test_it_goes_on_where_no_server_starts():
     notebook = build.generate(LESSON)
-    (cell,) = [cell for cell in code(notebook) if cell.id == "server"]
+    (cell,) = [cell for cell in code(notebook) if cell.id == "imports"]
     broken = [
         "from course import stores",
         "from course.servers import ServerError",
@@ -40,7 +40,18 @@ def test_it_goes_on_where_no_server_starts():
     for name in ("server", "start_team"):
         (line,) = printed(outcome.notebook, name).strip().splitlines()
         assert line.endswith("read on without it: initdb is missing")
-    for name in ("team_runs", "rest", "open_door", "headers", "ana", "ben", "landed", "bypass"):
+    for name in (
+        "team_runs",
+        "rest",
+        "open_door",
+        "headers",
+        "accounts",
+        "ana",
+        "grant",
+        "ben",
+        "rows",
+        "bypass",
+    ):
         assert printed(outcome.notebook, name) == "", name
 
 

@@ -1,7 +1,7 @@
-"""Takes the screenshots of lesson 03 from the lesson's own runs, with headless Chromium.
+"""Takes the screenshots of lesson 03a from the lesson's own runs, with headless Chromium.
 
-python images/take_03.py            executes the lesson in a temporary folder, then takes the pictures
-python images/take_03.py FOLDER     takes them from FOLDER/03_tracking_files, where the lesson has run already
+python images/take_03a.py            executes the lesson in a temporary folder, then takes the pictures
+python images/take_03a.py FOLDER     takes them from FOLDER/03a_tracking_files, where it has run already
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from playwright.sync_api import Page
 
 
 def take(folder: Path) -> None:
-    """Write the three pictures from the store in `folder`/03_tracking_files."""
-    with ui(folder / "03_tracking_files" / "mlflow.db") as (page, uri, client):
+    """Write the three pictures from the store in `folder`/03a_tracking_files."""
+    with ui(folder / "03a_tracking_files" / "mlflow.db") as (page, uri, client):
         experiment = newest(client, "trip duration")
         boosted = client.search_runs(
             [experiment],
@@ -43,7 +43,7 @@ def search(page: Page, uri: str, experiment: str) -> None:
     page.get_by_role("columnheader", name="max_depth").first.wait_for()
     page.wait_for_timeout(1000)
     rows = page.get_by_text("depth 2, rate 0.05").bounding_box()
-    save(page, "03_search", 210, 96, 1256, rows["y"] + rows["height"] + 12)
+    save(page, "03a_search", 210, 96, 1256, rows["y"] + rows["height"] + 12)
 
 
 def compare(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
@@ -52,7 +52,7 @@ def compare(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
     open_comparison(page, uri, experiment, runs[:4])
     top = page.get_by_text("Run Name:").bounding_box()
     bottom = page.get_by_text("Artifacts", exact=True).bounding_box()
-    save(page, "03_compare", 210, top["y"], 1256, bottom["y"] - 16)
+    save(page, "03a_compare", 210, top["y"], 1256, bottom["y"] - 16)
     page.set_viewport_size({"width": 1280, "height": 760})
 
 
@@ -65,8 +65,8 @@ def parallel(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
     page.keyboard.press("Escape")
     page.mouse.click(360, 560)
     page.wait_for_timeout(2500)  # the chart is drawn again
-    save(page, "03_parallel", 210, 130, 1256, 590)
+    save(page, "03a_parallel", 210, 130, 1256, 590)
 
 
 if __name__ == "__main__":
-    shoot("03_tracking", take)
+    shoot("03a_tracking", take)
