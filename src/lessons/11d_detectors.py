@@ -41,13 +41,13 @@ simulations = 100  # repetitions of each simulated comparison
 # %%
 from course import own_data
 
-autumn = ["2019-09", "2019-10"]  # two more months in which nothing happened
+trips, autumn = None, ["2019-09", "2019-10"]  # the course's trips; two more months in which nothing happened
 airport, new_number = 132, 266  # a zone, and the number that it gets in one of the faults
 if trips_path is not None:  # your file: what the lesson needs of it, or a line that says what it lacks
     roles = {"first_month": first_month, "live_from": live_from, "last_month": last_month}
     roles |= {"quiet_month": quiet_month, "next_month": next_month, "calm_until": calm_until}
     roles |= {"before_month": before_month, "shock_month": shock_month}
-    trips, chosen = own_data.monthly_trips("11b", trips_path, max_trips, **roles)
+    trips, chosen = own_data.monthly_trips("11d", trips_path, max_trips, **roles)
     first_month, live_from, before_month, quiet_month, next_month, calm_until, shock_month, last_month = (
         chosen
     )
@@ -62,17 +62,12 @@ from scipy import stats
 from xgboost import XGBClassifier
 
 from course import exercise
-from course.data import load_trips, months
 from course.exercise import TODO
 from projects.trip_watch import FEATURES, ZONES, made_up_days, rmse, six_reports, under_watch
 from walkforward.drift import classifier_drift, drift_report
 from walkforward.plots import use_style
 
-use_style()
-
 # %% name="trips"
-if trips_path is None:
-    trips = load_trips(months(first_month, last_month))
 trips, model = under_watch(trips, first_month, live_from, last_month)  # an XGBRegressor on five columns
 train, live = trips[trips["month"] < live_from], trips[trips["month"] >= live_from]
 by_month = {month: rows.sample(frac=1, random_state=0) for month, rows in trips.groupby("month")}
@@ -340,6 +335,7 @@ pd.DataFrame(trial).T
 # Limits can be moved. Compare the scores at every limit:
 
 # %% name="sweep"
+use_style()
 curves = {}
 for name in scores:
     cuts = np.sort(testing[name])[::-1]  # the i-th of them lets i quiet weeks alarm

@@ -7,21 +7,21 @@ import pandas as pd
 from scipy.optimize import linprog
 from xgboost import XGBRegressor
 
-from course.data import prepare_trips
+from course.data import load_trips, months, prepare_trips
 
 ZONES = ["pickup_location_id", "dropoff_location_id"]
 FEATURES = ["trip_distance", *ZONES, "hour", "weekday"]
 
 
 def under_watch(
-    trips: pd.DataFrame, first_month: str, live_from: str, last_month: str
+    trips: pd.DataFrame | None, first_month: str, live_from: str, last_month: str
 ) -> tuple[pd.DataFrame, XGBRegressor]:
     """Trips of 1 to 60 minutes with `month`, `hour`, `weekday` and the model's answers `yhat`, and the model.
 
-    The model is trained on the trips before the month `live_from`. A broken clock puts some trips into other
-    years; they are left out.
+    `trips` are a reader's own, else the course's. The model is an XGBRegressor on FEATURES, trained on what
+    lies before the month `live_from`. A broken clock puts some trips into other years; they are left out.
     """
-    trips = prepare_trips(trips)
+    trips = prepare_trips(load_trips(months(first_month, last_month)) if trips is None else trips)
     trips["month"] = trips["pickup_datetime"].dt.strftime("%Y-%m")
     trips["hour"], trips["weekday"] = trips["pickup_datetime"].dt.hour, trips["pickup_datetime"].dt.dayofweek
     trips[FEATURES] = trips[FEATURES].astype(float)

@@ -1,32 +1,21 @@
-"""Exercises of lesson 11a: a change of unit, an error that waits for its labels, a trend, and limits from a budget."""
+"""Exercises of lesson 11a: a change of unit, and an error that waits for its labels."""
 
-import contextlib
-import logging
-import uuid
-from collections.abc import Iterator
+import statistics
 
-import mlflow
 import numpy as np
 import pandas as pd
-from mlflow import MlflowClient
-from scipy import stats
+from sklearn.metrics import root_mean_squared_error
 
-from course.exercise import checks, right, wrong
-from course.stores import own_store
-from walkforward.monitoring import drift_metric, log_drift
-
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the making of tables on stderr
+from course.exercise import also_right, checks, right, wrong
 
 # --- unit_factor ------------------------------------------------------------------------------------------------------
 
 
 @right
 def unit_factor(reference, current):
-    """Return the factor by which `current` was multiplied, or None when its unit has not changed.
-
-    Both are Series of numbers, some missing. Divide the quantiles 0.25, 0.5 and 0.75 of `current` by those of
-    `reference`. It is a change of unit when the three ratios agree (the largest at most 5 % above the smallest)
-    and the middle one is at least 10 % away from 1: then return the ratio of the medians.
+    """Return the factor by which `current` was multiplied, or None when its unit has not changed. Both are Series
+    with missing values. Divide the quantiles 0.25, 0.5, 0.75 of `current` by those of `reference`: a unit has
+    changed when the largest ratio is at most 5 % above the smallest and the middle one, the factor, is 10 % off 1.
     """
     levels = [0.25, 0.5, 0.75]
     ratios = current.quantile(levels) / reference.quantile(levels)
@@ -40,7 +29,7 @@ def _distances(seed=0):
 
 @checks(unit_factor)
 def finds_kilometres(answer):
-    """`Series.quantile([0.25, 0.5, 0.75])` gives all three; new divided by old is the factor."""
+    """What happens to a quantile when every value is multiplied? Look at new against old."""
     factor = answer(_distances(), _distances(1) * 1.609344)
     assert factor is not None, "miles became kilometres, and you returned None"
     assert abs(factor - 1.609) < 0.08, (
@@ -50,25 +39,47 @@ def finds_kilometres(answer):
 
 @checks(unit_factor)
 def quiet_month_has_none(answer):
-    """When the ratio of the medians is close to 1, no unit has changed: return None."""
+    """How far from 1 is the ratio in a month in which nothing happened?"""
     factor = answer(_distances(), _distances(2))
     assert factor is None, f"a month like the one before has no change of unit; you returned {factor}"
 
 
 @checks(unit_factor)
 def other_world_is_no_unit(answer):
-    """Compare the three ratios with each other: only a unit moves all of them by the same factor."""
-    longer = _distances(3)
-    longer = longer.where(longer < 2, longer * 1.5)  # long trips got longer, short ones did not
-    factor = answer(_distances(), longer)
+    """Do the three ratios agree with each other? Only a unit moves all quantiles by the same factor."""
+    for limit in (2, 1.4):  # of all three quartiles only the third moves, then the median moves with it
+        longer = _distances(3)
+        longer = longer.where(longer < limit, longer * 1.5)
+        factor = answer(_distances(), longer)
+        assert factor is None, (
+            f"only trips over {limit} miles got longer, which is no change of unit; you returned {factor:.2f}"
+        )
+
+
+@checks(unit_factor)
+def finds_a_smaller_unit_too(answer):
+    """Can a unit make the numbers smaller? Kilometres may become miles as well."""
+    factor = answer(_distances() * 1.609344, _distances(1))
+    assert factor is not None, "kilometres became miles, and you returned None"
+    assert abs(factor - 0.621) < 0.03, f"kilometres became miles: about 0.62, you returned {factor:.3f}"
+
+
+@checks(unit_factor)
+def agreement_is_relative(answer):
+    """What does "at most 5 % above" mean for ratios near 0.001? Compare the ratios by division."""
+    factor = answer(_distances() * 1_000, _distances(6))
+    assert factor is not None, "metres became kilometres, and you returned None"
+    shrunk = _distances(7)
+    shrunk = shrunk.where(shrunk < 2, shrunk * 1.5)
+    factor = answer(_distances() * 1_000, shrunk)
     assert factor is None, (
-        f"only the long trips got longer, which is no change of unit; you returned {factor:.2f}"
+        f"the ratios are about 0.001 and 0.0015, half as large again, so no unit; you returned {factor:.4f}"
     )
 
 
 @checks(unit_factor)
 def one_broken_meter_changes_nothing(answer):
-    """Quantiles do not care about a single absurd value, a mean does."""
+    """Which summary does a single absurd value move, and which does it leave alone?"""
     broken = _distances(4)
     broken.iloc[7] = 46_826.0  # a trip that stands in the data of November 2020
     broken.iloc[8] = 1e6
@@ -78,7 +89,7 @@ def one_broken_meter_changes_nothing(answer):
 
 @checks(unit_factor)
 def missing_values_are_left_out(answer):
-    """pandas leaves missing values out of quantiles, `np.quantile` does not."""
+    """What does your quantile give when one value is missing?"""
     new = _distances(5) * 1.609344
     new.iloc[::7] = np.nan
     factor = answer(_distances(), new)
@@ -121,6 +132,44 @@ def stumbles_over_missing_values(reference, current):
     return float(ratios[1]) if agree and abs(ratios[1] - 1) >= 0.1 else None
 
 
+@wrong(unit_factor, caught_by=other_world_is_no_unit)
+def looks_at_the_median_only(reference, current):
+    ratio = current.median() / reference.median()
+    return float(ratio) if abs(ratio - 1) >= 0.1 else None
+
+
+@wrong(unit_factor, caught_by=finds_a_smaller_unit_too)
+def looks_upward_only(reference, current):
+    levels = [0.25, 0.5, 0.75]
+    ratios = current.quantile(levels) / reference.quantile(levels)
+    return float(ratios[0.5]) if ratios.max() <= 1.05 * ratios.min() and ratios[0.5] >= 1.1 else None
+
+
+@wrong(unit_factor, caught_by=agreement_is_relative)
+def compares_by_difference(reference, current):
+    levels = [0.25, 0.5, 0.75]
+    ratios = current.quantile(levels) / reference.quantile(levels)
+    return float(ratios[0.5]) if ratios.max() - ratios.min() <= 0.05 and abs(ratios[0.5] - 1) >= 0.1 else None
+
+
+@also_right(unit_factor)
+def with_numpy(reference, current):
+    new, old = (np.nanquantile(side.to_numpy(), [0.25, 0.5, 0.75]) for side in (current, reference))
+    low, middle, high = sorted(new / old)
+    return middle if high / low <= 1.05 and not 0.9 < middle < 1.1 else None
+
+
+@also_right(unit_factor)
+def in_plain_python(reference, current):
+    def quartiles(side):
+        return statistics.quantiles([value for value in side if value == value], n=4, method="inclusive")
+
+    ratios = [new / old for new, old in zip(quartiles(current), quartiles(reference), strict=True)]
+    if max(ratios) > 1.05 * min(ratios) or abs(ratios[1] - 1) < 0.1:
+        return None
+    return ratios[1]
+
+
 # --- settled_rmse -----------------------------------------------------------------------------------------------------
 
 
@@ -129,7 +178,7 @@ def settled_rmse(requests, now, longest):
     """Return the RMSE of the requests whose labels must all be known at the time `now`.
 
     `requests` has a row per trip: `pickup_datetime`, `yhat` and `duration` (minutes; missing while the trip goes
-    on). No trip lasts longer than `longest` (a Timedelta). Return NaN when there is no such request.
+    on). In this table no trip lasts longer than `longest` (a Timedelta). Return NaN when there is no such request.
     """
     settled = requests[requests["pickup_datetime"] <= now - longest]
     return float(np.sqrt(np.mean((settled["duration"] - settled["yhat"]) ** 2)))
@@ -150,16 +199,14 @@ def _requests(seed=0):
 
 
 def _settled(answer, rows, now=_NOW):
-    given = rows.drop(columns="truth")
-    try:
-        return float(answer(given, now, _LONGEST))
-    except TypeError:
-        raise AssertionError("return a number") from None
+    value = answer(rows.drop(columns="truth"), now, _LONGEST)
+    assert value is not None and np.ndim(value) == 0, f"return a number, not a {type(value).__name__}"
+    return float(value)
 
 
 @checks(settled_rmse)
 def returns_minutes(answer):
-    """RMSE is the root of the mean of the squared errors: `np.sqrt(np.mean(errors ** 2))`."""
+    """In which unit is your answer, minutes or squared minutes?"""
     rows = _requests()[lambda frame: frame["pickup_datetime"] < _NOW - 2 * _LONGEST]
     expected = float(np.sqrt(np.mean((rows["truth"] - rows["yhat"]) ** 2)))
     got = _settled(answer, rows)
@@ -170,7 +217,7 @@ def returns_minutes(answer):
 
 @checks(settled_rmse)
 def waits_for_the_slowest_label(answer):
-    """Choose by the time of the request, `pickup_datetime <= now - longest`, never by whether the label is there."""
+    """Which requests must have their label by now, however slow they were? Choose by when a trip began."""
     rows = _requests(1)
     old = rows[rows["pickup_datetime"] <= _NOW - _LONGEST]
     expected = float(np.sqrt(np.mean((old["truth"] - old["yhat"]) ** 2)))
@@ -182,7 +229,7 @@ def waits_for_the_slowest_label(answer):
 
 @checks(settled_rmse)
 def says_so_when_nothing_is_settled(answer):
-    """A mean of no rows is NaN; an error of 0 would look like a perfect model."""
+    """What would an error of 0 tell the reader, when there is nothing to judge yet?"""
     rows = _requests(2)
     got = _settled(answer, rows[rows["pickup_datetime"] > _NOW - _LONGEST / 2])
     assert np.isnan(got), f"no request is old enough, so nobody knows the error: NaN, not {got:.3f}"
@@ -190,7 +237,7 @@ def says_so_when_nothing_is_settled(answer):
 
 @checks(settled_rmse)
 def asks_at_any_time(answer):
-    """`now` is when the question is asked. Nothing after it may count, whatever the table holds by today."""
+    """What was known when the question was asked? The table may hold later trips."""
     rows = _requests(3)
     earlier = _NOW - _LONGEST
     old = rows[rows["pickup_datetime"] <= earlier - _LONGEST]
@@ -235,217 +282,24 @@ def asks_as_of_the_newest_row(requests, now, longest):
     return np.sqrt(np.mean((settled["duration"] - settled["yhat"]) ** 2)) if len(settled) else np.nan
 
 
-# --- drift_trend ------------------------------------------------------------------------------------------------------
+@also_right(settled_rmse)
+def with_pandas_alone(requests, now, longest):
+    old = requests[requests["pickup_datetime"].add(longest).le(now)]
+    errors = old.eval("duration - yhat")
+    return errors.pow(2).mean() ** 0.5
 
 
-@right
-def drift_trend(experiment, column):
-    """Return the drift of `column` over time as a Series: the effect by step, in the order of the steps.
-
-    `experiment` is the name of an experiment with one run, to which `log_drift` has written. The metric's name is
-    `drift_metric("effect", column)`.
-    """
-    (run,) = mlflow.search_runs(experiment_names=[experiment], output_format="list")
-    points = MlflowClient().get_metric_history(run.info.run_id, drift_metric("effect", column))
-    return pd.Series({point.step: point.value for point in points}).sort_index()
+@also_right(settled_rmse)
+def with_a_loop_over_rows(requests, now, longest):
+    squares = [
+        (row.duration - row.yhat) ** 2
+        for row in requests.itertuples()
+        if row.pickup_datetime + longest <= now
+    ]
+    return (sum(squares) / len(squares)) ** 0.5 if squares else float("nan")
 
 
-_EFFECTS = {3: 0.25, 4: 0.5, 5: 0.125}
-
-
-@contextlib.contextmanager
-def _logged() -> Iterator[str]:
-    """Yield the name of an experiment with three steps of drift, written out of order, in a store of its own."""
-    with own_store():
-        name, run_id = uuid.uuid4().hex, None
-        for step in (5, 3, 4):
-            columns = {"column": ["hour", "fare ($)"], "effect": [_EFFECTS[step], 0.75], "p_corrected": 0.01}
-            run_id = log_drift(
-                pd.DataFrame(columns | {"drift": True}), step=step, run_id=run_id, experiment=name
-            )
-        yield name
-
-
-@checks(drift_trend)
-def returns_a_series(answer):
-    """`pd.Series({step: value, …})` makes one; the run is found with `mlflow.search_runs(experiment_names=[…])`."""
-    with _logged() as name:
-        trend = answer(name, "hour")
-    assert isinstance(trend, pd.Series), f"you returned a {type(trend).__name__}, not a Series"
-
-
-@checks(drift_trend)
-def has_every_step(answer):
-    """`search_runs` knows the last value only; `MlflowClient().get_metric_history(run_id, key)` has all of them."""
-    with _logged() as name:
-        trend = answer(name, "hour")
-    assert sorted(trend) == sorted(_EFFECTS.values()), (
-        f"the store has the effects {sorted(_EFFECTS.values())} of `hour`, you returned {sorted(trend)}"
-    )
-
-
-@checks(drift_trend)
-def is_in_order_of_the_steps(answer):
-    """Take `point.step` as the index and sort by it: points are stored in the order in which they came."""
-    with _logged() as name:
-        trend = answer(name, "hour")
-    assert trend.to_dict() == _EFFECTS, f"by step it is {_EFFECTS}, you returned {trend.to_dict()}"
-    assert list(trend.index) == [3, 4, 5], f"the steps stand in the order {list(trend.index)}"
-
-
-@checks(drift_trend)
-def knows_odd_names(answer):
-    """MLflow refuses odd characters, so write no name by hand: `drift_metric("effect", column)` knows it."""
-    with _logged() as name:
-        trend = answer(name, "fare ($)")
-    assert trend.tolist() == [0.75] * 3, (
-        f"the column 'fare ($)' has 0.75 at each step, you returned {trend.tolist()}"
-    )
-
-
-@wrong(drift_trend, caught_by=returns_a_series)
-def returns_the_points(experiment, column):
-    (run,) = mlflow.search_runs(experiment_names=[experiment], output_format="list")
-    return MlflowClient().get_metric_history(run.info.run_id, drift_metric("effect", column))
-
-
-@wrong(drift_trend, caught_by=has_every_step)
-def takes_the_last_value(experiment, column):
-    found = mlflow.search_runs(experiment_names=[experiment])
-    return found[f"metrics.{drift_metric('effect', column)}"]
-
-
-@wrong(drift_trend, caught_by=has_every_step)
-def reads_the_p_values(experiment, column):
-    (run,) = mlflow.search_runs(experiment_names=[experiment], output_format="list")
-    points = MlflowClient().get_metric_history(run.info.run_id, drift_metric("p_corrected", column))
-    return pd.Series({point.step: point.value for point in points}).sort_index()
-
-
-@wrong(drift_trend, caught_by=is_in_order_of_the_steps)
-def leaves_the_order_to_the_store(experiment, column):
-    (run,) = mlflow.search_runs(experiment_names=[experiment], output_format="list")
-    points = MlflowClient().get_metric_history(run.info.run_id, drift_metric("effect", column))
-    return pd.Series({point.step: point.value for point in points})
-
-
-@wrong(drift_trend, caught_by=is_in_order_of_the_steps)
-def forgets_the_steps(experiment, column):
-    (run,) = mlflow.search_runs(experiment_names=[experiment], output_format="list")
-    points = MlflowClient().get_metric_history(run.info.run_id, drift_metric("effect", column))
-    return pd.Series([point.value for point in points])
-
-
-@wrong(drift_trend, caught_by=knows_odd_names)
-def writes_the_name_by_hand(experiment, column):
-    (run,) = mlflow.search_runs(experiment_names=[experiment], output_format="list")
-    points = MlflowClient().get_metric_history(run.info.run_id, f"drift_effect/{column}")
-    return pd.Series({point.step: point.value for point in points}).sort_index()
-
-
-# --- alarm_limits -----------------------------------------------------------------------------------------------------
-
-
-@right
-def alarm_limits(quiet, periods, budget):
-    """Return the limits of each metric as a frame with the columns `low` and `high`, a row per metric.
-
-    `quiet` has a row per quiet month and a column per metric. All metrics will be looked at in each of `periods`
-    months to come, and together they may raise `budget` false alarms. Limits: mean ± k · standard deviation, with
-    the k of the formula above.
-    """
-    n, checks = len(quiet), periods * quiet.shape[1]
-    k = stats.t.ppf(1 - budget / (2 * checks), n - 1) * np.sqrt(1 + 1 / n)
-    centre, spread = quiet.mean(), quiet.std()
-    return pd.DataFrame({"low": centre - k * spread, "high": centre + k * spread})
-
-
-def _quiet(metrics=10, n=12, seed=0):
-    values = np.random.default_rng(seed).normal(10, 2, (n, metrics))
-    return pd.DataFrame(values, columns=[f"metric {number}" for number in range(metrics)])
-
-
-def _rate(answer, metrics, budget, periods=24, n=12):
-    """Count the false alarms in some hundred histories without an incident, on average."""
-    rng, alarms = np.random.default_rng(5), []
-    for seed in range(300):
-        limits = answer(_quiet(metrics, n, seed), periods, budget)
-        low, high = limits["low"].to_numpy(), limits["high"].to_numpy()
-        future = rng.normal(10, 2, (periods, metrics))
-        alarms.append([(future < low).sum(), (future > high).sum()])
-    return np.mean(alarms, axis=0)
-
-
-@checks(alarm_limits)
-def has_a_row_per_metric(answer):
-    """`quiet.mean()` and `quiet.std()` are Series over the metrics; a frame of two such Series has the right form."""
-    quiet = _quiet()
-    limits = answer(quiet, 24, 1)
-    assert isinstance(limits, pd.DataFrame) and {"low", "high"} <= set(limits), (
-        "return a frame with `low` and `high`"
-    )
-    assert list(limits.index) == list(quiet.columns), (
-        f"the rows are {list(limits.index)[:3]}…, not the metrics"
-    )
-    assert (limits["low"] < quiet.mean()).all() and (limits["high"] > quiet.mean()).all(), (
-        "the mean of the quiet months must lie between `low` and `high`"
-    )
-
-
-@checks(alarm_limits)
-def rings_on_both_sides(answer):
-    """The budget covers too low and too high, so each side gets half of it: b / (2 c)."""
-    low, high = _rate(answer, 10, 24, n=60)
-    assert 4 < low < 18 and 4 < high < 18, (
-        f"of 24 false alarms half should be too low and half too high; there were {low:.1f} and {high:.1f}"
-    )
-
-
-@checks(alarm_limits)
-def keeps_the_budget(answer):
-    """With few quiet months take Student's t with n - 1 degrees of freedom, and do not forget the root."""
-    total = _rate(answer, 10, 2, n=6).sum()
-    assert 1.4 < total < 2.6, f"the budget was 2 false alarms after 6 quiet months, there were {total:.1f}"
-
-
-@checks(alarm_limits)
-def shares_it_among_the_metrics(answer):
-    """The number of checks is months × metrics: twice the metrics, half the probability for each."""
-    total = _rate(answer, 40, 2, n=6).sum()
-    assert 1.2 < total < 2.8, f"40 metrics may raise 2 false alarms together, there were {total:.1f}"
-
-
-@wrong(alarm_limits, caught_by=has_a_row_per_metric)
-def one_limit_for_all(quiet, periods, budget):
-    k = stats.t.ppf(1 - budget / (2 * periods * quiet.shape[1]), len(quiet) - 1) * np.sqrt(1 + 1 / len(quiet))
-    centre, spread = quiet.to_numpy().mean(), quiet.to_numpy().std()
-    return pd.DataFrame({"low": [centre - k * spread], "high": [centre + k * spread]})
-
-
-@wrong(alarm_limits, caught_by=rings_on_both_sides)
-def spends_it_twice(quiet, periods, budget):
-    k = stats.t.ppf(1 - budget / (periods * quiet.shape[1]), len(quiet) - 1) * np.sqrt(1 + 1 / len(quiet))
-    return pd.DataFrame({"low": quiet.mean() - k * quiet.std(), "high": quiet.mean() + k * quiet.std()})
-
-
-@wrong(alarm_limits, caught_by=keeps_the_budget)
-def always_two_sigma(quiet, periods, budget):
-    return pd.DataFrame({"low": quiet.mean() - 2 * quiet.std(), "high": quiet.mean() + 2 * quiet.std()})
-
-
-@wrong(alarm_limits, caught_by=keeps_the_budget)
-def trusts_the_normal_distribution(quiet, periods, budget):
-    k = stats.norm.ppf(1 - budget / (2 * periods * quiet.shape[1]))
-    return pd.DataFrame({"low": quiet.mean() - k * quiet.std(), "high": quiet.mean() + k * quiet.std()})
-
-
-@wrong(alarm_limits, caught_by=keeps_the_budget)
-def forgets_that_the_mean_is_estimated(quiet, periods, budget):
-    k = stats.t.ppf(1 - budget / (2 * periods * quiet.shape[1]), len(quiet) - 1)
-    return pd.DataFrame({"low": quiet.mean() - k * quiet.std(), "high": quiet.mean() + k * quiet.std()})
-
-
-@wrong(alarm_limits, caught_by=shares_it_among_the_metrics)
-def takes_ten_metrics_for_granted(quiet, periods, budget):
-    k = stats.t.ppf(1 - budget / (2 * periods * 10), len(quiet) - 1) * np.sqrt(1 + 1 / len(quiet))
-    return pd.DataFrame({"low": quiet.mean() - k * quiet.std(), "high": quiet.mean() + k * quiet.std()})
+@also_right(settled_rmse)
+def with_scikit_learn(requests, now, longest):
+    settled = requests.loc[now - requests["pickup_datetime"] >= longest]
+    return root_mean_squared_error(settled["duration"], settled["yhat"]) if len(settled) else np.nan
