@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 UNCUT: frozenset[str] = frozenset(
     """
     06_reproducibility
-    06b_packaging 09_serving 09b_serving_under_load 11a_monitoring 11b_drift 14_prophet
+    06b_packaging 09_serving 09b_serving_under_load 14_prophet
     I1_coding
     """.split()
 )

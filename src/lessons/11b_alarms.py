@@ -225,8 +225,9 @@ ax = season[["RMSE", "usual"]].plot(
 ax.set(ylabel="RMSE (minutes)", ylim=(0, 8.5), xlabel="")
 ax.set_xticks(range(0, len(season), 3), season.index[::3], rotation=45)
 ax.set_title("2019 is season, April 2020 is not")
+plt.show()
 # %% [markdown]
-# *Figure: the model's RMSE by month, and the usual error of that time of the year. The two lines run together through 2019; from April 2020 the model's error lies far above.*
+# *Figure: the model's RMSE by month, and the usual error of that time of the year. The two lines run together through 2019; in April 2020 the model's error jumps far above and comes back slowly until November.*
 #
 # A fresh model has the same autumn: November and December are hard. The ratio to the usual error is 1.06<!-- =season[2019-12, ratio] --> in December 2019 and 1.81<!-- =season[2020-04, ratio] --> in April 2020. In February 2020, untouched, the error is back at 4.18<!-- =season[2020-02, RMSE] -->. Retraining in December would have got the credit for it.
 

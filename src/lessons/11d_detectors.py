@@ -56,6 +56,7 @@ if trips_path is not None:  # your file: what the lesson needs of it, or a line 
 # %%
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -344,6 +345,7 @@ for name in scores:
 ax = pd.DataFrame(curves)[:13].plot(drawstyle="steps-post", figsize=(6.4, 2.8))
 ax.set(xlabel=f"false alarms in {len(testing)} quiet weeks", ylabel="share of faults seen", ylim=(0, 1.02))
 ax.set_title("At equal false alarms, PSI sees the fewest faults")
+plt.show()
 # %% [markdown]
 # *Figure: share of the planted faulty weeks that are seen against false alarms in the quiet weeks. The report's score and the p-value start high; PSI starts low and stays below them.*
 #
@@ -392,7 +394,7 @@ print(
 #
 # ### Your turn
 #
-# Here are six reports on real trips, with what is known of the error (its limit is 5.5<!-- given --> minutes) and whether the model uses a column.
+# Here are six reports on trips, with what is known of the error (its limit is 5.5<!-- given --> minutes) and whether the model uses a column.
 
 # %% name="reports"
 reports = six_reports()
