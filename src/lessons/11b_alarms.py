@@ -222,9 +222,8 @@ season.round(2)
 ax = season[["RMSE", "usual"]].plot(
     style=["o-", "--"], color=[PALETTE["red"], PALETTE["grey"]], figsize=(6.4, 3)
 )
-ax.set(ylabel="RMSE (minutes)", ylim=(0, 8.5), xlabel="")
+ax.set(ylabel="RMSE (minutes)", ylim=(0, 8.5), xlabel="", title="2019 is season, April 2020 is not")
 ax.set_xticks(range(0, len(season), 3), season.index[::3], rotation=45)
-ax.set_title("2019 is season, April 2020 is not")
 plt.show()
 # %% [markdown]
 # *Figure: the model's RMSE by month, and the usual error of that time of the year. The two lines run together through 2019; in April 2020 the model's error jumps far above and comes back slowly until November.*
