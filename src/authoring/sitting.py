@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # fault (`needless`).
 UNCUT: frozenset[str] = frozenset(
     """
-    06_reproducibility
+   
     06b_packaging 09_serving 09b_serving_under_load 14_prophet
     I1_coding
     """.split()

@@ -24,7 +24,7 @@ CUT: dict[str, tuple[str, ...]] = {
         "05b_own_models",
         "05c_judged_and_explained",
     ),
-    "06_reproducibility": ("06a_reproducibility", "06b_seeds_and_machines"),
+    "06_reproducibility": ("06a_reproducibility", "06b_reports_and_records"),
     "06b_packaging": ("06c_packaging", "06d_the_auditor"),
     "07_registry": ("07a_registry", "07b_promotion_and_lineage"),
     "09_serving": ("09a_serving", "09b_deploying"),

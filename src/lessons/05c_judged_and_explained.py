@@ -361,4 +361,4 @@ print(f"RMSE {root_mean_squared_error(actual, twins.predict(with_twin['test'])):
 # %% [markdown]
 # ## Up next
 #
-# [06 · Reproducibility](06_reproducibility.ipynb) finds out whether training gives you the same model twice.
+# [06a · Reproducibility](06a_reproducibility.ipynb) finds out whether training gives you the same model twice.

@@ -20,7 +20,7 @@
 # > changed after its commit · tell what an environment file, an image and a virtual machine freeze · answer an auditor from the store · find a file
 # > that was overwritten under its old name
 # >
-# > **Before you start** [06 · Reproducibility](06_reproducibility.ipynb)
+# > **Before you start** [06a · Reproducibility](06a_reproducibility.ipynb)
 # >
 # > **Time** 60 minutes of study; it runs in under a minute
 # >

@@ -1,4 +1,4 @@
-"""Lesson 06: what it says of causes, records, choices and metrics holds in small runs and in the record."""
+"""Lessons 06a and 06b: what they say of causes, choices and metrics holds in small runs and in the record."""
 
 import hashlib
 import json
@@ -22,8 +22,11 @@ from course.data import load_trips, months, prepare_trips
 from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / "06_reproducibility.ipynb", as_version=4)
-EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "06_reproducibility.py")
+NOTEBOOKS = [
+    nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4)
+    for stem in ("06a_reproducibility", "06b_reports_and_records")
+]
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "06a_reproducibility.py")
 RECORD = json.loads((ROOT / "benchmarks" / "results" / "reproducibility.json").read_text(encoding="utf-8"))
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 MODELS = ["xgboost", "xgboost, sampled", "histogram boosting", "forest", "linear", "network"]
@@ -63,8 +66,9 @@ def boosted(rows, to, columns=FEATURES, seed=0, sample=1.0, trees=30, threads=1)
 
 
 def table(name):
-    """A table that the lesson shows, its numbers as numbers."""
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
+    """A table that one of the two sittings shows, its numbers as numbers."""
+    cells = [cell for notebook in NOTEBOOKS for cell in notebook.cells]
+    (cell,) = [cell for cell in cells if cell.cell_type == "code" and cell.id == name]
     (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
     rows = [
         [unescape(text) for text in re.findall(r"<t[hd]>(.*?)</t[hd]>", row)]
