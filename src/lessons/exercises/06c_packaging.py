@@ -1,4 +1,4 @@
-"""Exercises of lesson 06b: an MLproject to repair, what an environment freezes, and two questions of an auditor."""
+"""Exercises of lesson 06c: an MLproject to repair, what an environment freezes, and two questions of an auditor."""
 
 import logging
 import shlex

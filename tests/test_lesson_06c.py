@@ -16,8 +16,8 @@ from course.data import load_trips, months
 from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSON = build.read_lesson(ROOT / "src" / "lessons" / "06b_packaging.py")
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / "06b_packaging.ipynb", as_version=4)
+LESSON = build.read_lesson(ROOT / "src" / "lessons" / "06c_packaging.py")
+NOTEBOOK = nbformat.read(ROOT / "notebooks" / "06c_packaging.ipynb", as_version=4)
 PROJECT = ROOT / "src" / "projects" / "trip_duration"
 RECORD = ROOT / "benchmarks" / "results" / "isolation.json"
 PERIODS = [("2018-08", "2018-10"), ("2019-02", "2019-04"), ("2019-06", "2019-08"), ("2019-08", "2019-10")]
@@ -131,8 +131,8 @@ def test_the_table_of_seconds_names_its_machine_and_its_commands():
 def test_the_broken_mlproject_is_what_the_exercise_repairs():
     (cell,) = [cell for cell in LESSON.cells if cell.metadata.get("name") == "broken"]
     names = {}
-    exec(compile(cell.source, "lesson 06b", "exec"), names)
-    module = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "06b_packaging.py")
+    exec(compile(cell.source, "lesson 06c", "exec"), names)
+    module = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / "06c_packaging.py")
     module.mlflow_reads_it(names["BROKEN"])  # it loads, as the lesson says
     checks = (
         "the_rate_has_a_default",

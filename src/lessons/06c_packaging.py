@@ -10,7 +10,7 @@
 # ---
 
 # %% [markdown]
-# # 06b · Packaging and the auditor
+# # 06c · Packaging and the auditor
 #
 # After this lesson a colleague runs your training with one command on her first day, and when somebody asks which data, code and environment made
 # the model that answered on 20 November, you answer with a query.
@@ -82,7 +82,7 @@ from course.paths import ROOT
 from course.servers import base_environment
 
 # %% name="store"
-FILES = Path("06b_packaging_files").resolve()  # everything that this lesson writes
+FILES = Path("06c_packaging_files").resolve()  # everything that this lesson writes
 FILES.mkdir(exist_ok=True)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
@@ -266,7 +266,7 @@ for who, folder in {"the notebook": Path.cwd(), "the script, in its project": PR
 # With the address that `make lab` prints in `MLFLOW_TRACKING_URI`, the same command leaves the run on the course's server. This is how the UI shows one: under *Source*
 # the project and the commit, under *Datasets* the file and its digest. The entry point is a tag, `mlflow.project.entryPoint`, which the page leaves out and a search finds.
 #
-# ![A run's page in the MLflow UI: the source is trip_duration at a commit, the dataset is trips.parquet with its digest, the metrics are rmse, mae and bias](../images/06b_run.png)
+# ![A run's page in the MLflow UI: the source is trip_duration at a commit, the dataset is trips.parquet with its digest, the metrics are rmse, mae and bias](../images/06c_run.png)
 
 # %% [markdown]
 # ## What is checked, and what is not
@@ -738,7 +738,7 @@ exercise.check(other_content)
 # - *What is the difference between a container and a virtual machine, and which one do you take for training?* Shown in [Process, container, virtual machine](#Process,-container,-virtual-machine).
 # - *An auditor asks what made the model that answered on 20 November. How do you find out?* Shown in [The auditor](#The-auditor) and [Somebody overwrote the file](#Somebody-overwrote-the-file).
 #
-# With the points of a good answer, and more of them: `walkforward practice --lesson 06b` in a terminal.
+# With the points of a good answer, and more of them: `walkforward practice --lesson 06c` in a terminal.
 #
 # ## Up next
 #

@@ -1,7 +1,7 @@
-"""Takes the screenshot of lesson 06b from the lesson's own store, with headless Chromium.
+"""Takes the screenshot of lesson 06c from the lesson's own store, with headless Chromium.
 
-python images/take_06b.py            executes the lesson in a temporary folder, then takes the picture
-python images/take_06b.py FOLDER     takes it from the folder in which the lesson has run already
+python images/take_06c.py            executes the lesson in a temporary folder, then takes the picture
+python images/take_06c.py FOLDER     takes it from the folder in which the lesson has run already
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chromium import newest, save, shoot, ui
 
-LESSON = "06b_packaging"
+LESSON = "06c_packaging"
 
 
 def take(folder: Path) -> None:
@@ -25,7 +25,7 @@ def take(folder: Path) -> None:
         page.get_by_text("Source").first.wait_for()
         page.wait_for_timeout(4000)
         bottom = page.get_by_text("Parameters (").bounding_box()  # below stand paths of this machine
-        save(page, "06b_run", 210, 90, 1256, bottom["y"] - 12)
+        save(page, "06c_run", 210, 90, 1256, bottom["y"] - 12)
 
 
 if __name__ == "__main__":
