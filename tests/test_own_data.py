@@ -182,8 +182,6 @@ def test_months_of_the_readers_own_stay_and_others_are_placed_around_them(trip_f
 
 def test_folds_of_the_readers_own_fit_or_the_message_has_some_that_do(series_files, capsys):
     path = series_files["two years, no regressors"]
-    message = said_of(now("13"), capsys, ridership_path=path, folds=9)
-    assert "760 days, which do not go with folds 9: -p folds 6" in message
     message = said_of(now("15"), capsys, ridership_path=path, folds=6, train_days=700)
     assert "-p folds 6 -p train_days 214" in message
     assert first_cell(now("15"), ridership_path=path, folds=7)["train_days"] == 186

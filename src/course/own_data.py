@@ -246,17 +246,15 @@ def _placed(
 # For the sittings of a chapter on a daily series: folds and days of training by default and at least, and the
 # days that they take besides: `days` in any case (a year of lags and levels among them), `a_fold` for each
 # fold.
-SERIES: dict[str, dict[str, int]] = {
-    "13": {"days": 378, "a_fold": 56, "folds": 26, "least_folds": 6, "train_days": 0, "least_train_days": 0},
-    "15": {
-        "days": 378,
-        "a_fold": 28,
-        "folds": 52,
-        "least_folds": 6,
-        "train_days": 1461,
-        "least_train_days": 180,
-    },
+TWO_YEARS = {
+    "days": 378,
+    "a_fold": 28,
+    "folds": 52,
+    "least_folds": 6,
+    "train_days": 1461,
+    "least_train_days": 180,
 }
+SERIES: dict[str, dict[str, int]] = {"13": TWO_YEARS, "15": TWO_YEARS}
 
 
 def series_of(lesson: str) -> dict[str, int]:
