@@ -36,7 +36,7 @@ from course.student.browser import headless, program
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = getattr(sys, "_base_executable", sys.executable)
-LESSON = "00_start_here.ipynb"
+LESSON = "00a_start_here.ipynb"
 
 Seconds = dict[str, float]
 

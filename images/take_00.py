@@ -28,7 +28,7 @@ def main() -> None:
             assert lab.stdout is not None
             address = next(found[0] for line in lab.stdout if (found := re.search(r"http\S+token=\w+", line)))
             with browser(address) as page:
-                page.get_by_role("main").get_by_text("00_start_here.ipynb").first.wait_for()
+                page.get_by_role("main").get_by_text("00a_start_here.ipynb").first.wait_for()
                 page.locator(".jp-CodeCell").first.wait_for()
                 title = page.locator("h2", has_text="Closing the loop").locator("visible=true")
                 page.mouse.move(640, 400)

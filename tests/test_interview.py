@@ -239,11 +239,20 @@ def test_questions_are_chosen_by_lesson_kind_and_level(folder):
 # What the lessons show: red when they no longer do
 
 
+def drift() -> Question:
+    """A question that two executed cells demonstrate."""
+    return next(question for question in load_bank() if question.id == "drift-p-value-zero")
+
+
+LESSON, CELL, TEXT = drift().links[0]
+(NOTEBOOK,) = NOTEBOOKS.glob(f"{LESSON}_*.ipynb")
+
+
 @pytest.fixture
 def lessons(tmp_path):
     """Copy one executed notebook; return its folder and a function that changes a cell."""
-    shutil.copy(NOTEBOOKS / "11b_drift.ipynb", tmp_path)
-    path = tmp_path / "11b_drift.ipynb"
+    shutil.copy(NOTEBOOK, tmp_path)
+    path = tmp_path / NOTEBOOK.name
 
     def change(cell, function):
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -253,37 +262,39 @@ def lessons(tmp_path):
     return tmp_path, change
 
 
-def drift_bank():
-    return [question for question in load_bank() if question.lesson == "11b" and len(question.shows) > 0]
+def asked() -> list[Question]:
+    shown = {"lesson": LESSON, "cell": CELL, "text": TEXT}
+    return [Question.model_validate(GOOD | {"lesson": LESSON, "shows": [shown]})]
 
 
 def test_a_number_that_moved_turns_the_bank_red(lessons):
     notebooks, change = lessons
-    asked = [question for question in drift_bank() if question.id == "drift-p-value-zero"]
-    assert broken(asked, notebooks) == []
-    change("year", lambda cell: cell["outputs"][0].update(text=["with an alarm: 10\n"]))
-    assert broken(asked, notebooks) == [
-        "drift-p-value-zero: cell 'year' of lesson 11b does not print 'with an alarm: 11'; "
+    assert broken(asked(), notebooks) == []
+    change(CELL, lambda cell: cell["outputs"][0].update(text=["another number: 10\n"], data={}))
+    assert broken(asked(), notebooks) == [
+        f"leak-scaler: cell {CELL!r} of lesson {LESSON} does not print {TEXT!r}; "
         "mend the answer first, then the text"
     ]
 
 
 def test_a_cell_renamed_or_not_executed_and_a_lesson_gone_turn_the_bank_red(lessons, tmp_path):
     notebooks, change = lessons
-    asked = [question for question in drift_bank() if question.id == "drift-p-value-zero"]
-    change("sizes", lambda cell: cell.update(outputs=[]))
-    assert "cell 'sizes' of lesson 11b does not print" in broken(asked, notebooks)[0]
-    change("sizes", lambda cell: cell.update(id="number-of-rows"))
-    (fault,) = broken(asked, notebooks)
-    assert "lesson 11b has no cell 'sizes'; cells that print: trips, textbook, year" in fault
-    (tmp_path / "11b_drift.ipynb").unlink()
-    assert broken(asked, notebooks)[0] == "drift-p-value-zero: there is no lesson 11b; name one that exists"
+    change(CELL, lambda cell: cell.update(outputs=[]))
+    assert f"cell {CELL!r} of lesson {LESSON} does not print" in broken(asked(), notebooks)[0]
+    change(CELL, lambda cell: cell.update(id="renamed"))
+    (fault,) = broken(asked(), notebooks)
+    assert f"lesson {LESSON} has no cell {CELL!r}; cells that print: " in fault
+    (tmp_path / NOTEBOOK.name).unlink()
+    assert broken(asked(), notebooks)[0] == (
+        f"leak-scaler: there is no lesson {LESSON}; name one that exists"
+    )
 
 
 def test_what_stands_in_the_source_only_is_not_shown(lessons):
-    question = Question.model_validate(
-        GOOD | {"lesson": "11b", "shows": [{"cell": "year", "text": "alarms.any(axis=1)"}]}
-    )
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    (source,) = ["".join(cell["source"]) for cell in cells if cell["id"] == CELL]
+    shown = {"cell": CELL, "text": source.splitlines()[0][:60]}
+    question = Question.model_validate(GOOD | {"lesson": LESSON, "shows": [shown]})
     assert len(broken([question], lessons[0])) == 1
 
 
@@ -301,15 +312,23 @@ def test_a_card_is_markdown_where_nobody_is_there(folder):
 
 
 def test_a_card_names_the_section_of_its_lesson():
-    (question,) = [one for one in load_bank() if one.id == "drift-p-value-zero"]
-    assert cards.places(question)[1] == ("11b · The number of rows decides", "11b_drift.ipynb#cell-id=sizes")
-    assert "(11b_drift.ipynb#cell-id=sizes)" in cards.markdown(question)
+    name, address = cards.places(drift())[0]
+    assert address == f"{NOTEBOOK.name}#cell-id={CELL}"
+    number, _, heading = name.partition(" · ")
+    assert number == LESSON
+    assert re.search(rf"^##+ {re.escape(heading)}$", prose_of(NOTEBOOK), re.MULTILINE)
+    assert f"({address})" in cards.markdown(drift())
+
+
+def prose_of(notebook) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 def test_a_card_of_an_unknown_question_names_the_nearest():
     with pytest.raises(ValueError, match="did you mean: drift-p-value-zero"):
         practice_card("drift-p-value-zer")
-    assert practice_card(lesson="11b", level="senior").questions[0].level == "senior"
+    assert practice_card(lesson="11", level="senior").questions[0].level == "senior"
 
 
 def parts(widget):
@@ -354,9 +373,9 @@ def test_the_widget_measures_only_a_clock_that_was_started(monkeypatch):
 
 
 def test_the_widget_asks_what_is_due_before_what_is_new():
-    bank = practice_card(lesson="11b").questions
+    bank = practice_card(lesson="11").questions
     State().record(bank[0], [False] * len(bank[0].must), [], 60, "practice")
-    head = practice_card(lesson="11b").widget().children[0].value
+    head = practice_card(lesson="11").widget().children[0].value
     assert cards.as_html(bank[1].prompt) in head  # the first comes back in ten minutes
 
 

@@ -18,12 +18,15 @@ from course.cli import main
 from course.practice import bank as interview
 from course.practice import sitting as practice
 from course.practice import stories, terminal
-from course.practice.bank import KINDS, Question
+from course.practice.bank import KINDS, Question, load_bank
+from course.practice.cards import section
 from course.practice.reviews import SCHEDULER, State, StateError, queue, rate
 
 TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
 DAY = timedelta(days=1)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+(LESSON, CELL, TEXT), *_ = next(one for one in load_bank() if one.id == "drift-p-value-zero").links
+ADDRESS = f"{section(LESSON, CELL)[0].name}#cell-id={CELL}"
 
 
 def question(name, **change):
@@ -266,28 +269,28 @@ def test_practice_asks_grades_and_explains(call, clock):
 
 def test_the_link_leads_to_the_cell(call, clock, monkeypatch):
     clock(1)
-    shown = [{"lesson": "11b", "cell": "year", "text": "with an alarm: 11"}]
+    shown = [{"lesson": LESSON, "cell": CELL, "text": TEXT}]
     monkeypatch.setattr(practice, "load_bank", lambda: [question("linked", shows=shown)])
     text = call("practice", lines=PASSED).output
-    assert "11b_drift.ipynb#cell-id=year" in text
-    assert "An alarm in a quiet month: with an alarm: 11" in text
+    assert ADDRESS in text
+    assert f"{section(LESSON, CELL)[1]}: {TEXT}" in text
 
 
 def test_the_link_is_an_address_where_the_lab_runs(call, clock, monkeypatch, tmp_path):
     from course.student import lab
 
-    shown = [{"lesson": "11b", "cell": "year", "text": "with an alarm: 11"}]
+    shown = [{"lesson": LESSON, "cell": CELL, "text": TEXT}]
     monkeypatch.setattr(practice, "load_bank", lambda: [question("linked", shows=shown)])
     monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path / "work"))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / ".lab.json").write_text("{}")
     clock(1, 1)
-    assert "\n  11b_drift.ipynb#cell-id=year\n" in call("practice", lines=PASSED).output  # no lab any more
+    assert f"\n  {ADDRESS}\n" in call("practice", lines=PASSED).output  # no lab any more
     address = "http://127.0.0.1:8888/lab/tree/00_start_here.ipynb?token=secret"
     monkeypatch.setattr(lab, "running_lab", lambda note: address)
     State().path.unlink()
     text = call("practice", lines=PASSED).output
-    assert "\n  http://127.0.0.1:8888/lab/tree/11b_drift.ipynb#cell-id=year\n" in text
+    assert f"\n  http://127.0.0.1:8888/lab/tree/{ADDRESS}\n" in text
     assert "secret" not in text
 
 

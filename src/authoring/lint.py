@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from authoring.lesson import Course, Lesson
 
 LINES_PER_CELL = 20
+EXERCISES = 2
 PNG_BYTES = 60_000
 NOTEBOOK_BYTES = 1_000_000
 ABSOLUTE = re.compile(r"(?<![\w.:/~])/(?:home|Users|tmp|root|work|opt|var|mnt|usr)/\w|\b[A-Za-z]:\\\\?\w")
@@ -107,9 +108,8 @@ def _frame(lesson: Lesson) -> list[str]:
     if told and not any("what changed" in heading.lower() for heading in headings):
         found.append("a what_changed table stands under no heading `## What changed`")
     exercises = [cell for cell in lesson.cells if cell.metadata.get("exercise")]
-    wanted = 1 if number == "00" else 2
-    if len(exercises) < wanted:
-        found.append(f'{len(exercises)} exercises (# %% exercise="name"); at least {wanted} are wanted')
+    if len(exercises) < EXERCISES:
+        found.append(f'{len(exercises)} exercises (# %% exercise="name"); at least {EXERCISES} are wanted')
     code = [cell for cell in lesson.cells if cell.cell_type == "code"]
     for cell, following in zip(code, [*code[1:], None], strict=True):
         name = cell.metadata.get("exercise")
