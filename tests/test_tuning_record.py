@@ -1,4 +1,4 @@
-"""The record of trials that lessons 04 and 04b search: complete, true of a training, true to itself."""
+"""The record of trials that lessons 04a to 04d search: complete, true of a training, true to itself."""
 
 import sys
 from pathlib import Path

@@ -85,10 +85,10 @@ for year in years:
 pd.DataFrame(table).T.round(3)
 
 # %% [markdown]
-# 2020: 5.827<!-- =stopped[2020, stopped on April, April] --> minutes instead of 6.526<!-- =stopped[2020, stopped on March, April] -->, a model that copes with April, it seems. It stopped after 12<!-- ~stopped[2020, stopped on April, trees] --> trees, which predict long trips too short. In an empty city long trips *are* shorter, so the fault fits.
+# 2020: 5.827<!-- =stopped[2020, stopped on April, April] --> minutes instead of 6.526<!-- =stopped[2020, stopped on March, April] -->, a model that copes with April, it seems. It stopped after 12<!-- ~stopped[2020, stopped on April, trees] --> trees, which predict long trips too short. In an empty city long trips *are* shorter, so this error happens to help.
 # Before April nobody could have chosen it: in March it misses by 5.148<!-- =stopped[2020, stopped on April, March] -->, where 229<!-- ~stopped[2020, stopped on March, trees] --> trees reach 4.325<!-- =stopped[2020, stopped on March, March] -->. The test month chose the model, so its score is too good to be true.
 #
-# In the calm year the same mistake is worth less than 0.01<!-- given --> minutes. It goes unnoticed for years, and lies most in the month in which you need the truth. The rule costs nothing: train on what is early, stop on what is later, test on what is latest.
+# In the calm year the same mistake is worth less than 0.01<!-- given --> minutes. It goes unnoticed for years, and misleads most in the month in which you need the truth. The rule costs nothing: train on what is early, stop on what is later, test on what is latest.
 #
 # After an early stop the model holds more trees than the best number. Who leaves the extra ones out?
 

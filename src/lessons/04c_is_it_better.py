@@ -66,7 +66,7 @@ scores.loc["gain"] = scores.loc["default"] - scores.loc["winner"]
 scores.round(3)
 
 # %% [markdown]
-# The search promised 4.13<!-- =night[winner, March] --> minutes, and in May the same model misses by 4.77<!-- =night[winner, May] -->. A fraud? The default, which nobody chose, is worse in May by as much: May is harder **for every model**. That is the **level** of a month. So never compare the errors of two months. Compare two models in one month, and carry their
+# The search promised 4.13<!-- =night[winner, March] --> minutes, and in May the same model misses by 4.77<!-- =night[winner, May] -->. Was the promise false? The default, which nobody chose, is worse in May by as much: May is harder **for every model**. That is the **level** of a month. So never compare the errors of two months. Compare two models in one month, and carry their
 # difference, the **gain**, from month to month.
 
 # %% [markdown]
@@ -127,7 +127,7 @@ plt.show()
 # %% [markdown]
 # *Figure: three panels, gain over the default against the number of trials. On 490<!-- given --> trips the promised gain climbs and the delivered one stays far below; on 4,900<!-- given --> trips the two lines lie close together.*
 #
-# With 490<!-- given --> trips, 50 trials promise 0.09<!-- =curse[490 / 50, promised] --> minutes and deliver 0.002<!-- =curse[490 / 50, delivered] -->. More trials only promise more. With 4,900<!-- given --> trips the curse has shrunk to 0.013<!-- =curse[4,900 / 50, curse] -->, and that of one trial is zero within the noise: who does not choose is not fooled.
+# With 490<!-- given --> trips, 50 trials promise 0.09<!-- =curse[490 / 50, promised] --> minutes and deliver 0.002<!-- =curse[490 / 50, delivered] -->. More trials only promise more. With 4,900<!-- given --> trips the curse has shrunk to 0.013<!-- =curse[4,900 / 50, curse] -->, and that of one trial is zero within the noise: without a choice there is no curse.
 #
 # So the cures: judge the winner on trips that did not choose, use more of them, try fewer settings.
 #
@@ -238,7 +238,7 @@ ways.agg(["std", lambda d: d.quantile(0.025), lambda d: d.quantile(0.975)]).set_
 # %% [markdown]
 # The first row draws trips for each model separately: from −0.24<!-- =intervals[trips, unpaired, low] --> to 0.14<!-- =intervals[trips, unpaired, high] --> minutes. **Paired**, the same drawn trips for both, it is five times narrower, because the two fail on the same trips: their squared errors correlate at 0.97<!-- =squares: winner: ([\d.]+) -->. Two error bars that overlap prove nothing about models that were asked the same trips.
 #
-# The third row draws **whole days**, a **cluster bootstrap**: trips of one day share weather and traffic, so ten thousand trips may be only thirty-one witnesses. Here it changes almost nothing. When does it?
+# The third row draws **whole days**, a **cluster bootstrap**: trips of one day share weather and traffic, so ten thousand trips may hold only thirty-one independent observations. Here it changes almost nothing. When does it?
 
 # %% name="level"
 bias = may.groupby("day")["winner"].mean()
@@ -249,7 +249,7 @@ level = pd.DataFrame(wider, ["trips", "days"]).T
 level.assign(ratio=level["days"] / level["trips"]).round(3)
 
 # %% [markdown]
-# For one model's bias the days make the standard error 3.6<!-- =level[bias of the winner, ratio] --> times as large, for its RMSE 1.8<!-- =level[RMSE of the winner, ratio] --> times: on some days the whole city is slow. The difference of two similar models forgets the day, since both miss it. Draw days; where it was not needed it costs nothing.
+# For one model's bias the days make the standard error 3.6<!-- =level[bias of the winner, ratio] --> times as large, for its RMSE 1.8<!-- =level[RMSE of the winner, ratio] --> times: on some days the whole city is slow. In the difference of two similar models the day cancels, since both miss it. Draw days; where it was not needed it costs nothing.
 #
 # Neighbouring days may be alike too. The **Diebold–Mariano** test, known from forecasting, allows for that: it divides the mean daily difference by a standard error that counts the autocovariances. It assumes that the differences are stationary, not that days are independent.
 

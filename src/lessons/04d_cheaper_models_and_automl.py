@@ -48,7 +48,7 @@ SETTING = list(record.columns[:6])
 night = record.sample(trials, random_state=0)
 
 # %% [markdown]
-# A setting is **beaten** when another is at least as good in every cost and better in one. Those that nobody beats are the **Pareto front**. Off it, you pay for nothing.
+# A setting is **beaten** when another is at least as good in every cost and better in one. Those that nobody beats are the **Pareto front**. Any other model costs more and gives nothing in return.
 
 
 # %% name="front"

@@ -208,7 +208,7 @@ def a_wide_interval_decides_nothing(answer):
 
 @checks(is_better)
 def days_are_drawn_whole(answer):
-    """What is independent here? Trips of one day share its weather: six thousand trips on thirty days are thirty witnesses."""
+    """What is independent here? Trips of one day share its weather: six thousand trips on thirty days are thirty observations."""
     found = _verdict(answer, _month(0.95, shared=0.25, seed=3), 0.05)
     assert found == "undecided", (
         "B is better on some days and worse on others, by much, and there are thirty days; "
