@@ -28,7 +28,8 @@ from rattler.exceptions import InvalidMatchSpecError
 from xgboost import XGBRegressor
 
 from course.data import load_trips, prepare_trips
-from course.servers import base_environment, tracking_server
+from course.servers import base_environment
+from course.stores import sqlite_server
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "projects" / "trip_duration"
@@ -174,7 +175,7 @@ def test_main_leaves_all_that_an_auditor_asks_for(trained, place, data, script):
 @with_git
 def test_a_server_gets_the_run_with_source_entry_point_and_commit(place, data):
     """The store of a team, or of `make lab`: the same command, and the server's address."""
-    with tracking_server(place / "server") as server:
+    with sqlite_server(place / "server") as server:
         options = ["--env-manager", "local", "--experiment-name", "trips"]
         parameters = {**data, "n_estimators": ROUNDS}
         done = mlflow_run(place, server.uri, place / "my project", options, (), parameters)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -45,7 +45,8 @@ if __name__ == "__main__":
     write(sys.argv[1], sys.argv[2], sys.argv[3:])
     sys.exit()
 
-from course.servers import Server, free_port, tracking_server  # noqa: E402
+from course.servers import Server, free_port  # noqa: E402
+from course.stores import sqlite_server  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -322,7 +323,7 @@ def killed(tmp_path_factory):
         running.callback(mlflow.set_tracking_uri, before)
         for moment in (*MOMENTS, "undisturbed"):
             with contextlib.ExitStack() as this:
-                server = this.enter_context(tracking_server(folder / "server", port=port))
+                server = this.enter_context(replace(sqlite_server(folder / "server"), port=port))
                 mlflow.set_tracking_uri(server.uri)
                 if asked:
                     left[asked] = inspect(asked, left[asked].error)

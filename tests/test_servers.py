@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -294,19 +295,50 @@ def test_a_short_password_is_refused(tmp_path):
 # The real ones
 
 
+TEAM = """
+import json, sys, time
+from course import servers, stores
+base, password = sys.argv[1:]
+with stores.postgres(base + "/pg") as pg, stores.object_store(base + "/s3") as s3:
+    with servers.tracking_server(
+        base + "/mlflow",
+        backend_store_uri=pg.uri,
+        artifacts_destination="s3://mlflow",
+        auth=("admin", password),
+        env=s3.env,
+    ) as server:
+        known = [{"uri": one.uri, "env": one.env, "log": str(one.log)} for one in (server, pg, s3)]
+        print(json.dumps(known), flush=True)
+        time.sleep(600)
+"""
+
+
+@dataclass
+class Running:
+    """What a client knows of a server in the team's process."""
+
+    uri: str
+    env: dict[str, str]
+    log: str
+
+
 @pytest.fixture(scope="module")
-def team(tmp_path_factory):
-    """A team's setup: metadata in PostgreSQL, artifacts in S3, a password; all in a folder with spaces."""
+def kernel(tmp_path_factory):
+    """The process whose `with` blocks hold the team's servers; the last test with them kills it."""
     base = tmp_path_factory.mktemp("a team's folder")
-    with stores.postgres(base / "pg") as pg, stores.object_store(base / "s3") as s3:
-        with servers.tracking_server(
-            base / "mlflow",
-            backend_store_uri=pg.uri,
-            artifacts_destination="s3://mlflow",
-            auth=("admin", PASSWORD),
-            env=s3.env,
-        ) as server:
-            yield server, pg, s3
+    command = [sys.executable, "-c", TEAM, str(base), PASSWORD]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process.base = base
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def team(kernel):
+    """A team's setup: metadata in PostgreSQL, artifacts in S3, a password; all in a folder with spaces."""
+    return [Running(**known) for known in json.loads(kernel.stdout.readline())]
 
 
 @pytest.fixture
@@ -343,7 +375,7 @@ def test_metadata_lands_in_postgresql_and_artifacts_in_s3(team, client):
         assert connection.execute(query, [run.info.run_id]).fetchone() == (5.82,)
     store = boto3.client(
         "s3",
-        endpoint_url=s3.endpoint_url,
+        endpoint_url=s3.uri,
         aws_access_key_id=s3.env["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=s3.env["AWS_SECRET_ACCESS_KEY"],
         region_name=s3.env["AWS_DEFAULT_REGION"],
@@ -362,19 +394,44 @@ def test_the_database_wants_its_password(team):
 
 def test_a_log_file_tells_what_happened(team):
     for server in team:
-        assert server.log.is_file()
-        assert server.log.stat().st_size > 0
-    assert "/api/2.0/mlflow/experiments/search" in team[0].log.read_text()
+        assert Path(server.log).stat().st_size > 0
+    assert "/api/2.0/mlflow/experiments/search" in Path(team[0].log).read_text()
 
 
-def test_a_second_server_runs_beside_it_on_files_of_its_own(team, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The empty store that a first start keeps, although the start before it was stopped early."""
+    base = tmp_path_factory.mktemp("first starts")
+    folder, kept = base / "first start", base / "cache" / "empty.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stores, "_empty_store", lambda: kept)
+        server = stores.sqlite_server(folder).launch()
+        journal = folder / "mlflow.db.part"
+        while not (journal.exists() and journal.stat().st_size):  # it is making its tables
+            assert server.running
+            time.sleep(0.01)
+        server.stop()
+        assert not (folder / "mlflow.db").exists()
+        with stores.sqlite_server(folder) as second:
+            assert servers.answers(second.uri)
+    assert [path.name for path in folder.glob("mlflow.db*")] == ["mlflow.db"]
+    return kept
+
+
+def test_a_first_start_that_is_stopped_early_leaves_no_half_made_store(kept):
+    assert kept.exists()
+
+
+def test_a_second_server_runs_beside_it_on_files_of_its_own(team, kept, tmp_path, monkeypatch):
     import mlflow
 
     folder = tmp_path / "mine"
     monkeypatch.delenv("WALKFORWARD_TRACKING_URI", raising=False)
+    monkeypatch.setattr(stores, "_empty_store", lambda: kept)  # its store is a copy of the one that was kept
     with stores.course_server(folder) as server:  # outside the lab, a lesson gets one of its own
         assert server.uri != team[0].uri
         client = mlflow.MlflowClient(server.uri)
+        assert client.get_experiment("0").artifact_location == "mlflow-artifacts:/0"
         run = client.create_run("0")
         client.log_text(run.info.run_id, "mine", "mine.txt")
         assert [path.read_text() for path in folder.glob("artifacts/0/*/artifacts/mine.txt")] == ["mine"]
@@ -420,53 +477,20 @@ def test_a_model_is_served_and_bad_rows_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
-def test_a_killed_kernel_takes_all_its_servers_along(tmp_path):
-    program = """
-        import sys, time
-        from course import stores
-        from course import servers
-        with stores.postgres(sys.argv[1] + "/pg") as pg, stores.object_store(sys.argv[1] + "/s3") as s3:
-            with servers.tracking_server(sys.argv[1] + "/mlflow", backend_store_uri=pg.uri) as server:
-                print(server.uri, s3.uri, pg.port, flush=True)
-                time.sleep(600)
-    """
-    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    mlflow_uri, s3_uri, pg_port = parent.stdout.readline().split()
-    pids = descendants(parent.pid)
+def test_a_killed_kernel_takes_all_its_servers_along(kernel, team):
+    pids = descendants(kernel.pid)
     names = " ".join(psutil.Process(pid).name() for pid in pids)
     assert "postgres" in names
     assert len(pids) >= 9  # three supervisors, MLflow's two, moto, PostgreSQL's several
-    parent.kill()
-    parent.wait()
+    kernel.kill()
+    kernel.wait()
     assert gone(pids)
-    for uri in (mlflow_uri, s3_uri, f"postgresql://{HOST}:{pg_port}/"):
-        assert not is_open(uri)
-    with stores.postgres(tmp_path / "pg") as again:  # and its files are sound
+    for server in team:
+        assert not is_open(server.uri)
+    with stores.postgres(kernel.base / "pg") as again:  # and its files are sound
         assert is_open(again.uri)
 
 
 def test_a_bucket_name_that_s3_refuses_is_told(tmp_path):
     with pytest.raises(ServerError, match="refused bucket 'a'"), stores.object_store(tmp_path, "a"):
         pass
-
-
-def test_a_first_start_that_is_stopped_early_leaves_no_half_made_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(stores, "_empty_store", lambda: tmp_path / "cache" / "empty.db")
-    folder = tmp_path / "first start"
-    server = stores.sqlite_server(folder).launch()
-    journal = folder / "mlflow.db.part"
-    while not (journal.exists() and journal.stat().st_size):  # it is making its tables
-        assert server.running
-        time.sleep(0.01)
-    server.stop()
-    assert not (folder / "mlflow.db").exists()
-    with stores.sqlite_server(folder) as second:
-        assert servers.answers(second.uri)
-    assert (tmp_path / "cache" / "empty.db").exists()
-    assert [path.name for path in folder.glob("mlflow.db*")] == ["mlflow.db"]
-    with stores.sqlite_server(tmp_path / "other") as third:  # from the copy that was kept
-        api = f"{third.uri}/api/2.0/mlflow/experiments/get?experiment_id=0"
-        with urllib.request.urlopen(api, timeout=10) as answer:
-            experiment = json.load(answer)["experiment"]
-    assert experiment["artifact_location"] == "mlflow-artifacts:/0"
