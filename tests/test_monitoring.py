@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from weekly import WEEKLY
 
 from course.monitor import Monitor
 from course.stores import postgres
@@ -35,7 +36,7 @@ from walkforward.monitoring import (
     log_drift,
 )
 
-WRITERS, ROWS, BATCH = 4, 5_000, 50
+WRITERS, ROWS, BATCH = 4, 5_000 if WEEKLY else 2_000, 50
 
 
 @pytest.fixture(scope="module")
