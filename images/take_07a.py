@@ -43,11 +43,12 @@ def one_name(page: Page, uri: str) -> None:
     """The page of the name with its menu open, above the table of versions."""
     page.set_viewport_size({"width": 1280, "height": 860})
     page.goto(f"{uri}/#/models/{NAME}")
-    page.get_by_text("Version 1", exact=True).wait_for()
+    first = page.get_by_role("link", name="Version 1", exact=True)
+    first.wait_for()
     page.get_by_role("button", name="Open header dropdown menu").click()
     page.get_by_role("menuitem", name="Delete").wait_for()
     page.wait_for_timeout(800)
-    bottom = page.get_by_text("Version 1", exact=True).bounding_box()
+    bottom = first.bounding_box()
     save(page, "07a_model", 200, 10, 1272, bottom["y"] + 30)
     page.keyboard.press("Escape")
 

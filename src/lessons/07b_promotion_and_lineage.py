@@ -82,7 +82,7 @@ month = test["pickup_datetime"].dt.strftime("%b %Y").to_numpy()
 # %% [markdown]
 # ## The challenger's error is lower
 #
-# The registry has a champion, version 1. Two challengers follow: deeper trees at a slower rate, and then the half of that rate with twice the trees.
+# The registry has a champion, version 1. Two challengers follow: deeper trees at a slower rate, then half that rate with twice the trees.
 
 # %% name="versions"
 NAME, FILES = "trip-duration", Path("07b_promotion_files")  # everything that this lesson writes
@@ -172,7 +172,7 @@ plt.show()
 # %% [markdown]
 # *Figure: six intervals; the three of version 2 against 1 lie below zero, the three of version 3 against 2 contain zero.*
 #
-# October by days gives what it gave by trips, or a little less. Both models are wrong about the same rainy days, so the day's luck cancels in the difference. That is a result, not a rule: in your data, look.
+# October's interval by days is as wide as by trips, or a little narrower. Both models are wrong about the same rainy days, so the day's luck cancels in the difference. That is a result, not a rule: in your data, look.
 
 # %% [markdown]
 # Version 2 is better in each of three months that chose nothing. Trained anew for each of nine months (June 2019 to February 2020), it was better in 7<!-- given --> and undecided in 2<!-- given -->.
@@ -197,7 +197,7 @@ client.set_registered_model_alias(NAME, "champion", "3")  # Ben
 print("champion:", client.get_model_version_by_alias(NAME, "champion").version)
 
 # %% [markdown]
-# The last writer wins, and nobody is told. Version 3 has replaced version 2, with which it was never compared by Ben. MLflow has no call *set this alias if it still points to 1*, so
+# The last writer wins, and nobody is told. Version 3 has replaced version 2, with which Ben never compared it. MLflow has no call *set this alias if it still points to 1*, so
 # look once more before you write:
 
 
