@@ -244,7 +244,7 @@ def drift() -> Question:
     return next(question for question in load_bank() if question.id == "drift-p-value-zero")
 
 
-LESSON, CELL, TEXT = drift().links[0]
+LESSON, SHOWN, TEXT = drift().links[0]
 (NOTEBOOK,) = NOTEBOOKS.glob(f"{LESSON}_*.ipynb")
 
 
@@ -263,27 +263,27 @@ def lessons(tmp_path):
 
 
 def asked() -> list[Question]:
-    shown = {"lesson": LESSON, "cell": CELL, "text": TEXT}
+    shown = {"lesson": LESSON, "cell": SHOWN, "text": TEXT}
     return [Question.model_validate(GOOD | {"lesson": LESSON, "shows": [shown]})]
 
 
 def test_a_number_that_moved_turns_the_bank_red(lessons):
     notebooks, change = lessons
     assert broken(asked(), notebooks) == []
-    change(CELL, lambda cell: cell["outputs"][0].update(text=["another number: 10\n"], data={}))
+    change(SHOWN, lambda cell: cell["outputs"][0].update(text=["another number: 10\n"], data={}))
     assert broken(asked(), notebooks) == [
-        f"leak-scaler: cell {CELL!r} of lesson {LESSON} does not print {TEXT!r}; "
+        f"leak-scaler: cell {SHOWN!r} of lesson {LESSON} does not print {TEXT!r}; "
         "mend the answer first, then the text"
     ]
 
 
 def test_a_cell_renamed_or_not_executed_and_a_lesson_gone_turn_the_bank_red(lessons, tmp_path):
     notebooks, change = lessons
-    change(CELL, lambda cell: cell.update(outputs=[]))
-    assert f"cell {CELL!r} of lesson {LESSON} does not print" in broken(asked(), notebooks)[0]
-    change(CELL, lambda cell: cell.update(id="renamed"))
+    change(SHOWN, lambda cell: cell.update(outputs=[]))
+    assert f"cell {SHOWN!r} of lesson {LESSON} does not print" in broken(asked(), notebooks)[0]
+    change(SHOWN, lambda cell: cell.update(id="renamed"))
     (fault,) = broken(asked(), notebooks)
-    assert f"lesson {LESSON} has no cell {CELL!r}; cells that print: " in fault
+    assert f"lesson {LESSON} has no cell {SHOWN!r}; cells that print: " in fault
     (tmp_path / NOTEBOOK.name).unlink()
     assert broken(asked(), notebooks)[0] == (
         f"leak-scaler: there is no lesson {LESSON}; name one that exists"
@@ -292,8 +292,8 @@ def test_a_cell_renamed_or_not_executed_and_a_lesson_gone_turn_the_bank_red(less
 
 def test_what_stands_in_the_source_only_is_not_shown(lessons):
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    (source,) = ["".join(cell["source"]) for cell in cells if cell["id"] == CELL]
-    shown = {"cell": CELL, "text": source.splitlines()[0][:60]}
+    (source,) = ["".join(cell["source"]) for cell in cells if cell["id"] == SHOWN]
+    shown = {"cell": SHOWN, "text": source.splitlines()[0][:60]}
     question = Question.model_validate(GOOD | {"lesson": LESSON, "shows": [shown]})
     assert len(broken([question], lessons[0])) == 1
 
@@ -313,7 +313,7 @@ def test_a_card_is_markdown_where_nobody_is_there(folder):
 
 def test_a_card_names_the_section_of_its_lesson():
     name, address = cards.places(drift())[0]
-    assert address == f"{NOTEBOOK.name}#cell-id={CELL}"
+    assert address == f"{NOTEBOOK.name}#cell-id={SHOWN}"
     number, _, heading = name.partition(" · ")
     assert number == LESSON
     assert re.search(rf"^##+ {re.escape(heading)}$", prose_of(NOTEBOOK), re.MULTILINE)
