@@ -313,9 +313,18 @@ def test_killed_between_two_files_nothing_is_lost_and_nothing_there_twice(homes,
 # The course as it stands --------------------------------------------------------------------------------
 
 
-CUT_NOW = [
-    stem for stem in lessons.CUT if lessons.cut_into(stem, [path.stem for path in NOTEBOOKS.glob("*.ipynb")])
-]
+STEMS = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+CUT_NOW = [stem for stem, became in lessons.CUT.items() if set(became) <= STEMS]
+
+
+def test_what_a_lesson_was_cut_into_is_there():
+    assert [old for old in lessons.CUT if old not in STEMS | set(CUT_NOW)] == []
+
+
+def test_a_lesson_whose_sittings_are_not_all_there_keeps_its_copy(homes, work, tmp_path):
+    (tmp_path / "notebooks" / "13b_walk_forward.ipynb").unlink()
+    copy = save_old(work, "13_time_series_and_walk_forward")
+    assert sync() == [] and copy.exists()
 
 
 @pytest.mark.parametrize("stem", CUT_NOW)

@@ -177,8 +177,8 @@ def _carry_moved(work: Path) -> Iterator[str]:
     for stem in sorted(standing):
         yield from _carry_from_standing(f"{stem}.ipynb", work, homes)
     for stem in sorted(set(lessons.CUT).difference(stems)):
-        if now := lessons.cut_into(stem, stems):
-            yield from _retire(f"{stem}.ipynb", now, work, homes)
+        if set(lessons.CUT[stem]) <= set(stems):  # with one still to come, so may be an answer's new home
+            yield from _retire(f"{stem}.ipynb", work, homes)
 
 
 def _homes() -> dict[str, Path] | None:
@@ -191,7 +191,7 @@ def _homes() -> dict[str, Path] | None:
     return homes
 
 
-def _retire(name: str, now: list[str], work: Path, homes: dict[str, Path]) -> Iterator[str]:
+def _retire(name: str, work: Path, homes: dict[str, Path]) -> Iterator[str]:
     """Carry the answers of a lesson that was cut, and move its copy to the backups."""
     copy, origin = work / name, work / ".origin" / name
     if not copy.exists():  # untouched and removed, or in the backups already
@@ -209,9 +209,10 @@ def _retire(name: str, now: list[str], work: Path, homes: dict[str, Path]) -> It
     origin.unlink(missing_ok=True)
     left = {"answers": len(answers) - len(carried)} | _others(mine or [], first or mine or [])
     only = ", ".join(f"{what} {count}" for what, count in left.items() if count)
+    became = lessons.listed(lessons.CUT[copy.stem])
     yield (
-        f"{copy.stem} was cut into sittings: it is {lessons.listed(now)} now. Carried over: answers "
-        f"{len(carried)}. Your old copy is {backup}{f'; only there: {only}' if only else ''}."
+        f"{copy.stem} was cut into sittings: it is {became} now. Carried over: answers {len(carried)}. "
+        f"Your old copy is {backup}{f'; only there: {only}' if only else ''}."
     )
 
 
