@@ -113,7 +113,7 @@ def test_what_a_sitting_needs_comes_before_it_on_its_path(path):
 
 def test_a_notebook_says_what_it_is(course):
     first, second, uncut, several = outline.course()
-    assert (first.title, first.promise, first.needs) == ("The title", "forecast rides", ())
+    assert (first.title, first.promise, first.needs) == ("The title", "you can forecast rides", ())
     assert second.needs == ("00a_start_here",)
     assert uncut.needs == ("01a_pipelines_and_baselines",), "what only helps is not needed"
     assert [(one.name, one.number, one.minutes) for one in second.sittings] == [

@@ -42,7 +42,7 @@ def seconds(course: Course) -> dict[str, str]:
 def lessons(course: Course) -> str:
     """Return the table of the lessons: what one can do after each, its minutes, its seconds."""
     took = seconds(course)
-    rows = ["| Lesson | After it you can | Study | Runs in |", "|---|---|---|---|"]
+    rows = ["| Lesson | After it | Study | Runs in |", "|---|---|---|---|"]
     for one in outline.course(course.notebooks):
         number = one.sittings[0].number.partition(".")[0]
         minutes = " + ".join(str(sitting.minutes or "?") for sitting in one.sittings)

@@ -23,7 +23,7 @@ from walkforward.errors import WalkForwardError
 NOTEBOOKS, PATHS = ROOT / "notebooks", ROOT / "src" / "lessons" / "paths.yaml"
 MARK = re.compile(r"^## Sitting \d+ · (.+)$", re.MULTILINE)
 TIME = re.compile(r"\*\*Time\*\* (\d+) minutes\b")
-PROMISE = re.compile(r"^After this (?:lesson|walkthrough),? (?:you can )?(.+?)\.?$", re.DOTALL)
+PROMISE = re.compile(r"^After this (?:lesson|walkthrough),? (.+?)\.?$", re.DOTALL)
 
 
 class OutlineError(WalkForwardError, ValueError):
