@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, cross_val_predict, train_test_split
-from solved import solved
+from solved import smaller
 from xgboost import XGBRegressor
 
 from course.data import load_births, load_ridership
@@ -164,7 +164,7 @@ def test_the_exercises_agree_with_the_library():
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: six rosters and smaller models."""
-    outcome = solved(STEM)
+    outcome = smaller(STEM)
     assert outcome.faults == []
     (shuffled, score_cell) = (
         next(cell for cell in outcome.notebook.cells if cell.get("id") == name)

@@ -19,7 +19,7 @@
 # > **You will learn to** build quantile and conformal intervals and count what they cover · give two models the same information and the same care · decide with the interval of a difference ·
 # > keep every backtest as a run · check a published score
 # >
-# > **Before you start** [15a · XGBoost walk-forward](15a_xgboost_walk_forward.ipynb) and [14 · Prophet](14_prophet.ipynb). Nothing is needed from their kernels.
+# > **Before you start** [15a · XGBoost walk-forward](15a_xgboost_walk_forward.ipynb) and [14b · Prophet](14b_prophet.ipynb). Nothing is needed from their kernels.
 # >
 # > **Time** 55 minutes of study; it runs in under a minute
 # >
@@ -62,7 +62,9 @@ use_style()
 backtest = partial(forecasting.backtest, progress=False)
 
 # %% [markdown]
-# The model is the best of 15a: trees that forecast the share of a level, with the lags and the calendar known 14 days ahead.
+# ## The model
+#
+# It is the best of 15a: trees that forecast the share of a level, with the lags and the calendar known 14 days ahead.
 
 
 # %% name="model"
@@ -92,7 +94,7 @@ print(f"MAE: seasonal naive {score(naive)['mae'].item():.2f}, XGBoost {score(xgb
 #
 # **Quantile regression** trains two models, for the 10<!-- given --> % and the 90<!-- given --> % quantile. Each minimises the **pinball loss**: a quantile $q$ pays $q$ a unit when the truth is above it and $1-q$ when it is below. (Averaged over many quantiles, and doubled, this is the **CRPS**, the score of a whole distribution.)
 #
-# **Conformal prediction** takes the one model, looks up how far it missed at earlier cutoffs, and makes the range as wide as held 80<!-- given --> % of those errors. Its promise has one assumption, **exchangeability**: the coming error and the past ones could have come in any other order. Seasons and a changing level break it, so it must be measured here.
+# **Conformal prediction** takes the one model, looks up how far it missed at earlier cutoffs, and makes the range as wide as held 80<!-- given --> % of those errors. Its promise has one assumption, **exchangeability**: the coming error and the past ones are equally likely in any order. Seasons and a changing level break it, so it must be measured here.
 #
 
 # %% [markdown]
@@ -131,7 +133,7 @@ parts = pd.concat(parts).droplevel(1).set_index("kind", append=True)
 parts[["n", "coverage", "width"]].round(2)
 
 # %% [markdown]
-# Conformal has one width for each step ahead, whatever the day. So it keeps its promise on average and holds half of the holidays:
+# Conformal has one width for each step ahead, whatever the day. So it keeps its promise on average and holds 5<!-- given --> of the 10<!-- given --> holidays:
 
 # %% name="ranges"
 found = ranges["conformal"]
@@ -241,7 +243,7 @@ both_before = xgb_before.assign(yhat=(xgb_before["yhat"] + before["yhat"]) / 2)
 print("  the same, the year before:  ", verdict(both_before, xgb_before))
 
 # %% [markdown]
-# - Against the **careless** calendar XGBoost looks like the winner, above all in RMSE, 0.96<!-- =contest[XGBoost, rmse] --> to 1.25<!-- =contest[Prophet, careless, rmse] -->. Prophet adds up the effects of a holiday, its neighbour and a Saturday; on 4 July 2015 they met, and it forecast −7.5<!-- =verdicts: careless': (-[\d.]+) --> thousand riders.
+# - Against the **careless** calendar XGBoost looks like the winner (the interval of the MAE does not say so), above all in RMSE, 0.96<!-- =contest[XGBoost, rmse] --> to 1.25<!-- =contest[Prophet, careless, rmse] -->. Prophet adds up the effects of a holiday, its neighbour and a Saturday; on 4 July 2015 they met, and it forecast −7.5<!-- =verdicts: careless': (-[\d.]+) --> thousand riders.
 # - With the **same care on both sides** they tie: 0.66<!-- =contest[Prophet, mae] --> and 0.67<!-- =contest[XGBoost, mae] --> in MAE, and no verdict in MSE either. What looked like a better model was a better calendar.
 # - **Their mean beats both**, 0.62<!-- =contest[mean of the two, mae] -->, with intervals below zero, and it beat XGBoost in the year before, too. Two good models that err on different days cancel a part of each other's errors.
 #
@@ -398,7 +400,7 @@ pd.Series({name: fold_rmse(found) for name, found in ladder.items()}, name="mean
 #
 # - Coverage is measured, never believed. Quantile models held 73<!-- =coverage: quantile: (\d+) % --> % of the days where they promised 80<!-- given --> %; conformal's promise assumes exchangeable errors.
 # - Report coverage with its width, with an interval, and on the days that matter.
-# - "Prophet or XGBoost?" needs the same folds, information and care. With a careless calendar XGBoost won; with a repaired one they tie, and their mean beats both.
+# - "Prophet or XGBoost?" needs the same folds, information and care. With a careless calendar XGBoost seems ahead; with a repaired one they tie, and their mean beats both.
 # - When a published score is out of reach, read the splitter before you tune.
 
 # %% [markdown]
@@ -412,4 +414,4 @@ pd.Series({name: fold_rmse(found) for name, found in ladder.items()}, name="mean
 #
 # ## Up next
 #
-# You have walked a forecast from the first leak to an interval. [I2 · System design](I2_design.ipynb) puts it into a whole service, on paper, as an interviewer would ask.
+# You have walked a forecast from the first leak to an interval. [I2 · Design](I2_design.ipynb) puts it into a whole service, on paper, as an interviewer would ask.

@@ -1,10 +1,12 @@
-"""Exercises of lesson 14: Fourier columns, a holiday with a window, and a baseline that does not look ahead."""
+"""Exercises of lesson 14a: Fourier columns, and a holiday with a window."""
+
+import math
 
 import numpy as np
 import pandas as pd
 
 from course.data import load_births
-from course.exercise import checks, right, wrong
+from course.exercise import also_right, checks, right, wrong
 
 # --- fourier_columns --------------------------------------------------------------------------------------------------
 
@@ -14,11 +16,29 @@ def fourier_columns(ds, period, order):
     """Return an array with a row for each day of the Series `ds` and 2 × `order` columns.
 
     Column by column: the sine and the cosine of 2πnt / `period` for n = 1, then for n = 2, up to n = `order`.
-    t is the number of days since 1970-01-01, so a day has the same values in whichever frame it stands.
+    t is the number of days since 1970-01-01, so a day has the same values in every frame.
     """
     t = (ds - pd.Timestamp("1970-01-01")).dt.days.to_numpy()
     angles = [2 * np.pi * n * t / period for n in range(1, order + 1)]
     return np.column_stack([wave for angle in angles for wave in (np.sin(angle), np.cos(angle))])
+
+
+@also_right(fourier_columns)
+def takes_real_and_imaginary_parts(ds, period, order):
+    t = ds.to_numpy().astype("datetime64[D]").astype(int)
+    wave = np.exp(2j * np.pi * np.outer(t, np.arange(1, order + 1)) / period)
+    return np.stack([wave.imag, wave.real], axis=2).reshape(len(ds), 2 * order)
+
+
+@also_right(fourier_columns)
+def computes_day_by_day(ds, period, order):
+    rows = []
+    for day in ds:
+        t, row = (day - pd.Timestamp(1970, 1, 1)).days, []
+        for n in range(1, order + 1):
+            row += [math.sin(2 * math.pi * n * t / period), math.cos(2 * math.pi * n * t / period)]
+        rows.append(row)
+    return np.array(rows)
 
 
 def _days(first="2010-01-01", last="2012-12-31"):
@@ -38,14 +58,14 @@ def _columns(answer, ds, period, order):
 
 @checks(fourier_columns)
 def has_two_columns_for_each_order(answer):
-    """`order` sines and `order` cosines; n starts at 1, for n = 0 the sine is 0 and the cosine a constant."""
+    """What would n = 0 give? A sine that is 0 and a cosine that is 1 on all days: nothing to learn from."""
     found = _columns(answer, _days(), 365.25, 4)
     assert (found.std(axis=0) > 0.1).all(), "a column never changes; n runs from 1 to `order`"
 
 
 @checks(fourier_columns)
 def week_repeats_after_seven_days(answer):
-    """The angle goes once round the circle, 2π, in `period` days."""
+    """How far does the angle go in one period? Once round the circle."""
     found = _columns(answer, _days(), 7, 3)
     assert np.allclose(found[:-7], found[7:]), (
         "with a period of 7, a day and the same weekday a week later differ"
@@ -58,7 +78,7 @@ def week_repeats_after_seven_days(answer):
 
 @checks(fourier_columns)
 def sine_stands_beside_its_cosine(answer):
-    """sin 1, cos 1, sin 2, cos 2, …: Prophet's order. Sine and cosine of one angle: sin² + cos² = 1."""
+    """Which column stands beside the first sine? The task names the order; of one angle sin² + cos² = 1."""
     found = _columns(answer, _days(), 365.25, 3)
     pairs = found[:, 0::2] ** 2 + found[:, 1::2] ** 2
     assert np.allclose(pairs, 1), "columns 0 and 1, 2 and 3, … are not sine and cosine of the same angle"
@@ -70,7 +90,7 @@ def sine_stands_beside_its_cosine(answer):
 
 @checks(fourier_columns)
 def day_does_not_depend_on_its_frame(answer):
-    """Count t from a fixed date. Row numbers start anew in the frame of the future."""
+    """Does the first day of January have the same t in every frame? Row numbers start anew in the future."""
     ds = _days()
     future = ds[ds >= "2012-01-01"].reset_index(drop=True)
     whole = _columns(answer, ds, 365.25, 2)[-len(future) :]
@@ -140,6 +160,21 @@ def with_window(holidays, name, before, after):
     )
 
 
+@also_right(with_window)
+def maps_each_name(holidays, name, before, after):
+    framed = holidays.copy()
+    framed["lower_window"] = [-before if one == name else 0 for one in framed["holiday"]]
+    framed["upper_window"] = framed["holiday"].eq(name) * after
+    return framed
+
+
+@also_right(with_window)
+def fills_two_columns_of_zeros(holidays, name, before, after):
+    framed = holidays.assign(lower_window=0, upper_window=0)
+    framed.loc[framed["holiday"] == name, ["lower_window", "upper_window"]] = [-before, after]
+    return framed
+
+
 def _calendar():
     """Return a holiday frame of the births' years: Christmas, New Year and the fourth of July."""
     names = {"Christmas Day": "12-25", "New Year's Day": "01-01", "Independence Day": "07-04"}
@@ -165,7 +200,7 @@ def _covered(holidays, name):
 
 @checks(with_window)
 def has_both_columns(answer):
-    """Prophet asks for `lower_window` and `upper_window`, both or neither, and keeps `ds` and `holiday`."""
+    """Which two columns does Prophet read, and what do the other holidays have in them? No row may be empty."""
     found = _framed(answer)
     missing = {"ds", "holiday", "lower_window", "upper_window"} - set(found.columns)
     assert not missing, f"the frame lacks {', '.join(sorted(missing))}"
@@ -177,7 +212,7 @@ def has_both_columns(answer):
 
 @checks(with_window)
 def days_before_are_negative(answer):
-    """`lower_window=-2` begins two days before the holiday; Prophet refuses a positive one."""
+    """On which side of the holiday does Prophet count negative?"""
     found = _framed(answer)
     assert (found["lower_window"] <= 0).all(), "Prophet says: Holiday lower_window should be <= 0"
     assert (found["upper_window"] >= 0).all(), "Prophet says: Holiday upper_window should be >= 0"
@@ -185,7 +220,7 @@ def days_before_are_negative(answer):
 
 @checks(with_window)
 def covers_the_days_around(answer):
-    """`before` belongs to `lower_window`, `after` to `upper_window`, and the day itself is between them."""
+    """Where does the window begin and where does it end? The day itself is inside and counted extra."""
     covered = _covered(_framed(answer), "Christmas Day")
     days = sorted(d for d in covered if d.year == 2012)
     expected = list(pd.date_range("2012-12-23", "2012-12-26"))
@@ -196,7 +231,7 @@ def covers_the_days_around(answer):
 
 @checks(with_window)
 def others_keep_their_day(answer):
-    """Only the rows of `name` get a window: compare the column `holiday` with it."""
+    """Whose rows get the window? Only those of `name`."""
     found = _framed(answer)
     for name in ("New Year's Day", "Independence Day"):
         days = len(_covered(found, name))
@@ -205,7 +240,7 @@ def others_keep_their_day(answer):
 
 @checks(with_window)
 def given_calendar_stays_as_it_was(answer):
-    """`assign` returns a new frame; `holidays["lower_window"] = …` writes into the one you were given."""
+    """Did you write into the frame that you were given? Return a new one."""
     calendar = _calendar()
     answer(calendar, "Christmas Day", 2, 1)
     assert list(calendar.columns) == ["ds", "holiday"], "the frame that was passed in has got new columns"
@@ -249,126 +284,3 @@ def writes_into_the_calendar(holidays, name, before, after):
     holidays["lower_window"] = np.where(holidays["holiday"] == name, -before, 0)
     holidays["upper_window"] = np.where(holidays["holiday"] == name, after, 0)
     return holidays
-
-
-# --- times_naive ------------------------------------------------------------------------------------------------------
-
-
-@right
-def times_naive(forecast, history):
-    """Return the mean absolute error of `forecast` divided by that of seasonal naive on the same rows.
-
-    `forecast` comes from Prophet's cross_validation: ds, cutoff, y, yhat. `history` has ds and y, a row for each day.
-    Seasonal naive forecasts a day by the last day of the same weekday that is **not after the cutoff**.
-    """
-    ahead = (forecast["ds"] - forecast["cutoff"]).dt.days
-    back = pd.to_timedelta(7 * np.ceil(ahead / 7), "D")
-    naive = history.set_index("ds")["y"][forecast["ds"] - back].to_numpy()
-    return float((forecast["y"] - forecast["yhat"]).abs().mean() / np.abs(forecast["y"] - naive).mean())
-
-
-def _backtest(horizon=21, error=300.0):
-    """Return births, and forecasts of three cutoffs at Christmas time that miss by `error`, now up, now down."""
-    history = load_births()
-    y = history.set_index("ds")["y"]
-    rows = []
-    for cutoff in pd.to_datetime(["2010-12-12", "2011-12-11", "2012-12-16"]):
-        ds = pd.date_range(cutoff + pd.Timedelta(days=1), periods=horizon)
-        rows.append(pd.DataFrame({"ds": ds, "cutoff": cutoff, "y": y[ds].to_numpy(dtype=float)}))
-    forecast = pd.concat(rows, ignore_index=True)
-    return forecast.assign(
-        yhat=forecast["y"] + error * np.where(np.arange(len(forecast)) % 2, 1, -1)
-    ), history
-
-
-def _ratio(answer, forecast, history):
-    try:
-        return float(answer(forecast.copy(), history.copy()))
-    except TypeError as error:
-        raise AssertionError(f"return one number ({error})") from None
-
-
-@checks(times_naive)
-def perfect_forecast_gives_zero(answer):
-    """The model's error stands above the line, that of the baseline below it."""
-    forecast, history = _backtest(error=0.0)
-    ratio = _ratio(answer, forecast, history)
-    assert ratio == 0, f"a forecast without error has 0 times the naive error, you returned {ratio}"
-
-
-@checks(times_naive)
-def first_week_repeats_the_week_before(answer):
-    """For the days 1 to 7 after the cutoff the baseline is the value 7 days before."""
-    forecast, history = _backtest(horizon=7)
-    expected, ratio = times_naive(forecast, history), _ratio(answer, forecast, history)
-    assert abs(ratio - expected) < 1e-9, f"a week ahead the ratio is {expected:.4f}, you returned {ratio:.4f}"
-
-
-@checks(times_naive)
-def baseline_knows_nothing_after_the_cutoff(answer):
-    """For day 8 the value 7 days before lies **after** the cutoff: go back 14 days, and 21 for days 15 to 21."""
-    forecast, history = _backtest()
-    expected, ratio = times_naive(forecast, history), _ratio(answer, forecast, history)
-    assert abs(ratio - expected) < 1e-9, (
-        f"three weeks ahead the ratio is {expected:.4f}, you returned {ratio:.4f}"
-    )
-
-
-@checks(times_naive)
-def errors_are_averaged_before_dividing(answer):
-    """Mean of the errors first, one division at the end. A ratio for each day breaks where the naive error is near 0."""
-    forecast, history = _backtest()
-    forecast.loc[::5, "yhat"] += 2_000
-    expected, ratio = times_naive(forecast, history), _ratio(answer, forecast, history)
-    assert abs(ratio - expected) < 1e-9, f"with some larger errors it is {expected:.4f}, not {ratio:.4f}"
-
-
-@checks(times_naive)
-def rows_may_stand_in_any_order(answer):
-    """Look the value up by its date. Shifting rows works in one order only, and crosses from one cutoff to the next."""
-    forecast, history = _backtest()
-    forecast.loc[::5, "yhat"] += 2_000
-    mixed = forecast.sample(frac=1, random_state=3)
-    expected, ratio = times_naive(forecast, history), _ratio(answer, mixed, history)
-    assert abs(ratio - expected) < 1e-9, (
-        f"the same rows in another order give {ratio:.4f}, not {expected:.4f}"
-    )
-
-
-def _of(forecast, naive):
-    return (forecast["y"] - forecast["yhat"]).abs().mean() / np.abs(forecast["y"] - naive).mean()
-
-
-@wrong(times_naive, caught_by=perfect_forecast_gives_zero)
-def divides_the_other_way(forecast, history):
-    good = times_naive(forecast, history)
-    return 1 / good if good else np.inf
-
-
-@wrong(times_naive, caught_by=first_week_repeats_the_week_before)
-def repeats_the_last_day(forecast, history):
-    return _of(forecast, history.set_index("ds")["y"][forecast["cutoff"]].to_numpy())
-
-
-@wrong(times_naive, caught_by=first_week_repeats_the_week_before)
-def takes_the_year_before(forecast, history):
-    return _of(forecast, history.set_index("ds")["y"][forecast["ds"] - pd.Timedelta(days=364)].to_numpy())
-
-
-@wrong(times_naive, caught_by=baseline_knows_nothing_after_the_cutoff)
-def looks_a_week_back_always(forecast, history):
-    return _of(forecast, history.set_index("ds")["y"][forecast["ds"] - pd.Timedelta(days=7)].to_numpy())
-
-
-@wrong(times_naive, caught_by=errors_are_averaged_before_dividing)
-def takes_the_median_of_the_model(forecast, history):
-    mean = (forecast["y"] - forecast["yhat"]).abs().mean()
-    median = (forecast["y"] - forecast["yhat"]).abs().median()
-    return times_naive(forecast, history) * median / mean if mean else 0.0
-
-
-@wrong(times_naive, caught_by=rows_may_stand_in_any_order)
-def counts_the_days_ahead_by_position(forecast, history):
-    ahead = np.arange(len(forecast)) % 7 + 1  # of a frame sorted by cutoff, with whole weeks
-    days = forecast["cutoff"] + pd.to_timedelta(ahead - 7, "D")
-    return _of(forecast, history.set_index("ds")["y"][days].to_numpy())
