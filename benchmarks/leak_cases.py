@@ -2,7 +2,7 @@
 
 Each takes the frame of `load_ridership` (ds, y, 18 columns of weather, 10 of sports) and gives a row
 for every row. The sports in `KNOWN` stand in the timetable, so they are known in advance; the weather is not.
-benchmarks/forecasting.py counts the verdicts, tests/test_forecasting_leaks.py asserts them.
+benchmarks/forecasting.py counts the verdicts, tests/unit/test_forecasting_leaks.py asserts them.
 """
 
 from __future__ import annotations

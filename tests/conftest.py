@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]  # for `authoring` and `tiny`, no installed packages
+TESTS = ROOT / "tests"
+FOLDERS = [TESTS, *(TESTS / name for name in ("unit", "gates", "live"))]
+sys.path[:0] = [str(ROOT / "src"), *map(str, FOLDERS)]  # for `authoring` and `tiny`, no installed packages
 
 
 @pytest.fixture(scope="module", autouse=True)

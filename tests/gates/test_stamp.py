@@ -15,7 +15,7 @@ from compared import reference
 from authoring import build, stamp
 from authoring.execute import Outcome, environment, recording
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 USES = """
 # %% name="uses"
 import inspect

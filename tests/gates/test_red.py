@@ -467,20 +467,21 @@ def test_the_whole_run_is_red_when_a_part_has_no_test(tmp_path, monkeypatch, wee
 
 def test_each_test_belongs_to_a_part_and_a_lesson_stays_together():
     assert run.part_of("../x y/03_tracking-again.ipynb::Cell 3") == run.BLANK
-    assert run.part_of("tests/test_lessons.py::test_solved[03_tracking]") == run.SOLVED
-    assert run.part_of("tests/test_lessons.py::test_smaller[03_tracking]") == run.SMALLER
-    assert run.part_of("tests/test_lessons.py::test_check[03_tracking]") == run.LESSONS
-    assert run.part_of("tests/test_servers.py::test_x") == run.UNIT
+    assert run.part_of("tests/gates/test_lessons.py::test_solved[03_tracking]") == run.SOLVED
+    assert run.part_of("tests/gates/test_lessons.py::test_smaller[03_tracking]") == run.SMALLER
+    assert run.part_of("tests/gates/test_lessons.py::test_check[03_tracking]") == run.LESSONS
+    assert run.part_of("tests/live/test_servers.py::test_x") == run.UNIT
     lesson = ["a/11b_drift.ipynb::Cell 1", "a/11b_drift-again.ipynb::Cell 9"]
     lesson += [
-        "tests/test_lessons.py::test_solved[11b_drift]",
-        "tests/test_lessons.py::test_smaller[11b_drift]",
+        "tests/gates/test_lessons.py::test_solved[11b_drift]",
+        "tests/gates/test_lessons.py::test_smaller[11b_drift]",
     ]
     lesson += ["tests/test_lesson_11b.py::test_x[1]"]
+    lesson += ["tests/lessons/test_lesson_11b.py::test_y"]
     assert {run.group_of(test) for test in lesson} == {"lesson_11b"}
     assert run.group_of("a/11a_monitoring.ipynb::Cell 1") == "lesson_11a"
-    assert run.group_of("tests/test_lessons.py::test_check[11b_drift]") == "tests/test_lessons.py"
-    assert run.group_of("tests/test_servers.py::test_x") == "tests/test_servers.py"
+    assert run.group_of("tests/gates/test_lessons.py::test_check[11b_drift]") == "tests/gates/test_lessons.py"
+    assert run.group_of("tests/live/test_servers.py::test_x") == "tests/live/test_servers.py"
 
 
 EXECUTES = """

@@ -31,7 +31,7 @@ from course.data import load_trips, prepare_trips
 from course.servers import base_environment
 from course.stores import sqlite_server
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "projects" / "trip_duration"
 DOCKERFILES = sorted((ROOT / "src" / "projects").glob("*/Dockerfile"))
 HADOLINT = shutil.which("hadolint", path=base_environment()["PATH"])

@@ -20,7 +20,7 @@ from course import lessons, own_data
 from course.data import load_ridership
 from course.own_data import OwnDataError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = build.Course(ROOT).sources()
 
 

@@ -14,7 +14,7 @@ from course.data import load_ridership
 from walkforward import forecasting
 from walkforward.forecasting import ForecastError, LeakError, WalkForwardSplit, backtest, find_leaks
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from leak_cases import CASES, KNOWN
 
 RIDES = load_ridership()

@@ -13,7 +13,7 @@ from authoring import build, lint, readme
 from course.exercise import Exercise, Result
 from course.exercise import source as exercise_source
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COURSE = build.Course(ROOT)
 SOURCES = COURSE.sources()
 PICTURES = sorted((ROOT / "images").glob("*.png"))

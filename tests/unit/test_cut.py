@@ -26,7 +26,7 @@ from course.student import workspace
 from course.student.report import show_progress
 from course.student.workspace import WorkspaceError, find_lesson, find_lessons, reset, sync
 
-OLD = Path(__file__).resolve().parent / "old_work" / "before_the_cut.json"
+OLD = Path(__file__).resolve().parents[1] / "old_work" / "before_the_cut.json"
 NEW = [stem for became in lessons.CUT.values() for stem in became]
 NOTEBOOKS = workspace.NOTEBOOKS  # the course's own
 # Exercises that other ones have replaced: what was answered stays in the backup.

@@ -16,7 +16,7 @@ from course.practice.bank import load_bank
 from course.practice.reviews import State
 from course.student import report, workspace
 
-OLD = Path(__file__).resolve().parent / "old_work"
+OLD = Path(__file__).resolve().parents[1] / "old_work"
 LESSON = "01_pipelines_and_baselines.ipynb"
 HOME = f"{find('keep_plausible').stem}.ipynb"  # where its exercise is today
 IMPORTS = (OLD / "imports.txt").read_text(encoding="utf-8").splitlines()
