@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from solved import solved
+from solved import smaller
 
 from course.exercise import source as exercise_source
 
@@ -187,7 +187,7 @@ def test_equivalence_needs_an_interval_inside_and_not_one_that_holds_zero():
 
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
-    outcome = solved("04c_is_it_better")
+    outcome = smaller("04c_is_it_better")
     assert outcome.faults == []
     for name in ("copies", "one_out", "intervals", "level"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)

@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from solved import solved
+from solved import smaller
 from test_lesson_04c import number, output, table
 from xgboost import XGBRegressor
 
@@ -84,7 +84,7 @@ def test_so_it_is_in_each_month_from_april_to_december_2019():
 
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
-    outcome = solved("04d_cheaper_models_and_automl")
+    outcome = smaller("04d_cheaper_models_and_automl")
     assert outcome.faults == []
     for name in ("contest", "cost", "chosen"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from solved import solved
+from solved import smaller
 
 from course.data import load_trips, prepare_trips
 
@@ -54,7 +54,7 @@ def test_each_incident_is_seen_by_the_watchers_that_the_text_names():
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: another model, fewer months, fewer simulations."""
-    outcome = solved("11a_monitoring")
+    outcome = smaller("11a_monitoring")
     assert outcome.faults == []
     small = sees(outcome.notebook)
     assert {name: small[name] for name in EXPECTED if "April" not in name} == {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from scipy import stats
-from solved import solved
+from solved import smaller
 from test_lesson_11c import output, table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +119,7 @@ def test_prometheus_own_tool_accepts_the_rules_and_the_misspelt_one_never_rings(
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: fewer months, fewer simulations."""
-    outcome = solved("11b_alarms")
+    outcome = smaller("11b_alarms")
     assert outcome.faults == []
     for name in ("weeks", "estimate", "season", "beyond"):
         assert list(table(outcome.notebook, name)), name

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from solved import solved
+from solved import smaller
 
 from course.exercise import source as exercise_source
 from walkforward.drift import drift_report
@@ -92,7 +92,7 @@ def test_ks_on_codes_depends_on_how_they_are_numbered(seed):
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: half of the training data."""
-    outcome = solved("11c_drift")
+    outcome = smaller("11c_drift")
     assert outcome.faults == []
     for name in ("parts", "same", "measures", "psi_bins"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)

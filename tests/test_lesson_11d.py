@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from solved import solved
+from solved import smaller
 from test_lesson_11c import output, table
 from xgboost import XGBClassifier
 
@@ -153,7 +153,7 @@ def test_the_six_reports_are_what_the_trips_give(by_month):
 @pytest.mark.slow
 def test_a_smaller_run_tells_the_same_story():
     """With the parameters of CI: half of the training data, fewer simulations."""
-    outcome = solved("11d_detectors")
+    outcome = smaller("11d_detectors")
     assert outcome.faults == []
     for name in ("rates", "family", "pairs", "days", "reference", "trial"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)
