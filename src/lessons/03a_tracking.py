@@ -118,7 +118,7 @@ print("the spreadsheet's number is among them:", min(monday) in tuesday)
 # ## A store is a file
 #
 # MLflow, the tracking tool of this course, writes to a **store**. Alone on one machine you need no server: the store is an SQLite database, which is one file, and what the runs produce lies in a folder beside it.
-# An **experiment** is the question: how long will a trip take? A **run** is one attempt to answer it. MLflow compares the runs of one experiment.
+# An **experiment** is the question: how long will a trip take? A **run** is one attempt to answer it.
 
 # %% name="store"
 FILES = Path("03a_tracking_files")  # everything that this lesson writes
@@ -287,7 +287,7 @@ chosen = boosted(4, 0.3, n_trees).fit(train[FEATURES], train["duration"])
 print(f"chosen by validation, on the test month: {rmse(chosen, test):.2f} minutes")
 
 # %% [markdown]
-# Lower than in validation: October is the easier month, for every model.
+# Lower than in validation: months differ by more than these models do.
 #
 # The filter language is a small piece of SQL: `metrics.`, `params.`, `tags.`, `attributes.` and `dataset.`, joined with `and` only. Text goes in quotes.
 

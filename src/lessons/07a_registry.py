@@ -299,6 +299,8 @@ with warnings.catch_warnings(record=True) as said:
     for number in ("1", "2"):
         client.transition_model_version_stage(NAME, number, "Production")
     found = client.get_latest_versions(NAME, ["Production"])
+    for number in ("1", "2"):
+        client.transition_model_version_stage(NAME, number, "None")
 print(said[0].category.__name__, "since", str(said[0].message).split("since ")[1].split(". Model")[0])
 print("two versions were in Production; the latest was", [one.version for one in found])
 

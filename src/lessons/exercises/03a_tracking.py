@@ -21,8 +21,8 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it reports the mak
 def log_training(settings, rmse_per_round, experiment_id):
     """Log one finished run and return its id.
 
-    `settings` (a dict) become its parameters; you may log more. Each number of `rmse_per_round` (a list) becomes a value of
-    its metric `rmse`, at the step where it stands in the list: 0, 1, 2 and so on.
+    `settings` (a dict) become its parameters; you may log more. Each number of `rmse_per_round` (a list)
+    becomes a value of its metric `rmse`, at the step of its place in the list: 0, 1, 2 and so on.
     """
     with mlflow.start_run(experiment_id=experiment_id) as run:
         mlflow.log_params(settings)
