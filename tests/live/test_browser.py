@@ -120,7 +120,7 @@ def shoot(page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-def test_a_student_runs_lesson_01_and_answers_an_exercise_wrong_and_then_right(lab, page, monkeypatch):
+def test_a_student_runs_a_lesson_and_answers_an_exercise_wrong_and_then_right(lab, page, monkeypatch):
     asked_outside = []
     page.on("request", lambda request: asked_outside.append(request.url) if is_outside(request.url) else None)
 

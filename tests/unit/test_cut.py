@@ -22,7 +22,7 @@ from course.practice.anki import export
 from course.practice.bank import BankError, choose, load_bank
 from course.practice.reviews import State
 from course.practice.sitting import stats
-from course.student import workspace
+from course.student import lesson_run, workspace
 from course.student.report import show_progress
 from course.student.workspace import WorkspaceError, find_lesson, find_lessons, reset, sync
 
@@ -414,6 +414,16 @@ def test_a_chapters_number_means_all_its_sittings_and_the_first(homes, name, mea
     found = [path.stem for path in find_lessons(name)]
     assert found[: len(means)] == means and {stem[:2] for stem in found} == {means[0][:2]}
     assert find_lesson(name).stem == means[0]
+
+
+def test_a_chapter_is_run_in_all_its_sittings_each_once(homes, work, monkeypatch):
+    ran = []
+    monkeypatch.setattr(lesson_run, "run", lambda copies, *_: ran.extend(copies) or 0)
+    assert lesson_run.run_lessons(["13", "13b", "09a"], {}) == 0
+    assert [path.stem for path in ran] == ["13a_time_series", "13b_walk_forward", "09a_serving"]
+    assert all(path.parent == work and path.exists() for path in ran)
+    with pytest.raises(WorkspaceError, match="it is 13a_time_series and 13b_walk_forward now"):
+        lesson_run.run_lessons(["13_time_series_and_walk_forward"], {})
 
 
 @pytest.mark.parametrize(("old", "became"), lessons.CUT.items())
