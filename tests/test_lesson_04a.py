@@ -60,7 +60,7 @@ def test_a_recorded_search_runs_again_as_recorded(searches, record, method):
 def test_the_lessons_space_is_the_one_that_was_searched():
     (cell,) = [cell for cell in NOTEBOOK.cells if cell.id == "space"]
     names = {"np": np}
-    exec("from hyperopt import hp\n" + cell.source, names)
+    exec("from hyperopt import hp\nfrom hyperopt.pyll import scope\n" + cell.source, names)
     assert {n: str(v) for n, v in names["SPACE"].items()} == {
         n: str(v) for n, v in tuning.hyperopt_space().items()
     }

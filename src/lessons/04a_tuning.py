@@ -61,7 +61,11 @@ if trips_path is not None:
 import numpy as np
 import pandas as pd
 from hyperopt import fmin, hp, rand, space_eval, tpe
+from hyperopt.pyll import scope
 from hyperopt.pyll.stochastic import sample
+
+from course import exercise
+from course.exercise import TODO
 
 rng, ways = np.random.default_rng(seed), {}
 ways["uniform(0.01, 0.5)"] = hp.uniform("rate", 0.01, 0.5)
@@ -94,9 +98,6 @@ print("space_eval  ", {name: float(value) for name, value in space_eval(small, b
 # %% exercise="mended_space"
 
 # %%
-from course import exercise
-from course.exercise import TODO
-
 exercise.check(mended_space)
 
 # %% [markdown]
@@ -144,8 +145,6 @@ print(f"RMSE in March, in minutes: the mean {mean:.2f}, XGBoost's defaults {rmse
 # Each trial is a run of MLflow. The runs of one search are children of a run for the search itself: **nested runs**.
 
 # %% name="space"
-from hyperopt.pyll import scope
-
 log = np.log
 SPACE = {
     "learning_rate": hp.loguniform("learning_rate", log(0.01), log(0.5)),

@@ -35,7 +35,9 @@ seed = 0
 # %% name="trips"
 import pandas as pd
 
+from course import exercise
 from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 
@@ -107,9 +109,6 @@ print(f"XGBRegressor.predict {rmse(model, march):.4f}, Booster.inplace_predict {
 # %% exercise="stop_early"
 
 # %%
-from course import exercise
-from course.exercise import TODO
-
 exercise.check(stop_early)
 
 # %% [markdown]

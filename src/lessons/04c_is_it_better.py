@@ -111,6 +111,8 @@ curse.assign(curse=curse["promised"] - curse["delivered"]).round(3)
 # %% name="figure_curse"
 import matplotlib.pyplot as plt
 
+from course import exercise
+from course.exercise import TODO
 from walkforward.plots import PALETTE, use_style
 
 use_style()
@@ -136,9 +138,6 @@ plt.show()
 # %% exercise="honest_gain"
 
 # %%
-from course import exercise
-from course.exercise import TODO
-
 exercise.check(honest_gain)
 
 # %% [markdown]

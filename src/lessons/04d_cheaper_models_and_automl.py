@@ -106,7 +106,9 @@ plt.show()
 # %% name="trips"
 from xgboost import XGBRegressor
 
+from course import exercise
 from course.data import load_trips, months, prepare_trips
+from course.exercise import TODO
 
 FEATURES = ["trip_distance", "pickup_location_id", "dropoff_location_id", "hour", "weekday"]
 trips = prepare_trips(load_trips([*months("2018-01", "2019-05"), "2020-04"]))
@@ -170,9 +172,6 @@ print("the cheap one answers faster than the best:", seconds["cheap"] < seconds[
 # %% exercise="pareto_front"
 
 # %%
-from course import exercise
-from course.exercise import TODO
-
 exercise.check(pareto_front)
 
 # %% [markdown]
