@@ -25,6 +25,7 @@ from authoring.notebook import settled
 ROOT = Path(__file__).resolve().parents[1]
 ANSWER = "exercise-"  # how the ids of the cells begin that hold an answer
 CHECK = re.compile(r"(?:exercise\.)?check\((\w+)(?:=\w+)?\)\s*")
+IGNORED = "nbval-ignore-output"  # the tag of a cell that shows what this machine has
 PIXELS = 0.001  # the share of a figure's pixels that may differ
 SHOWN = 12  # lines of a difference, in the report
 
@@ -94,7 +95,7 @@ def differences(stored: Any, executed: Any) -> list[str]:
         return ["the stored notebook has other cells than the lesson: build it"]
     faults = []
     for count, (old, new) in enumerate(zip(there, now, strict=True), 1):
-        if old.id.startswith(ANSWER) or checked(old, names):
+        if old.id.startswith(ANSWER) or checked(old, names) or IGNORED in old.metadata.get("tags", []):
             continue
         found = settled(new.outputs, count)
         if found != old.outputs and not only_pixels_differ(old.outputs, found):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from weekly import weekly
 
 from authoring import build
 from authoring.execute import Runner
@@ -22,7 +21,6 @@ def printed(notebook, name):
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
-@weekly("a variation of the whole lesson; 09b's runs where no server starts at each push")
 @pytest.mark.slow
 def test_it_goes_on_where_no_server_starts():
     notebook = build.generate(LESSON)

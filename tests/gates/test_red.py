@@ -330,6 +330,13 @@ def test_an_output_that_is_not_the_stored_one_is_seen(again, stored, name, spoil
     only(compared.differences(stored, again.notebook), f"cell {name} (", "gives other outputs", *words)
 
 
+def test_a_cell_that_shows_what_a_machine_has_is_not_compared(again, stored):
+    scores = cell(stored, "scores")
+    scores.outputs = []
+    scores.metadata["tags"] = ["nbval-ignore-output"]
+    assert compared.differences(stored, again.notebook) == []
+
+
 def picture(lightness, spots=0):
     """A PNG of a hundred by eighty pixels in one grey, `spots` of them black; encoded as in a notebook."""
     from PIL import Image
@@ -558,6 +565,14 @@ def test_the_record_is_what_a_run_has_printed(tmp_path, monkeypatch):
     assert "| unit tests | 79.8 |" in run.RECORD.read_text("utf-8")
     assert run.recorded_seconds()["lesson_03"] == 104.0
     assert run.recorded_seconds()["lesson_I1"] < 60, "of a lesson alone: benchmarks/lessons.md"
+
+
+def test_what_was_never_measured_is_not_started_last():
+    recorded = {"lesson_03a": 40.0, "lesson_04": 90.0, "tests/live/test_servers.py": 60.0}
+    assert run.expected("lesson_03a", recorded) == 40
+    assert run.expected("lesson_04b", recorded) == 90, "cut from lesson 04"
+    assert run.expected("lesson_20", recorded) == run.A_LESSON
+    assert run.expected("tests/unit/test_data.py", recorded) == 0
 
 
 # Ctrl-C ----------------------------------------------------------------------------------------------------
