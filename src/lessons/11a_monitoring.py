@@ -22,7 +22,7 @@
 # >
 # > **Time** 60 minutes of study; it runs in under half a minute
 # >
-# > **Interview questions it answers** All dashboards are green and the answers are wrong. How? · What do you monitor before the labels arrive? ·
+# > **Interview questions it answers** All dashboards are green and the answers are wrong. How? · What belongs on the metrics page of a model service? ·
 # > Why do the first labels flatter the model?
 
 # %% [markdown]
@@ -366,7 +366,7 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# *Figure: trips of one month by duration, stacked by whether they had ended at the full hour; nearly all trips under ten minutes had, of those over half an hour fewer than half.*
+# *Figure: trips of one month by duration, stacked by whether they had ended at the full hour; about nine in ten trips under ten minutes had, of those over half an hour fewer than half.*
 
 # %% name="early"
 found = {}

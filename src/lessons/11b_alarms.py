@@ -298,7 +298,7 @@ own_k = factor(len(base), watched.size)
 pd.DataFrame({f"beyond {one:.1f} sigma": (sigmas > one).sum() for one in (2, own_k)})
 
 # %% [markdown]
-# Two sigma rings for the error in January and March 2020 too, when nothing had happened; the limit from the budget does not. April is among the alarms either way: large incidents need no sensitive alarm, and small ones belong on a dashboard (Grafana is the usual one).
+# Two sigma rings for the error in January 2020, when nothing had happened, and in March, when something had; the limit from the budget rings in neither. That is its price. April is among the alarms either way: large incidents need no sensitive alarm, and small ones belong on a dashboard (Grafana is the usual one).
 #
 # ### Your turn
 
@@ -358,7 +358,7 @@ for rule in yaml.safe_load(RULES)["groups"][0]["rules"]:
 # |---|---|---|
 # | errors, latency, the service is down | on call | phone, at night too |
 # | schema: lost column, other unit, missing values | on call and the owner of the source | phone, if answers can do harm; use the fallback |
-# | accuracy below its limit | the model's owner | a call in working hours |
+# | error over its limit | the model's owner | a call in working hours |
 # | predictions or features drift | the model's owner | a ticket, looked at this week |
 # | one feature of fifty beyond its limit once | nobody | a dashboard |
 # | no labels, no report, no data since yesterday | on call | phone |

@@ -278,7 +278,7 @@ until = pd.Period(shock_month).end_time
 weeks = {
     week: rows.sample(frac=1, random_state=0)  # some months are sorted
     for week, rows in live.groupby(monday)
-    if len(rows) >= 200 and pd.Period(live_from).start_time <= week <= until
+    if len(rows) >= 30 and pd.Period(live_from).start_time <= week <= until
 }
 
 
