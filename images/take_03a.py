@@ -7,7 +7,6 @@ python images/take_03a.py FOLDER     takes them from FOLDER/03a_tracking_files, 
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 from chromium import newest, open_comparison, save, shoot, ui
 from mlflow.entities import Run
@@ -15,7 +14,7 @@ from playwright.sync_api import Page
 
 
 def take(folder: Path) -> None:
-    """Write the three pictures from the store in `folder`/03a_tracking_files."""
+    """Write the two pictures from the store in `folder`/03a_tracking_files."""
     with ui(folder / "03a_tracking_files" / "mlflow.db") as (page, uri, client):
         experiment = newest(client, "trip duration")
         boosted = client.search_runs(
@@ -23,27 +22,8 @@ def take(folder: Path) -> None:
             "tags.model = 'xgboost' and params.n_estimators = '100'",
             order_by=["metrics.rmse ASC"],
         )
-        search(page, uri, experiment)
         compare(page, uri, experiment, boosted)
         parallel(page, uri, experiment, boosted)
-
-
-def search(page: Page, uri: str, experiment: str) -> None:
-    """The list of runs, filtered and sorted, with the columns that the lesson speaks of."""
-    state = {"searchFilter": "tags.model = 'xgboost'", "orderByKey": "metrics.`rmse`", "orderByAsc": "true"}
-    page.goto(f"{uri}/#/experiments/{experiment}/runs?{urlencode(state, quote_via=quote)}")
-    page.get_by_text("matching runs").wait_for()
-    page.get_by_role("button", name="Columns").click()
-    page.get_by_placeholder("Search columns").wait_for()
-    shown = ["rmse", "rmse_train", "learning_rate", "max_depth"]
-    for column in ["Dataset", "Source", "Models", *shown]:  # the first three are shown by default
-        page.get_by_text(column, exact=True).last.click()
-    page.keyboard.press("Escape")
-    page.mouse.click(900, 680)  # beside the list, which closes it
-    page.get_by_role("columnheader", name="max_depth").first.wait_for()
-    page.wait_for_timeout(1000)
-    rows = page.get_by_text("depth 2, rate 0.05").bounding_box()
-    save(page, "03a_search", 210, 96, 1256, rows["y"] + rows["height"] + 12)
 
 
 def compare(page: Page, uri: str, experiment: str, runs: list[Run]) -> None:
