@@ -147,7 +147,7 @@ print(*(f"{minutes:.1f}" for minutes in answer.json()["predictions"][:3]), "minu
 # %% [markdown]
 # The status is 200<!-- =client: status (\d+) -->, every trip has its answer, and the app goes live. Later the trips are over, and you can compare.
 #
-# **Predict first.** A model trained on other columns in each place: will its error be a little worse, or worse than no model at all? And which wrong order would no monitor of the error find?
+# **Predict first.** Each column is in another's place. Is the error now a little worse, or worse than without a model? And which wrong order would a monitor of the error not find?
 
 # %% name="orders"
 orders = {
@@ -303,7 +303,7 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["status", "told"])
 
 # %% [markdown]
 # A time zone, `Z` or `-04:00`, is refused. The developer who gets this 400<!-- =dates[2019-10-03T17:05:00Z, status] --> cuts off the `Z`. Now the
-# server takes Greenwich's clock for New York's, and answers. The German date is read as 10 March. The milliseconds, which is how JavaScript
+# server takes Greenwich's clock for New York's, and answers. The German date, `03.10.2019 13:05`, is read as 10 March. The milliseconds, which is how JavaScript
 # writes a date, are read as nanoseconds: minutes past midnight on 1 January 1970. A missing date is answered too. What does such a client cost?
 
 # %% name="clock_errors"

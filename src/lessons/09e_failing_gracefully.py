@@ -231,7 +231,7 @@ pd.DataFrame.from_dict(report, orient="index", columns=["crashes", "extra error"
 
 # %% [markdown]
 # The deeper trees are better than the champion on the same trips by a quarter of a minute, and the 95<!-- given --> % interval is off zero. The table of pairs crashes on 147<!-- =shadows[table of zone pairs, crashes] --> of a thousand requests, between zones that it hardly ever saw, and is worse on the rest. No user
-# noticed. What a shadow costs: the computation twice. What it can't show: effects of the answers, because nobody acts on an answer that was not sent.
+# noticed. It costs the computation twice. What it can't show: effects of the answers, because nobody acts on an answer that was not sent.
 #
 # ## Four ways to put a new version in place
 #
@@ -242,7 +242,7 @@ pd.DataFrame.from_dict(report, orient="index", columns=["crashes", "extra error"
 # | **A/B test** | a fixed share, mostly half, for a planned time | is it *better* for the business? a decision with an error rate | end the test |
 # | **blue-green** | everybody at once; the old copies stay up | a quick change where two versions can't run side by side | switch back in seconds |
 #
-# They follow each other: shadow, canary, then an A/B test if the error of the model is not yet the money.
+# Use them one after the other: shadow, canary, then an A/B test if a smaller error is not yet more money.
 #
 # ## Five users of a hundred: a canary
 #
