@@ -112,15 +112,16 @@ from course.exercise import TODO
 #   D --> E[baseline: is there a simple answer to beat?] --> F[learn: models and experiments]
 # ```
 #
-# Then go through the list. One honest "no" is a reason to stop, or to change the question:
+# Then go through the list. A "no", or a question that nobody can answer, is a reason to stop or to change the question:
 #
 # - Does somebody decide or act differently because of the prediction?
-# - Would a rule, a lookup or a sorted list do?
+# - Would a rule, a lookup or a sorted list be too little?
 # - Is every input recorded, known at the moment of prediction, and may you use it?
 # - Will you learn the truth later, and how much later?
 # - What does a wrong answer cost, in each direction, and who pays?
 # - Who keeps it running after the launch, and with which budget?
-#
+
+# %% [markdown]
 # ### Your turn
 #
 # Write the first of these gates: which need has to be met next?
@@ -148,7 +149,7 @@ exercise.check(next_need)
 #
 # These layers have to carry many applications, and that is hard in four ways: **volume** (many models), **velocity** (from idea to production in
 # days), **variety** (many kinds of data and model) and **validity** (their answers are right). Validity fails most quietly. Take a straight line
-# trained on one month of trips, and a boosted model trained on the same trips, and look at both half a year later.
+# trained on one month of trips, and a boosted model trained on the same trips, and look at both later in the year.
 #
 # **Predict first.** One record in 9,700<!-- given --> has a wrong distance. How much can it change the error of the whole month?
 

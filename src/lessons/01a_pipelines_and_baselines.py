@@ -139,7 +139,8 @@ known = clean[clean["pickup_datetime"] < test_from].copy()
 month_of_trips = len(known) // (windows + 3)
 forward = TimeSeriesSplit(windows, test_size=month_of_trips, max_train_size=3 * month_of_trips)
 parts = list(forward.split(known))
-names = [f"{known['pickup_datetime'].iloc[judge].median():%d %b}" for _, judge in parts]
+days = [f"{known['pickup_datetime'].iloc[judge].median():%d %b}" for _, judge in parts]
+names = days if len(set(days)) == windows else [f"part {k + 1}" for k in range(windows)]
 learn, judge = parts[-1]
 print(f"{len(learn):,} trips to learn from, {len(judge):,} to judge by, centred on {', '.join(names)}")
 
