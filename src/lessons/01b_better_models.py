@@ -423,4 +423,4 @@ exercise.check(champion=champion)
 # %% [markdown]
 # ## Up next
 #
-# You fitted a hundred models and kept none of them. In 03a · Tracking every one leaves a record that you can search.
+# You fitted a hundred models and kept none of them. In [03a · Tracking](03a_tracking.ipynb) every one leaves a record that you can search.
