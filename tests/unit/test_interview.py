@@ -525,10 +525,10 @@ def test_a_card_in_jupyterlab_is_answered_and_logged(tmp_path_factory, monkeypat
             page.get_by_text("logged. It comes back").wait_for()
             page.get_by_text("Then use a stricter level").wait_for()
             shoot(page, "card-logged")
-            page.get_by_role("link", name="11b · The number of rows decides").click()
+            page.get_by_role("link", name="11d · The number of rows decides").click()
             page.wait_for_function(
                 "() => [...document.querySelectorAll('.jp-CodeCell .cm-content')].some(cell =>"
-                " cell.textContent.startsWith('SIZES') && cell.getBoundingClientRect().top > 0"
+                " cell.textContent.startsWith('sizes = ') && cell.getBoundingClientRect().top > 0"
                 " && cell.getBoundingClientRect().top < innerHeight)"
             )
             shoot(page, "card-link")
