@@ -1,4 +1,4 @@
-"""Lesson 06b: what it claims, over other months; its record of seconds; outputs that fit any machine."""
+"""Lessons 06c and 06d: what they claim, over other months; outputs that fit any machine."""
 
 import importlib.util
 import json
@@ -17,7 +17,11 @@ from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSON = build.read_lesson(ROOT / "src" / "lessons" / "06c_packaging.py")
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / "06c_packaging.ipynb", as_version=4)
+NOTEBOOKS = [
+    nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4)
+    for stem in ("06c_packaging", "06d_the_auditor")
+]
+CELLS = [cell for notebook in NOTEBOOKS for cell in notebook.cells]
 PROJECT = ROOT / "src" / "projects" / "trip_duration"
 RECORD = ROOT / "benchmarks" / "results" / "isolation.json"
 PERIODS = [("2018-08", "2018-10"), ("2019-02", "2019-04"), ("2019-06", "2019-08"), ("2019-08", "2019-10")]
@@ -26,7 +30,7 @@ ROUNDS, KILOMETRES = 100, 1.609344
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("trip_duration_of_06b", PROJECT / "trip_duration.py")
+    spec = importlib.util.spec_from_file_location("trip_duration_of_06c", PROJECT / "trip_duration.py")
     module = importlib.util.module_from_spec(spec)
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -97,7 +101,11 @@ def test_ben_looks_better_and_is_worse_in_every_period(measured):
 
 
 def printed(name):
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.get("id") == name]
+    (cell,) = [cell for cell in CELLS if cell.get("id") == name]
+    return shown_by(cell)
+
+
+def shown_by(cell):
     texts = [output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in cell.outputs]
     return "".join(texts)
 
@@ -113,7 +121,7 @@ def test_the_lesson_shows_the_same_figures(measured):
 
 
 def test_outputs_tell_nothing_of_the_machine_and_no_ids():
-    shown = "".join(printed(cell.id) for cell in NOTEBOOK.cells if cell.cell_type == "code")
+    shown = "".join(shown_by(cell) for cell in CELLS if cell.cell_type == "code")
     assert "trips.parquet" in shown
     assert not re.search(r"\b[0-9a-f]{32}\b|m-[0-9a-f]{32}|/home/|/root/|/tmp/|sqlite:///", shown)
 
