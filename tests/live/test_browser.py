@@ -1,4 +1,4 @@
-"""What a student sees: JupyterLab in headless Chromium, lesson 01 run as a whole, an exercise answered."""
+"""What a student sees: JupyterLab in headless Chromium, a lesson run as a whole, an exercise answered."""
 
 import inspect
 import json
