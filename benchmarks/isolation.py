@@ -9,7 +9,7 @@ own that holds busybox alone. The virtual machines boot Debian's kernel in QEMU 
 processor's support (KVM; left out where a guest does not come up in time) and without, every instruction
 translated. `--debian` names a folder into which these packages were unpacked with `dpkg -x`: busybox-static,
 linux-image-*-cloud-amd64, qemu-system-x86, qemu-system-data, seabios and the libraries that
-`apt-get install --simulate qemu-system-x86` lists. Lesson 06b shows the record.
+`apt-get install --simulate qemu-system-x86` lists. Lesson 06d shows the record.
 """
 
 from __future__ import annotations

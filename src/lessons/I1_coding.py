@@ -18,7 +18,7 @@
 # %% [markdown]
 # > **You will learn to** ask the questions that change the code · choose the cases before the code · count steps instead of guessing them · answer "and if it does not fit into memory?"
 # >
-# > **Before you start** [00 · Start here](00_start_here.ipynb) shows how exercises work; [13 · Time series](13_time_series_and_walk_forward.ipynb) helps with the last third
+# > **Before you start** [00a · Start here](00a_start_here.ipynb) shows how exercises work; [13b · Walk-forward](13b_walk_forward.ipynb) helps with the last third
 # >
 # > **Time** fourteen katas of 10 minutes, three a sitting; it runs in under a minute
 # >
@@ -542,7 +542,7 @@ print(f"sorted: day {shared} has {before} rows in training and {after} in the te
 #
 # **Listened for**: time comes from a column, never from the row number; the gap belongs to the label's delay, in days and not in rows.
 #
-# **Next question**: *one cut or many?* Many, [walking forward](13_time_series_and_walk_forward.ipynb). *The same customer on both sides?* Fine if you forecast known customers; if not, split by customer too.
+# **Next question**: *one cut or many?* Many, [walking forward](13b_walk_forward.ipynb). *The same customer on both sides?* Fine if you forecast known customers; if not, split by customer too.
 
 # %% exercise="split_by_time"
 # %%
@@ -584,7 +584,7 @@ for column in ("trip_distance", "passenger_count"):
 #
 # **Listened for**: the case "against itself" offered by you; n log n for sorting, n for the walk, against n² for counting at each value.
 #
-# **Next question**: *a stream?* Histograms with fixed edges give a lower bound. *Is 0.05<!-- given --> much?* That is [another lesson](11b_drift.ipynb): an effect, not a p-value.
+# **Next question**: *a stream?* Histograms with fixed edges give a lower bound. *Is 0.05<!-- given --> much?* That is [another lesson](11c_drift.ipynb): an effect, not a p-value.
 
 # %% exercise="ks_distance"
 # %%

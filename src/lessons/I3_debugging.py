@@ -17,7 +17,7 @@
 # %% [markdown]
 # > **You will learn to** reproduce before you explain · compare two runs instead of two opinions · spoil the future to find a leak · bisect by date · tell eight classic faults apart by their symptoms
 # >
-# > **Before you start** [03 · Tracking](03_tracking.ipynb), [07 · Registry](07_registry.ipynb) and [13 · Time series](13_time_series_and_walk_forward.ipynb)
+# > **Before you start** [03a · Tracking](03a_tracking.ipynb), [07a · Registry](07a_registry.ipynb) and [13b · Walk-forward](13b_walk_forward.ipynb)
 # >
 # > **Time** 150 minutes of study, in 4 sittings; it runs in half a minute
 # >
@@ -634,7 +634,7 @@ exercise.check(forward_mae)
 # %% [markdown]
 # ### D · A stale model was served
 #
-# `Champion` and `champion` are two aliases. Nothing failed: setting an alias that nobody reads is legal. The same symptom comes from a server that loaded its model before the alias moved, see [07 · Registry](07_registry.ipynb). In both cases the cure is the same: each answer carries its version, and a release ends with a question to the service, not to the registry.
+# `Champion` and `champion` are two aliases. Nothing failed: setting an alias that nobody reads is legal. The same symptom comes from a server that loaded its model before the alias moved, see [07a · Registry](07a_registry.ipynb). In both cases the cure is the same: each answer carries its version, and a release ends with a question to the service, not to the registry.
 
 # %% exercise="release_approved"
 # %%
