@@ -93,7 +93,7 @@ threads = threadpool_limits(limits=1, user_api="openmp")  # small fits lose time
 # ```
 #
 # A number is a chapter, a letter is a sitting. You need not take them all: each says what it needs, and runs without the ones before.
-# `walkforward progress` shows where you are.
+# A number that you do not find is a chapter to come. `walkforward progress` shows where you are.
 
 # %% [markdown]
 # ### Three paths
@@ -151,7 +151,8 @@ explore(training)
 # Six quiet months: trips take about 14<!-- given --> minutes, a little less in summer. Each month holds 10,000<!-- given --> trips
 # before cleaning, a fixed sample, so never read demand from the number of rows.
 #
-# **3 · Feature engineering** turns records into columns that a model can use, all of them known when the ride begins. **4 · Training** is the
+# **3 · Feature engineering** turns records into columns that a model can use. Each must be known when the ride begins. (The distance
+# is the driven one; in use, the planned route takes its place. See 01a.) **4 · Training** is the
 # stage that people think of when they say machine learning.
 
 
@@ -290,15 +291,17 @@ policies.round(2)
 
 # %% [markdown]
 # Two retrainings take the mean error from 5.59<!-- =replay[never, mean RMSE] --> to 4.91<!-- =replay[on alarm, mean RMSE] --> minutes, eleven
-# to 4.52<!-- =replay[every month, mean RMSE] -->: fewer than a fifth of the retrainings buy more than half of the gain. Two more things are in the table.
+# to 4.52<!-- =replay[every month, mean RMSE] -->: fewer than a fifth of the retrainings buy more than half of the gain. The second table says more.
 # After the last alarm the error stays under its threshold, and the model stays worse than it could be. And in February, with nothing new in the
 # world, the fresh model is worse than the old one, 4.27<!-- =after[2020-02, every month] --> against 4.20<!-- =after[2020-02, never] -->: it learnt from one month, the old one from six.
-# April itself is bad in every column. Only noticing early helps there, and a fallback.
+# April itself is bad in every column. There it only helps to notice early and to have a fallback, a rough rule that answers in the model's place.
+#
+# The table has no winner until you say what a retraining and its release cost. And one year with one shock is one draw: replay other years before you decide.
 
 # %% [markdown]
 # ## Is data worth more than modelling?
 #
-# "Fresh data beat a better model", people say. Let two teams compete. One has gradient boosting, trained once on sixty thousand trips
+# "Fresh data beat a better model", people say. Let two teams compete over 2019 and 2020. One has gradient boosting, trained once a year on sixty thousand trips
 # of the half-year before. The other has a straight line and trains it every month on the ten thousand trips of the month before.
 #
 # **Predict first.** In how many months does the line win?
@@ -345,11 +348,11 @@ plt.show()
 #
 # In fifteen ordinary months fresh data do not win once: the line loses by
 # 0.92<!-- =fresh: months, -[\d.]+ to -([\d.]+) --> to 1.56<!-- =fresh: in 0 of 15 months, -([\d.]+) --> minutes. When the streets empty, it wins five months in a row, by up to
-# 1.81<!-- =fresh: -0.33 to ([\d.]+) --> minutes. In September the old model is ahead again, because traffic is coming back. And the two teams are no rivals: boosting
+# 1.81<!-- =fresh: -0.33 to ([\d.]+) --> minutes. In September the old model is ahead again; a likely reason is that traffic is coming back. You can also have both: boosting
 # on the month before, the last column of the table above, beats both on average.
 
 # %% [markdown]
-# The rule of the trade says that data are usually worth more than modelling. It holds where data are missing, wrong or out of date. It has exceptions: a **mission-critical** system, where one error can
+# A common rule says that data are usually worth more than modelling. It holds where data are missing, wrong or out of date. It has exceptions: a **mission-critical** system, where one error can
 # cost a life or a plant, and **massive scale**, where a gain that nobody would notice in one prediction is paid a billion times a day. And in a world that
 # has not changed, with enough trips, the form of the model pays first: lesson 01b measures form, data and tuning.
 
@@ -371,7 +374,7 @@ print(f"{lines['train']} of {lines.sum()} lines train the model")
 # ## Take-aways
 #
 # - A model is finished when it is watched, not when it is trained. On unchanged code the error of this one rose from
-#   4.44<!-- =validate: model ([\d.]+) --> to 7.38<!-- =monitor[2020-04, RMSE] --> minutes, and no line of any log said so.
+#   4.44<!-- =validate: model ([\d.]+) --> to 7.38<!-- =monitor[2020-04, RMSE] --> minutes, and no log would have said so.
 # - The lifecycle has seven stages and is a loop: monitoring feeds preparation. Continuous deployment is a trigger, a retraining and a deployment.
 # - Fresh data beat a better model after a break: in five months of nine from April 2020 on, and in none of the fifteen before. Ask first whether
 #   the world has changed.

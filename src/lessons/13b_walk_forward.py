@@ -27,7 +27,7 @@
 # %% [markdown]
 # ## Parameters
 #
-# Every other Sunday somebody forecasts the rides at Chicago's Clark/Lake station for the next 14 days. Lessons 13, 14 and 15 all use these 52<!-- given --> folds, two years in all.
+# Every other Sunday somebody forecasts the rides at Chicago's Clark/Lake station for the next 14 days. Lessons 13a to 15b all use these 52<!-- given --> **folds**, two years in all. A fold is one training and the 14 days that it is tested on.
 
 # %% tags=["parameters"]
 ridership_path = None  # a Parquet or CSV file of your own with ds and y, a row a day
@@ -62,6 +62,8 @@ backtest = partial(forecasting.backtest, progress=False)
 
 # %% [markdown]
 # ## One call for the loop
+#
+# The features are rides of 14, 21 and 28 days before, and a calendar with US holidays.
 
 # %% name="folds"
 rides, HORIZON = rides[["ds", "y"]], 14
@@ -119,10 +121,12 @@ lengths = [len(test) for _, test in TimeSeriesSplit(5).split(rides)]
 print(f"TimeSeriesSplit(5) as it comes: tests of {lengths[0]} days")
 
 # %% [markdown]
-# The default is the trap: five folds with tests of 949<!-- =splitters: of (\d+) days --> days, a horizon of two and a half years that nobody asked about.
-# `WalkForwardSplit` adds a `step`, a first training size (`initial`), and a horizon that you have to name. Both go wherever scikit-learn takes `cv=`. Search for settings with them too, on days **before** the ones you report.
+# The default is the trap: five folds with tests of 949<!-- =splitters: of (\d+) days --> days, a horizon of two and a half years that nobody asked for.
+# `WalkForwardSplit` adds a `step`, a first training size (`initial`), and a horizon that you have to name. Both splitters go wherever scikit-learn takes `cv=`. Search for settings with them too, on days **before** the ones you report.
 #
 # ### Your turn
+#
+# The checks use another series, births a day in the United States.
 
 # %% exercise="forward_folds"
 
@@ -150,8 +154,8 @@ for horizon, gap in [(7, 0), (14, 0), (14, 7), (14, 14)]:
 pd.DataFrame(rows, index=["trees", "naive", "naive on ordinary days"]).T.round(2)
 
 # %% [markdown]
-# Old information costs: the trees go from 0.76<!-- =gap[7 days ahead · 0 late, trees] --> for a week to 0.83<!-- =gap[14 days ahead · 14 late, trees] --> and more for a fortnight with late data. Why does the naive MAE jump about, up to 1.88<!-- =gap[14 days ahead · 7 late, naive] --> and back? It copies whole weeks, and which days receive a copy of a
-# holiday changes with the gap. On days where neither the day nor its copy is near a holiday, the error grows steadily with age. A score without its horizon and gap says nothing, and two scores with different ones can't be compared.
+# Old information costs: the trees go from 0.76<!-- =gap[7 days ahead · 0 late, trees] --> for a week to 0.80<!-- =gap[14 days ahead · 0 late, trees] --> for a fortnight, and to 0.87<!-- =gap[14 days ahead · 7 late, trees] --> and 0.83<!-- =gap[14 days ahead · 14 late, trees] --> with data 7 and 14 days late. (The last difference may be chance.) Why does the naive MAE jump about, up to 1.88<!-- =gap[14 days ahead · 7 late, naive] --> and back? It copies whole weeks, and the gap decides which days get a copy of a
+# holiday. On days where neither the day nor its copy is near a holiday, the error grows steadily with age. A score without its horizon and gap says nothing, and two scores with different ones can't be compared.
 #
 # One trap: a gap in the splitter leaves out training rows. **It does not make features older.** Put yesterday's rides into a ready table and ask for a gap of two weeks:
 
@@ -166,12 +170,12 @@ print(f"gap of 14 days, yesterday in the table: {by_fold.mean():.2f}")
 # 0.71<!-- =gap_trap: table: ([\d.]+) --> is too good for a forecast with two weeks' delay: each test row carries the day before it.
 #
 # **Step** is how often you would really forecast; the default is one horizon. With a step of 14 every cutoff is a Sunday, and "one day ahead" is always a Monday. That is right for this roster, but a curve of error by days ahead then shows weekdays, not distance. To see the distance, take a step
-# without a common factor with seven.
+# that is no multiple of seven, such as 13<!-- given -->.
 
 # %% [markdown]
 # ## Window and refitting: what they cost and buy
 #
-# How much past, and how often to train anew? Without refitting the model gets old, while its inputs stay fresh.
+# How much past should a training see, and how often should you train anew? Without refitting the model gets old, while its inputs stay fresh. The rows are those of all fits together.
 
 # %% name="cost"
 windows = {
@@ -189,7 +193,7 @@ for window, split in windows.items():
 pd.DataFrame(cost, index=["fits", "rows (thousands)", "MAE", "RMSE"]).T.round(2)
 
 # %% [markdown]
-# One year is too little: it holds each holiday once. Which of the differences are real, and which are chance? You have the forecasts of the same days, so [Better, or lucky?](#Better,-or-lucky?) can answer it. (Seconds on record are in [the benchmark](../benchmarks/README.md#what-refits-warm-starts-bins-and-windows-buy).)
+# One year has the largest error however often you refit; it holds each holiday once. Which of the differences are real, and which are chance? You have the forecasts of the same days, so [Better, or lucky?](#Better,-or-lucky?) can answer it. (Seconds on record are in [the benchmark](../benchmarks/README.md#what-refits-warm-starts-bins-and-windows-buy).)
 #
 # ## Metrics, each in a line or two
 
@@ -280,7 +284,7 @@ exercise.check(mase)
 # %% [markdown]
 # ## Better, or lucky?
 #
-# Two backtests of the same folds differ day by day, so compare them in pairs. But the days are not independent: one Christmas spoils the forecast of that day and of the weeks that copy it. `compare` draws whole **blocks** of neighbouring days with replacement (a block bootstrap; it assumes that the differences behave alike over time). Last year against last week, over one year and over four:
+# Two backtests of the same folds differ day by day, so compare them in pairs. But the days are not independent: one Christmas spoils the forecast of that day and of the weeks that copy it. `compare` draws whole **blocks** of neighbouring days with replacement (a block bootstrap; it assumes that the differences behave alike over time). Here `a` is last year and `b` is last week, over one year and over four. A difference below zero says that `a` has the smaller error:
 
 # %% name="blocks"
 longer = WalkForwardSplit(HORIZON, 2 * folds)
@@ -296,7 +300,7 @@ pd.DataFrame(rows, index=["difference", "low", "high", "better"]).T.infer_object
 # %% [markdown]
 # A gain of 0.21<!-- =blocks: one year +1 +-([\d.]+) --> thousand rides, and one year can't tell it from chance. Blocks of 14 days, the default, make the interval half as wide again as single days do; that part of the certainty was never there. Four years settle it. If a difference matters, add folds before you add features.
 #
-# The classic test is **Diebold–Mariano**. It divides the mean difference by its standard error, and takes the correlation of neighbouring days into that error by their autocovariances. It does not assume independent days; it assumes that the differences are **stationary**: the same mean and the same correlations in all of the period.
+# The classic test is **Diebold–Mariano**. It divides the mean difference by its standard error. That error includes the autocovariances, since neighbouring days are correlated. The test does not assume independent days; it assumes that the differences are **stationary**: the same mean and the same correlations in all of the period.
 
 
 # %% name="diebold_mariano"
@@ -314,7 +318,7 @@ for span, days in spans.items():
     print(f"{span}: {diebold_mariano(a, b):.2f}; days taken as independent {diebold_mariano(a, b, 0):.2f}")
 
 # %% [markdown]
-# With 1.96<!-- given --> as the limit it agrees with the blocks, and days taken as independent are too sure again. Now the open question of windows and refitting:
+# With 1.96<!-- given --> as the limit the test agrees with the blocks. If you take days as independent, the statistic is too large, as the interval was too narrow before. Now the open question of windows and refitting:
 
 # %% name="verdicts"
 verdicts = {
@@ -327,9 +331,9 @@ verdicts = {
 pd.DataFrame(verdicts, index=["difference", "low", "high", "better"]).T.infer_objects().round(2)
 
 # %% [markdown]
-# The trees beat the usual week, and one year of training is too little. All years tie with four years, which have a quarter of the rows, so cost decides. A tie is no proof of equality: the interval, a 95<!-- given --> % bound and no worst case, says that all years may be worse by 0.08<!-- =verdicts[all years against 4 years, high] --> or a little better.
+# The trees beat the usual week, and one year of training is too little. All years tie with four years, which have a quarter of the rows, so cost decides. A tie is no proof of equality: by the 95<!-- given --> % interval all years may be worse by 0.08<!-- =verdicts[all years against 4 years, high] --> or a little better, and even that is no worst case.
 #
-# **Refitting pays here.** Refitted twice a year the error is larger by 0.10<!-- =verdicts[4 years every 13th against every roster, difference] -->, never refitted by 0.25<!-- =verdicts[4 years once against every roster, difference] -->, and both intervals are above zero. The station grows, and trees can't forecast a level that they have not seen (lesson 15a), so each training brings them the new level. On a steady series the same table often shows a tie; then the rarest refit wins.
+# **Refitting pays here.** The error is larger by 0.10<!-- =verdicts[4 years every 13th against every roster, difference] --> if you refit twice a year and by 0.25<!-- =verdicts[4 years once against every roster, difference] --> if you train once; both intervals are above zero. A likely reason: the station grows, and trees can't forecast a level that they have not seen (lesson 15a), so each training brings them the new level. On a steady series the same table often shows a tie; then the rarest refit wins.
 
 # %% [markdown]
 # ## What to choose when
@@ -347,7 +351,7 @@ pd.DataFrame(verdicts, index=["difference", "low", "high", "better"]).T.infer_ob
 # %% [markdown]
 # ## Take-aways
 #
-# - Walk forward: train up to a cutoff, forecast the horizon, go on. Horizon and gap come from the decision, and a gap in the splitter ages no feature.
+# - Walk forward: train up to a cutoff, forecast the horizon, go on. Horizon and gap come from the decision, and a gap in the splitter makes no feature older.
 # - The metric decides what the forecast is: the median, the mean or a quantile. Ask who pays for the misses, and show holidays on their own.
 # - Compare on the same folds, in blocks. A tie is no proof of equality; its interval says what you may lose.
 # - If a difference matters, add folds before you add features.
