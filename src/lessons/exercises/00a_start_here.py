@@ -153,10 +153,13 @@ _CHORES, _STAGES = tuple(_RIGHT), set(_RIGHT.values())
 
 @checks(stage_of)
 def is_a_dictionary_of_all_chores(answer):
-    """What are the keys of your dictionary? The seven chores, copied letter by letter; the stages are the values."""
+    """What are the keys of your dictionary? The seven chores, copied letter by letter, spaces too; the stages are the values."""
     assert isinstance(answer, dict), f"stage_of is a {type(answer).__name__}; a dictionary is asked for"
     missing = [chore for chore in _CHORES if chore not in answer]
-    assert not missing, f"{len(missing)} chores are missing, the first is {missing[0]!r}"
+    found = len(_CHORES) - len(missing)
+    assert not missing, (
+        f"{missing[0]!r} is no key of your dictionary; {found} of the {len(_CHORES)} chores are"
+    )
 
 
 @checks(stage_of)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import mean_pinball_loss
 
 from course.data import load_births
 from course.exercise import also_right, checks, right, wrong
@@ -156,7 +157,7 @@ def judge_intervals(births, low, high, level=0.8):
 
     `coverage`: share of days with low <= births <= high. `width`: mean of high - low. `pinball`: mean over the days
     of the average of two losses, of `low` at q = (1 - level) / 2 and of `high` at 1 - q; a bound b at q costs
-    q · (y - b) when y is above it, and (1 - q) · (b - y) when y is below. Days without both bounds count nowhere.
+    q · (y - b) when y is above it, and (1 - q) · (b - y) when y is below. A day that lacks a bound counts nowhere.
     """
     q, known = (1 - level) / 2, low.notna() & high.notna()
     y, low, high = births[known], low[known], high[known]
@@ -253,6 +254,15 @@ def level_sets_the_quantiles(answer):
     _agree(answer, *_ranges(), "pinball", "at a level of 50 %", level=0.5)
 
 
+@checks(judge_intervals)
+def one_bound_is_no_interval(answer):
+    """Which days do you leave out, and for which of the three numbers? A day needs both bounds to count at all."""
+    y, low, high = _ranges()
+    high = high.where(np.arange(len(high)) % 10 != 5)
+    for name in ("coverage", "width", "pinball"):
+        _agree(answer, y, low, high, name, "some days lack only the upper bound")
+
+
 @wrong(judge_intervals, caught_by=bounds_belong_to_it)
 def leaves_the_ends_out(births, low, high, level=0.8):
     known = low.notna() & high.notna()
@@ -295,3 +305,29 @@ def writes_eighty_percent_down(births, low, high, level=0.8):
     return judge_intervals(births, low, high, level) | {
         "pinball": judge_intervals(births, low, high)["pinball"]
     }
+
+
+@wrong(judge_intervals, caught_by=one_bound_is_no_interval)
+def asks_only_for_the_lower_bound(births, low, high, level=0.8):
+    known = low.notna()
+    return judge_intervals(births, low, high, level) | {
+        "coverage": births[known].between(low[known], high[known]).mean()
+    }
+
+
+@wrong(judge_intervals, caught_by=one_bound_is_no_interval)
+def averages_each_bound_by_itself(births, low, high, level=0.8):
+    q = (1 - level) / 2
+    losses = [
+        np.maximum(p * (births - b), (p - 1) * (births - b)).mean() for p, b in ((q, low), (1 - q, high))
+    ]
+    return judge_intervals(births, low, high, level) | {"pinball": np.mean(losses)}
+
+
+@also_right(judge_intervals)
+def asks_scikit_learn(births, low, high, level=0.8):
+    q, known = (1 - level) / 2, ~(low.isna() | high.isna())
+    y, low, high = births[known], low[known], high[known]
+    loss = mean_pinball_loss(y, low, alpha=q) + mean_pinball_loss(y, high, alpha=1 - q)
+    inside = (low <= y) & (y <= high)
+    return {"coverage": inside.mean(), "width": high.mean() - low.mean(), "pinball": loss / 2}
