@@ -71,7 +71,7 @@ train, test = trips[trips["pickup_datetime"] < test_from], trips[trips["pickup_d
 # | how often | a few times a week | thousands of times a second |
 # | goes wrong as | the wrong version, half of the copies old | wrong answers, slow answers, none |
 #
-# You can deploy without serving: a nightly job that takes up a new version is deployed. Does moving the alias `champion` in the registry deploy a server's model? Set up a registry, and try.
+# You can deploy without serving: a nightly job that loads a new version is a deployment. Does moving the alias `champion` in the registry deploy a server's model? Try it.
 
 # %% name="store"
 import logging
@@ -131,7 +131,7 @@ def ask(rows):
 
 
 # %% [markdown]
-# Now another model, a much smaller one, becomes champion.
+# Now a much smaller model becomes champion.
 
 # %% name="move"
 three = test.head(3)
@@ -186,7 +186,7 @@ print("the same answers:", (batch[:n_single] == np.array(online, "float32")).all
 print(f"one batch of {len(test):,} rows took less time:", seconds_batch < seconds_online)
 
 # %% [markdown]
-# Not a digit differs; the price does. Most of what a call costs does not depend on its rows: parsing, building a table, checking the signature. And a failed batch is repeated in the morning.
+# The answers are equal to the last digit; the cost is not. Most of what a call costs does not depend on its rows: parsing, building a table, checking the signature. And a failed batch can be repeated.
 #
 # There is a third way. If the inputs are few, compute all answers beforehand and look them up. How good is a table of past medians?
 
@@ -232,7 +232,7 @@ low, high = np.percentile(gain[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
 print(f"the careful model is better than the table by {low:.2f} to {high:.2f} minutes (95 %)")
 
 # %% [markdown]
-# In May and December 2018 and June 2019 the order is the same, with less than half a minute between neighbours. **Is a quarter of a minute worth a server?** The table needs none.
+# In May and December 2018 and June 2019 these three come in the same order, each within half a minute of the next. **Is a quarter of a minute worth a server?** The table needs none.
 #
 # The distance is worth two minutes: 3.27<!-- =lookup[quick model with distance, MAE] -->. But in these data it was measured at the end of the trip. If a router estimates it well when the customer asks, serve the model online. If not, start with the table.
 #
@@ -275,7 +275,7 @@ print(re.sub(r"python:[\d.]+", "python:<this>", shown).replace(mlflow.__version_
 # | line | what it does | is it frozen? |
 # |---|---|---|
 # | `FROM python:…-slim` | the base image: Debian and Python | no: a tag moves when the image is patched; a digest (`@sha256:…`) does not |
-# | `pip install mlflow==…` | MLflow: most of the image's size | itself yes, what it needs no |
+# | `pip install mlflow==…` | MLflow: most of the image's size | MLflow yes, its own requirements no |
 # | `COPY model_dir` | **the model itself** | yes: the alias was resolved when this was written |
 # | `_install_pyfunc_deps` | the model's `requirements.txt` | what `log_model` pinned |
 #
@@ -303,7 +303,7 @@ print("installed:", len(found))
 # 2<!-- =pinned: pinned: +(\d+) --> versions of 88<!-- =pinned: installed: (\d+) --> are fixed. Built again next month, the image holds other libraries, so building again is no rollback.
 # Build once, keep the image, and roll back to *that image*.
 #
-# Two more things are not in the file:
+# Two things are not in the file:
 
 # %% name="entrypoint"
 from mlflow.pyfunc.scoring_server import get_cmd
@@ -318,7 +318,7 @@ print([name for name in environment if "pyfunc" in name])
 #
 # ## A manifest for Kubernetes
 #
-# **Kubernetes** runs containers on many machines. You describe a state in a **manifest**, and it removes the difference to what is, all the time. This service is five descriptions in `src/projects/trip_service/kubernetes.yaml`; here are the first two.
+# **Kubernetes** runs containers on many machines. You describe a state in a **manifest**, and it keeps making the cluster match it. This service is five descriptions in `src/projects/trip_service/kubernetes.yaml`; here are the first two.
 
 # %% name="manifest"
 from course.paths import ROOT
@@ -343,7 +343,7 @@ print(deployment[deployment.index("          ports:") : deployment.index("      
 # %% [markdown]
 # Three **probes**, three consequences. Until the *startup* probe succeeds, the others wait: importing takes seconds. A failed *readiness* probe stops requests to the pod. A failed *liveness* probe restarts it, which helps a process that hangs and harms one that is busy: make it the most patient. None of them notices wrong answers.
 #
-# **Requests** are what the scheduler reserves, **limits** where it cuts off: over the CPU limit a pod is slowed down, over the memory limit it is killed. Measure before you write.
+# **Requests** are what the scheduler reserves, **limits** the most a pod may use: over the CPU limit a pod is slowed down, over the memory limit it is killed. Measure before you write.
 
 # %% name="memory"
 import psutil
@@ -354,10 +354,10 @@ print("below the 512 MiB of the request:", megabytes < 512)
 servers.close()
 
 # %% [markdown]
-# The other three: the **Service** is the one address that stays while pods come and go. The **PodDisruptionBudget** forbids an update of the cluster to take both pods at once. The **HorizontalPodAutoscaler** adds pods when the CPU
+# The other three: the **Service** is the one address that stays while pods come and go. The **PodDisruptionBudget** keeps an update of the cluster from stopping both pods at once. The **HorizontalPodAutoscaler** adds pods when the CPU
 # is above 70<!-- given --> % of what was *requested*; without a request it does nothing.
 #
-# CPU is not always the right signal: a server that waits for a feature store or a GPU is full while its CPU is idle. Then scale on **requests** in flight for each pod, from Prometheus through an adapter or KEDA. Knative and KServe do that themselves, down to zero pods; the first request after that waits for a start.
+# CPU is not always the right signal: a server that waits for a feature store or a GPU is full while its CPU is idle. Then scale on open HTTP requests per pod, from Prometheus through an adapter or KEDA. Knative and KServe do that themselves, down to zero pods; the first request after that waits for a start.
 
 # %% [markdown]
 # ## Which faults are refused, and by whom?
@@ -401,7 +401,7 @@ rows = {name: [refused(manifest, strict) for strict in (False, True)] for name, 
 pd.DataFrame.from_dict(rows, orient="index", columns=["schema", "schema, strict"])
 
 # %% [markdown]
-# A schema that is not strict ignores an unknown field: you run one pod where you wanted two. The last six pass both, because a schema compares no two lines. Who sees them? (Both columns are from the API server's code and KubeLinter's documentation, not measured here.)
+# A schema that is not strict ignores an unknown field: you run one pod where you wanted two. The last six pass both, because each line alone is legal. Who sees them? (From the API server's code and KubeLinter's documentation, not measured here.)
 #
 # | fault | API server (`--dry-run=server`) | `kube-linter lint` |
 # |---|---|---|
@@ -415,7 +415,7 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["schema", "schema, strict"
 # **Predict first.** The liveness probe asks port `web`; the container only has `http`. Will the pod be restarted again and again, once, or never?
 
 # %% [markdown]
-# Never. The kubelet, which runs the probes, finds no port of that name, so there is nothing to ask. It **throws the result away**, and what counts is the state in which each kind of probe begins:
+# Never. The kubelet, which runs the probes, finds no port of that name. It **throws the result away**, and what counts is the state in which each kind of probe begins:
 #
 # | probe with a name that leads nowhere | begins as | so the pod … |
 # |---|---|---|
@@ -448,6 +448,7 @@ exercise.check(dangling_ports)
 #
 # - *What is the difference between deploying and serving a model?* Shown in [Which version answers?](#Which-version-answers?)
 # - *Batch or online: how do you decide?* Shown in [Batch against online](#Batch-against-online).
+# - *How do you roll a model back?* Shown in [The Dockerfile that MLflow writes](#The-Dockerfile-that-MLflow-writes).
 # - *Your liveness probe has named a port that does not exist for a year. What happened in that year?* Shown in
 #   [Which faults are refused, and by whom?](#Which-faults-are-refused,-and-by-whom?)
 #
