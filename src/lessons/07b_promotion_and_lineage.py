@@ -29,7 +29,7 @@
 # %% [markdown]
 # ## Parameters
 #
-# Three months to train on, three to judge.
+# Three months to train on, three to judge. The last three have *chosen nothing*: no model was trained on them, and no setting was picked by them.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
@@ -121,7 +121,7 @@ print(
 )
 
 # %% [markdown]
-# Below zero from end to end. One assumption is left: trips drawn one by one count as independent, but trips of one rainy day are late together. So draw whole days.
+# Below zero from end to end. One assumption is left: a draw of single trips counts each trip as independent, but on a rainy day all trips are late together. So draw whole days.
 # (Days are then assumed to be independent and alike, which holds within a month better than over a year.)
 #
 # **Predict first.** Will the interval by days be wider than the one by trips, narrower, or about the same?
@@ -136,7 +136,7 @@ exercise.check(interval_by_day)
 # %% [markdown]
 # ## Three months, not one
 #
-# A count of how often each day is drawn gives all resamples at once. Each month judges the second version against the first, and the third against the second.
+# The next cell is a faster form of your answer: for each resample it draws *how often* each day occurs, and weights the day's sums with that. Each month judges version 2 against version 1, and version 3 against version 2.
 
 
 # %%
@@ -172,12 +172,14 @@ plt.show()
 # %% [markdown]
 # *Figure: six intervals; the three of version 2 against 1 lie below zero, the three of version 3 against 2 contain zero.*
 #
-# October's interval by days is as wide as by trips, or a little narrower. Both models are wrong about the same rainy days, so the day's luck cancels in the difference. That is a result, not a rule: in your data, look.
+# October's interval by days is no wider than the one by trips; here it is a little narrower. Both models are wrong about the same rainy days, so the day's luck cancels in the difference. Other data may say otherwise: compare both intervals there.
 
 # %% [markdown]
 # Version 2 is better in each of three months that chose nothing. Trained anew for each of nine months (June 2019 to February 2020), it was better in 7<!-- given --> and undecided in 2<!-- given -->.
-# Version 3 is *not shown to be better*, which is not *shown to be no better* (04c), and it doubles the cost of an answer. And do not send twenty challengers against one month: if none is better and all are independent, one
-# passes by luck with a chance of 1 − 0.975<!-- given -->²⁰ = 40<!-- given --> %.
+# Version 3 is *not shown to be better*, which is not *shown to be no better* (04c), and each of its answers needs twice as many trees.
+#
+# And do not send twenty challengers against one month. A challenger that is no better passes by luck in 2.5<!-- given --> % of cases. If the twenty are independent, at least one
+# passes with a chance of 1 − 0.975<!-- given -->²⁰ = 40<!-- given --> %.
 
 # %% name="promotion"
 if judged.loc["version 2", "high"].max() < 0:  # each interval as a whole
@@ -197,7 +199,7 @@ client.set_registered_model_alias(NAME, "champion", "3")  # Ben
 print("champion:", client.get_model_version_by_alias(NAME, "champion").version)
 
 # %% [markdown]
-# The last writer wins, and nobody is told. Version 3 has replaced version 2, with which Ben never compared it. MLflow has no call *set this alias if it still points to 1*, so
+# The last writer wins, and nobody is told. Version 3 has replaced version 2, and Ben never compared the two. MLflow has no call *set this alias if it still points to 1*, so
 # look once more before you write:
 
 
@@ -218,7 +220,7 @@ print("Ben:", promote_if(seen_by_ben, "3"))
 # Both may still look before either writes. What closes the gap is one promoter, such as a CI job that never runs twice at a time.
 #
 # Aside: what if the server dies in the middle? The course's `tests/test_registry_races.py` kills it at four moments of `log_model`. The registry then has the whole version or none. The run stays `RUNNING`, which is how you find it,
-# and your program may see an error although the version is there: look before you register again. `READY` does not promise that the files are still there, so load a model once before you promote it.
+# and your program may see an error although the version is there: look before you register again. A version's status `READY` does not promise that the files are still there, so load a model once before you promote it.
 #
 # ## The server does not notice
 #
@@ -247,7 +249,7 @@ print("version 2 itself says         ", mlflow.pyfunc.load_model(f"models:/{NAME
 # The server still answers with version 1, and would do so for months: it resolves the alias once, when it loads the model. An alias moves a *decision*. Somebody has to carry it out: a job that resolves
 # the alias, starts servers **by number** (`models:/trip-duration/2`), logs that number with each answer, and stops the old ones.
 #
-# What starts the job? A **webhook**: the tracking server posts a message to an address of yours whenever an alias is set. The receiver (its HTTP part is in the module) believes only what is signed with a secret
+# What starts the job? A **webhook**: the tracking server posts a message to an address of yours whenever an alias is set. The receiver (its HTTP part is `trip_tracking.Receiver`) believes only messages that are signed with a secret
 # that both sides know:
 
 
@@ -288,12 +290,12 @@ print("messages:", len(receiver.heard), "· without the signature:", forged.stat
 # One message for two changes: the server sends it, so a program that writes to the database itself triggers none. The id and the time are signed as well, so the receiver can refuse a message that comes twice or late.
 # Other events are `model_version.created` and `model_version_tag.set`, for a job that tests each new version (lesson 08).
 # Nor is a message kept: after three repetitions MLflow forgets it. So the deploying job
-# also looks at the alias every few minutes. The webhook makes it fast, the look makes it sure.
+# also looks at the alias every few minutes. The webhook makes the deployment fast; the look catches the messages that were lost.
 
 # %% [markdown]
 # ## The auditor's question
 #
-# *This label answers our passengers. What is behind it?* You have the alias and the store: no memory, no colleague, no notebook. First a colleague's model arrives as a file, is registered and becomes challenger.
+# *The model under `champion` answers our passengers. What is behind it?* You have only the alias and the store; the notebook is gone, and nobody remembers. First a colleague's model arrives as a file, is registered and becomes challenger.
 
 # %% name="mailed"
 boosted(6, 0.1, 200).fit(train[FEATURES], train["duration"]).save_model(FILES / "mailed.json")
@@ -326,7 +328,7 @@ report
 
 # %% [markdown]
 # The champion has data with their digest, the commit and the state of the code, settings and error. If `code.state` says *changed since the commit*, the commit is not the code that ran, and the evidence ends there. The mailed
-# model has an error, and dashes where data, code and settings should be. **Registering gives a model an address, not a past.** By the rule of this team it may not become champion.
+# model has an error, even a lower one, and dashes where data, code and settings should be. **Registering gives a model an address, not a past.** So it may not become champion: make that a rule of your team.
 #
 # Two more gaps: whoever may write can edit a tag, so *who approved it* is proved by the log of a CI job and not by the store. And an alias has no history: log each promotion, if you want to know what answered last year.
 
@@ -347,7 +349,7 @@ print("a digest of the bytes does: ", trip_tracking.fingerprint(table) != trip_t
 
 # %% [markdown]
 # MLflow hashes the first 10,000<!-- given --> rows and the number of rows. `track` therefore passes a `SHA-256` of every value as `digest=` (03a). A digest proves which data it was; it does not bring them back: keep the data where
-# a name can't be overwritten (06c).
+# a name can't be overwritten (06d).
 #
 # The auditor's second question goes the other way: *this table was corrupt. Which models were trained on it, and do they answer anybody?*
 #

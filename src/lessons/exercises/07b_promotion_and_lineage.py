@@ -258,7 +258,7 @@ def trained_on(digest):
     `digest` is the fingerprint of all its values, as `track` records it. A run keeps its data sets in
     `run.inputs.dataset_inputs`; the one with the tag `mlflow.data.context` of `training` counts, the one of
     `test` does not. Look at all names, not at one. Return a dict from (name, version number as int) to the
-    list of that version's aliases, sorted.
+    list of that version's aliases, sorted. A version may name no run: its `run_id` is None.
     """
     client = MlflowClient()
     touched = {}
@@ -302,7 +302,14 @@ def _touched(answer):
             client.create_model_version(names[name], source="file:///nowhere", run_id=run_id)
         for alias, version in {"previous": 1, "champion": 4, "shadow": 4}.items():
             client.set_registered_model_alias(names["trips"], alias, version)
-        found = answer(frames["july"].digest)
+        try:
+            found = answer(frames["july"].digest)
+        except TypeError as error:
+            if "NoneType" not in str(error):
+                raise
+            raise AssertionError(
+                f"version 3 of `trips` names no run (its run_id is None), and your function breaks off ({error})"
+            ) from None
         wanted = {
             (names["trips"], 1): ["previous"],
             (names["trips"], 4): ["champion", "shadow"],
@@ -320,7 +327,8 @@ def _touched(answer):
 def finds_the_versions_of_one_name(answer):
     """A version does not know its data. Who does, and how do you get there from a version?
 
-    `client.search_model_versions()` gives all versions; the run of one is `client.get_run(version.run_id)`.
+    `client.search_model_versions()` gives all versions; the run of one is `client.get_run(version.run_id)`,
+    if it names a run.
     """
     found, _ = _touched(answer)
     assert {("trips", 1), ("trips", 4)} <= set(found), (
@@ -425,6 +433,17 @@ def looks_at_the_first_data_set_only(digest):
             used = client.get_run(version.run_id).inputs.dataset_inputs[0]
             if used.dataset.digest == digest and used.tags[0].value == "training":
                 touched[version.name, int(version.version)] = sorted(version.aliases)
+    return touched
+
+
+@wrong(trained_on, caught_by=finds_the_versions_of_one_name)
+def expects_a_run_behind_each_version(digest):
+    client, touched = MlflowClient(), {}
+    for version in client.search_model_versions():
+        for used in client.get_run(version.run_id).inputs.dataset_inputs:
+            if used.dataset.digest == digest and used.tags[0].value == "training":
+                aliases = client.get_model_version(version.name, version.version).aliases
+                touched[version.name, int(version.version)] = sorted(aliases)
     return touched
 
 
