@@ -26,7 +26,7 @@
 # %% [markdown]
 # ## Parameters
 #
-# Two months to train on, one to test on. A taxi file of your own goes into `trips_path`; the days are then chosen by it.
+# Two months to train on, one to test on. A taxi file of your own goes into `trips_path`; the dates are then taken from that file.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
@@ -67,7 +67,7 @@ desk = open_desk(Path("06d_the_auditor_files"), "auditor", env_manager)
 # %% [markdown]
 # ## Two versions took turns
 #
-# In [06c](06c_packaging.ipynb) Ben changed a line of the training script without committing it: his version left out rides over 45 minutes. Train both versions from the project, and register them.
+# In [06c](06c_packaging.ipynb) Ben changed a line of the training script without committing it: his version left out rides over 45 minutes, in training and in the test. (So its error below is lower, and no proof of a better model.) Train both versions from the project, and register them.
 
 # %% name="versions"
 trips = load_trips(months(first_month, last_month)) if trips_path is None else trips
@@ -83,7 +83,7 @@ for version, run in enumerate((first, second), 1):
     print(f"version {version}: RMSE {run.data.metrics['rmse']:.2f}, code {run.data.tags['code.state']}")
 
 # %% [markdown]
-# Ben's went live on 18 November. A week later somebody noticed and rolled back. The auditor asks about a ride on **20 November at noon**: *which data, which code, which environment and which parameters made the model that answered?*
+# Ben's went live on 18 November. A week later somebody noticed, and version 1 came back. The auditor asks about a ride on **20 November at noon**: *which data, which code, which environment and which parameters made the model that answered?*
 
 # %%
 client = MlflowClient()
@@ -154,10 +154,10 @@ pd.Series(answer, name="20 November, noon").to_frame()
 # | which environment | the tags `mlflow.project.env` and `env.…`, the artifact `environment/packages.txt` |
 # | which parameters | `run.data.params`, each of them, as they reached the script |
 #
-# The model comes from code that was changed since the commit. The auditor has her finding.
+# (`HEAD` stands for the commit, which is another one on each machine.) The model comes from code that was changed since the commit. The auditor has her finding.
 
 # %% [markdown]
-# Two limits. The deployment says what *should* have answered; a server that was not restarted may answer with another version for months. What *did* answer is in the **log of predictions**, which keeps `model_version` with each answer ([11a · Monitoring](11a_monitoring.ipynb)). Where the two disagree, believe the log. And whoever may write to the store may write tags: for a court you need a store to which only the job has the key.
+# Two limits. The record of deployments says what *should* have answered; a server that was not restarted may answer with another version for months. What *did* answer is in the **log of predictions**, which keeps `model_version` with each answer ([11a · Monitoring](11a_monitoring.ipynb)). Where the two disagree, believe the log. And whoever may write to the store may write tags: for a court you need a store to which only the job has the key.
 #
 # ### Your turn
 
@@ -187,9 +187,9 @@ third = desk.run(**desk.files, n_estimators=n_estimators)
 pd.DataFrame({"October": told_of(first), "first day": told_of(third)})
 
 # %% [markdown]
-# Equal name, path, parameters and code, and 5.28<!-- =overwritten[RMSE (min), first day] --> minutes where it was 4.86<!-- =overwritten[RMSE (min), October] -->. One line tells why: the digest. It is the beginning of the file's `SHA-256`, a fingerprint of every byte, which the script computes and hands to `mlflow.data.from_pandas(…, digest=…)`. MLflow's own digest reads 10,000<!-- given --> rows and would have been equal. MLflow keeps at most 36 characters of a digest; a tag keeps all 64.
+# (*October* is the run of version 1, *first day* the run after the night job.) Equal name, path, parameters and code, and 5.28<!-- =overwritten[RMSE (min), first day] --> minutes where it was 4.86<!-- =overwritten[RMSE (min), October] -->. One line tells why: the digest. It is the beginning of the file's `SHA-256`, a fingerprint of every byte, which the script computes and hands to `mlflow.data.from_pandas(…, digest=…)`. MLflow's own digest reads 10,000<!-- given --> rows and would have been equal. MLflow keeps at most 36 characters of a digest; a tag keeps all 64.
 #
-# A digest does not say what has changed. It says that you must look: the new exporter writes kilometres for miles from the middle of September on. The tag is also how you search. Which models were trained on the new file?
+# A digest does not say what has changed. It says that you must look: the new exporter writes kilometres for miles from the middle of September on. The tag, `data.training.sha256`, is also how you search. Which models were trained on the new file?
 
 # %% name="search"
 fingerprint = third.data.tags["data.training.sha256"]
@@ -199,9 +199,9 @@ versions = client.search_model_versions(f"name = '{NAME}'")
 print(f"runs on the new content: {len(hit)}, of them registered: {sum(v.run_id in hit for v in versions)}")
 
 # %% [markdown]
-# None of the registered models was. The share still has to give the old file back: a digest **finds** that it is another file, it does not restore it. Keep inputs where a name can't be overwritten: a bucket with versioning, a table format with snapshots, or a file name that contains the digest.
+# None of the registered models was. To train version 1 again you still need the old file: a digest **shows** that it is another file, it does not restore it. Keep inputs where a name can't be overwritten: a bucket with versioning, a table format with snapshots, or a file name that contains the digest.
 #
-# A digest of bytes is strict: the same rows written by another version of pyarrow have another one. That is a false alarm, which costs you a look. MLflow's digest errs in the other direction, which costs you the audit.
+# A digest of bytes is strict: the same rows written by another version of pyarrow have another one. That is a false alarm, and you look once more than you need. MLflow's own digest errs in the other direction: it misses a change, and the audit fails.
 #
 # ### Your turn
 
@@ -212,7 +212,7 @@ exercise.check(other_content)
 # %% [markdown]
 # ## Process, container, virtual machine
 #
-# The auditor's last question: *could somebody else's job have changed your files?* That depends on what separates the jobs. Look at where the kernel is.
+# The auditor's last question: *could somebody else's job have changed your files?* That depends on what separates the jobs. The **kernel** is the core of an operating system: all programs reach files, network and memory through it. Look at where it is in each picture.
 #
 # ```mermaid
 # flowchart BT
@@ -235,9 +235,9 @@ exercise.check(other_content)
 # ```
 
 # %% [markdown]
-# A **process** has memory of its own, and shares all else. A **container** is a process to which the kernel shows other files, other processes, another network (**namespaces**), and of which it limits memory and CPU (**cgroups**). A **virtual machine** is a computer made of software, with a kernel of its own on virtual hardware. The program that makes it is the **hypervisor**: type 1 runs on the bare machine, type 2 is a program of an operating system. KVM is in between: it turns the Linux kernel itself into a hypervisor of type 1.
+# A **process** has memory of its own, and shares everything else with the other processes. A **container** is a process to which the kernel shows other files, other processes, another network (**namespaces**), and of which it limits memory and CPU (**cgroups**). A **virtual machine** is a computer made of software, with a kernel of its own on virtual hardware. The program that makes it is the **hypervisor**: type 1 runs on the bare machine, type 2 is a program of an operating system. KVM is in between: it turns the Linux kernel itself into a hypervisor of type 1.
 #
-# What does each cost? The course has measured it, without Docker: a container needs no more than the kernel. The table is a record (`benchmarks/isolation.py`), and yours will differ.
+# What does each cost? The course has measured it, without Docker: a container needs no more than the kernel. The table is a record (`benchmarks/isolation.py`), and yours will differ. `MB` is what you have to copy to another machine, not memory.
 
 # %% name="isolation"
 record = json.loads((ROOT / "benchmarks" / "results" / "isolation.json").read_text(encoding="utf-8"))
@@ -250,13 +250,15 @@ rows = [
 pd.DataFrame(rows, columns=["started, and ended", "seconds", "MB"]).set_index("started, and ended")
 
 # %% [markdown]
-# The container starts nearly as fast as a process, because it is one. The VM boots a kernel, here on a processor that is imitated instruction by instruction, because this machine, itself virtual, runs no guest on its processor. With that support a small VM needs less: Firecracker, which runs AWS Lambda, promises 125<!-- given --> ms and 5 MB of overhead ([NSDI 2020](https://www.usenix.org/conference/nsdi20/presentation/agache)). What is large is not the isolation: **your libraries** are, in start-up time and in size.
+# The container starts nearly as fast as a process, because it is one. The VM boots a kernel. Here its processor is imitated by software, instruction by instruction (*translated*), because the machine of the record is itself virtual and can't run a guest directly. Where the processor runs the guest, a small VM needs less: Firecracker, which runs AWS Lambda, promises 125<!-- given --> ms and 5 MB of overhead ([NSDI 2020](https://www.usenix.org/conference/nsdi20/presentation/agache)). The isolation is the small part. **Your libraries** are the large one, in time and in size.
 #
 # | | isolation | escapes through | use it for |
 # |---|---|---|---|
-# | process, virtual environment | memory; no protection of files | anything of the user's | your own code on your own machine |
+# | process, virtual environment | memory; no protection of files | any program of the same user | your own code on your own machine |
 # | container | files, processes, network, limits | a hole in the one kernel that all share | your own code on shared machines |
 # | virtual machine | a kernel and hardware of its own | a hole in the hypervisor | code of strangers, another kernel, drivers |
+#
+# So the answer to the auditor: a job that ran under your user could have changed your files. A job in a container could not, unless your folder was mounted into it. For training, take a container: it freezes the files, and costs next to nothing.
 
 # %% [markdown]
 # ## Take-aways

@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import mlflow
 import pandas as pd
@@ -82,10 +82,10 @@ def behind(moment, deployments_id, name):
     }
 
 
-def _told(answer, text):
-    """Return what the answer says of a moment, and the truth of both versions."""
+def _told(answer, text, zone=UTC):
+    """Return what the answer says of a moment, given in a time zone, and the truth of both versions."""
     with _deployed() as (deployments, name, truth):
-        told = answer(_moment(text), deployments, name)
+        told = answer(_moment(text).astimezone(zone), deployments, name)
     assert isinstance(told, dict), f"you returned a {type(told).__name__}, a dict is asked for"
     lacking = sorted({"version", "run_id", "digest", "commit"} - set(told))
     assert not lacking, f"your dict has no {', '.join(lacking)}"
@@ -101,10 +101,17 @@ def names_the_version_of_that_moment(answer):
 
 @checks(behind)
 def the_hour_counts(answer):
-    """In which unit does a run keep its start? A day is too coarse: two versions may share one."""
+    """In which unit does a run keep its start? A day is too coarse: two versions may share one.
+
+    And `moment.timestamp()` heeds the time zone of `moment`.
+    """
     told, _ = _told(answer, "2019-11-18 10:00")
     assert told["version"] == "1", (
         "version 2 went live on 18 November at 14:00, four hours after the question"
+    )
+    told, _ = _told(answer, "2019-11-18 10:00", timezone(timedelta(hours=5)))
+    assert told["version"] == "1", (
+        "15:00 in a time zone five hours east of UTC is 10:00 UTC, four hours before version 2 went live"
     )
 
 
@@ -207,6 +214,11 @@ def asks_for_the_whole_day(moment, deployments_id, name):
     past = f"attributes.start_time <= {int(end.timestamp() * 1000)}"
     live = _deployments(deployments_id, filter_string=past, order_by=["attributes.start_time DESC"])[0]
     return _with(moment, deployments_id, name, lambda *_: live.data.tags["version"])
+
+
+@wrong(behind, caught_by=the_hour_counts)
+def takes_every_clock_for_utc(moment, deployments_id, name):
+    return behind(moment.replace(tzinfo=UTC), deployments_id, name)
 
 
 @wrong(behind, caught_by=sees_the_rollback)
