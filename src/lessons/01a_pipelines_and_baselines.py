@@ -133,6 +133,7 @@ exercise.check(split_at)
 # %% [markdown]
 # Choices need judging before October, and one month is one draw. So repeat what October will ask, six times: forecast a month from the three
 # months before it. scikit-learn's `TimeSeriesSplit` cuts such **windows** from rows in the order of time.
+# It counts rows, not days: here a window is a ninth of the trips, about a month, and it is named after its middle day.
 
 # %% name="split"
 known = clean[clean["pickup_datetime"] < test_from].copy()
@@ -205,7 +206,7 @@ plt.show()
 
 # %% [markdown]
 # *Figure: predicted duration against distance. The dashed rule rises straight to two hours at 20 miles; the table of means rises as steeply
-# at first, then ever more slowly, to 40 minutes.*
+# at first, then ever more slowly, to a little over 40 minutes.*
 #
 # A mile in Midtown takes long, a mile on the motorway does not. For a trip to the airport the rule promises more than an hour and a half;
 # squared, these few trips cost more than all the others. The bar is 5.77<!-- =baselines[mean at this distance, mean] --> minutes, not 10.34<!-- =baselines[mean, mean] -->. Beside a
@@ -233,7 +234,7 @@ except ValueError as error:
 # - `SimpleImputer` learns the median; `add_indicator=True` adds a column "this was missing", which may say something by itself;
 # - `StandardScaler` learns mean and standard deviation (lesson 01b shows which models need it);
 # - `OneHotEncoder` learns the categories and gives each frequent one a column of its own. `min_frequency=30` pools the rare zones, and a zone
-#   that was never seen goes to the same column and raises no error at two in the morning.
+#   that was never seen goes to the same column instead of raising an error.
 
 # %% name="pipeline"
 numeric = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
@@ -254,13 +255,14 @@ table({"mean at this distance": mean_at_distance, "linear model": answers_of(lin
 # %% [markdown]
 # A linear model with 192<!-- =against_the_bar: ^(\d+) columns --> columns, zones and hours among them, and a table of fifty means: 5.79<!-- =against_the_bar[linear model, mean] --> minutes
 # against 5.77<!-- =against_the_bar[mean at this distance, mean] -->. The table wins in four windows of six. Against the
-# constant you would have reported a success. The linear model knows more and bends less; lesson 01b repairs that.
+# constant you would have reported a success. The linear model knows more, but it draws a straight line through
+# distance; lesson 01b repairs that.
 
 # %% [markdown]
 # ## A score too good to be true
 #
 # A colleague has an idea that sounds right: the best guide to this trip is *the same trip on other days*. She takes the
-# average duration for each route at each hour, joins it to the table, and fits a linear model on four columns.
+# average duration for each route at each hour (a **slot**), joins it to the table, and fits a linear model on four columns.
 #
 # **Predict first.** Which error would you believe?
 
@@ -305,8 +307,8 @@ def training_averages(train, valid):
 
 
 # %% [markdown]
-# Now each training trip still finds its own duration in its own average, so the model learns to trust a column that will not be trustworthy
-# next month. An honest average leaves the trip itself out. `TargetEncoder` does that by **cross-fitting**: it cuts the training rows into folds and
+# In this repair each training trip still finds its own duration in its own average. The model learns to trust the column, and next month the
+# column no longer holds the answer. An honest average leaves the trip itself out. `TargetEncoder` does that by **cross-fitting**: it cuts the training rows into folds and
 # gives each fold the averages of the others.
 
 # %% name="honest"
@@ -323,7 +325,7 @@ table(
 
 # %% [markdown]
 # The obvious repair is worse than no averages at all: 7.44<!-- =honest[training averages, mean] --> against 5.02<!-- =honest[no averages, mean] -->. Cross-fitted, the
-# brilliant idea is worth the step to 4.95<!-- =honest[cross-fitted averages, mean] -->. The colleague would have promised 3.55<!-- =leak[average over all rows, mean] -->.
+# averages help a little: 4.95<!-- =honest[cross-fitted averages, mean] -->. The colleague would have promised 3.55<!-- =leak[average over all rows, mean] -->.
 #
 # ```mermaid
 # flowchart LR
@@ -352,6 +354,8 @@ exercise.check(leaking_columns)
 # %% [markdown]
 # ## The honest forecast of October
 #
+# The model is gradient boosting on all six columns. Trees take a missing value as it is, and a zone's number as a number (lesson 01b does better).
+#
 # Many validations shuffle. What does that change? Mix each judged month with its three months of training, cut the mixture into four
 # folds, and look at the judged month again: the same trips, as many to learn from, some of them now from the month itself.
 
@@ -379,8 +383,9 @@ print(f"forecast of October: {ahead.mean():.2f}, months from {ahead.min():.2f} t
 
 # %% [markdown]
 # The shuffled folds are too good in every window, on average by 0.06<!-- =forecast: better by ([\d.]+) --> minutes. The features hold little of the time; with
-# a lag the same mistake becomes the whole score (lesson 13a). What matters more here: the forward error is 4.43<!-- =forecast: from ([\d.]+) --> minutes in one
-# month and 5.10<!-- =forecast: to ([\d.]+) --> in another, because months differ. Mixed folds can't show that.
+# a lag (an earlier value of the target as a feature) the same mistake can make the whole score (lesson 13a). What matters more here: the forward error is 4.43<!-- =forecast: from ([\d.]+) --> minutes in one
+# month and 5.10<!-- =forecast: to ([\d.]+) --> in another, because months differ. One shuffled validation
+# over all months would average that away.
 #
 # So write down, before October is opened: about 4.65<!-- =forecast: October: ([\d.]+) --> minutes, and up to 5.1<!-- =forecast: to ([\d.]+) --> would be no surprise. The windows share
 # training months, so this range is rough. Shuffle when rows are exchangeable (their order carries no information); when you forecast, cut in time.

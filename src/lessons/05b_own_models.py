@@ -27,7 +27,7 @@
 # %% [markdown]
 # ## Parameters
 #
-# Three months to train on, one to test on. A taxi file of your own goes into `trips_path`; the day in `test_from` is then chosen by it.
+# Three months to train on, one to test on. A taxi file of your own goes into `trips_path`; the day in `test_from` is then chosen from that file.
 
 # %% tags=["parameters"]
 trips_path = None  # a Parquet or CSV file of your own; None takes the course's trips
@@ -83,7 +83,7 @@ print(f"train {len(train):,} trips, test {len(test):,} trips")
 #
 # In [05a](05a_models_and_flavors.ipynb) a colleague's trees answered every table, right or wrong, because the preparation had stayed in her notebook. A custom **pyfunc** takes it along. It is a class with two methods: `load_context` runs once, when the model is loaded; `predict` runs for every request.
 #
-# Write it into a file, as you would in a project. This is **models-from-code**: MLflow keeps the source text, which you can read, compare and review. An object that you pass instead is pickled, and MLflow warns about it.
+# Write it into a file, as you would in a project. This is **models-from-code**: MLflow keeps the source text, which you can read, compare and review. If you pass an object instead, MLflow pickles it (stores the object's bytes, which nobody can review), and warns.
 
 # %%
 FILES = Path("05b_own_models_files")
@@ -126,7 +126,7 @@ def prepare(trips, usual_miles):
 
 
 # %% [markdown]
-# The second half loads what was learnt, refuses what can't be known, and turns raw numbers into an answer: no trip of this course takes less than one minute or more than sixty. The last line tells MLflow which object is the model. MLflow reads the type hint on `model_input`; without it, it warns.
+# The second half loads what was learnt, refuses what can't be known, and turns raw numbers into an answer: no trip of this course takes less than one minute or more than sixty. The last line tells MLflow which object is the model. Keep the type hint on `model_input`: MLflow warns about a `predict` without one.
 
 # %%
 # %%writefile -a 05b_own_models_files/trip_model.py
@@ -148,7 +148,7 @@ class TripModel(PythonModel):
 mlflow.models.set_model(TripModel())
 
 # %% [markdown]
-# Training calls the same `prepare`, from the same file, so that the two can't drift apart. Training learns two things, and both become files that travel with the model.
+# Training calls the same `prepare`, from the same file, so that the two can't drift apart. Training learns two things, the trees and the usual miles. Both become files that travel with the model. MLflow calls them **artifacts**.
 
 # %% name="train"
 prepare = runpy.run_path(str(MODEL_FILE))["prepare"]
@@ -207,9 +207,9 @@ for case, minutes in answers.items():
     print(f"{case:20} RMSE {root_mean_squared_error(actual, minutes):5.2f}")
 
 # %% [markdown]
-# The order no longer matters: the signature puts columns in place by name. An unknown distance costs something, 6.25<!-- =carried: distance unknown +RMSE +([\d.]+) --> instead of 4.84<!-- =carried: raw trips +RMSE +([\d.]+) -->, and stays well below the naive 10.48<!-- =carried: the mean +RMSE +([\d.]+) -->. The caller can't miscount the hour, because the caller sends a clock. The row without the column is answered because `prepare` uses `reindex`: what is optional in the signature has to be optional in the code.
+# The order no longer matters: the signature puts columns in place by name. An unknown distance costs something: 6.25<!-- =carried: distance unknown +RMSE +([\d.]+) --> instead of 4.84<!-- =carried: raw trips +RMSE +([\d.]+) -->, and stays well below the naive 10.48<!-- =carried: the mean +RMSE +([\d.]+) -->. The caller can't miscount the hour, because the caller sends the time of pickup. Trips without the distance column are answered because `prepare` uses `reindex`: what is optional in the signature has to be optional in the code.
 #
-# One mistake is still open: a clock in UTC that does not say so. No code can tell one naive clock from another. Write into the model's description whose clock it is.
+# One mistake is still open: a pickup time in UTC that does not say so. No code can see it. Write into the model's description that it expects the local time.
 #
 # ### Your turn
 
@@ -245,7 +245,7 @@ for how, more in {"as it is": {}, "code_paths": {"code_paths": [str(package)]}}.
     print(f"{how}:", re.sub(r".*Error: ", "", (done.stdout or done.stderr).strip().splitlines()[-1]))
 
 # %% [markdown]
-# `code_paths` copies the module into the model's folder `code/` and puts that folder on the path before loading. Use it for your own modules; what comes from PyPI belongs in the requirements, and a module of many models into a package with a version.
+# `code_paths` copies the module into the model's folder `code/` and puts that folder on the path before loading. Use it for your own modules; what comes from PyPI belongs in the requirements, and a module that many models share belongs in a package with a version.
 
 # %% [markdown]
 # ## A signature that lasts
@@ -283,7 +283,7 @@ for case, batch in {"complete": complete, "with one gap": gap, "complete, as flo
 # %% [markdown]
 # None. In pandas an integer column can't hold a missing value, so the whole column becomes float64, and float into integer is not allowed, not even where every value is whole. All the other trips pay for one. In a service this is an incident at night, weeks after the release.
 #
-# The way out is the signature that you logged first: `double` for every number that may ever be missing. It has a price. Try the cases that come in real batches, on the model as loaded and on the same Python object without its signature.
+# The way out is the signature that you logged first: `double` (float64 in pandas) for every number that may ever be missing. It has a price. Try the cases that come in real batches, on the model as loaded and on the same Python object without its signature.
 
 
 # %%
@@ -323,14 +323,14 @@ for case, batch in cases.items():
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# Where the first two columns differ is what the signature buys. Without it the renamed column is answered: the code takes the drop-off zone for missing, and the passenger gets a number. Zones as text are answered, and so is a clock in UTC.
+# Where the first two columns differ is what the signature buys. Without it the renamed column is answered: the code takes the drop-off zone for missing, and the passenger gets a number. Zones as text are answered, and so are times in UTC. The missing clock is refused by `predict`, not by the signature.
 #
 # - *int64 is refused*: above 2⁵³ a double can't hold every integer, so MLflow calls the step unsafe, for zone 237<!-- given --> too. int32 passes. The caller's cure is one line, `batch.astype({zone: float})`; ship it in the client.
 # - *int64 passes if every value is 0 or 1.* A test with tiny made-up values is green, and the first real batch is refused. Test with real rows.
-# - *A clock with a time zone is refused*: that closes the gap of UTC for every caller who says which zone it is.
+# - *A clock with a time zone is refused*: times marked as UTC are stopped. Unmarked ones still get a wrong answer.
 
 # %% [markdown]
-# Surviving is not answering well: the missing zone goes down a branch that was never learnt. A signature checks names and types. Whether a value makes sense is a data test.
+# An answer need not be a good one: no zone was missing in training, so the trees send a missing zone down a branch that no data chose. A signature checks names and types. Whether a value makes sense is the question of a data test.
 #
 # ### Your turn
 
@@ -344,7 +344,7 @@ exercise.check(lasting_signature=lasting_signature)
 # - A custom pyfunc takes raw rows and carries the preparation: `load_context`, `predict`, `set_model`, and the learnt parts as artifacts.
 # - Models-from-code keeps the source, which can be reviewed. Modules that it imports travel in `code_paths`.
 # - The signature refuses wrong names and types and puts columns in order. It does not judge values.
-# - Integers in a signature turn one missing value into a refused batch. Doubles don't, and ask the caller to cast int64.
+# - Integers in a signature turn one missing value into a refused batch. Doubles don't; their price is that the caller must cast int64.
 
 # %% [markdown]
 # ## In an interview
