@@ -60,13 +60,17 @@ def names_the_holiday(answer):
 @checks(add_holiday)
 def refuses_a_day_listed_twice(answer):
     """How many rows of the calendar may match one trip? A join can check that itself: look for `validate` in the help of `merge`."""
-    doubled = pd.concat([_calendar(), _calendar()], ignore_index=True)
-    refused = False
-    try:
-        answer(_days(), doubled)
-    except Exception:  # pandas raises MergeError; an assertion of the student's own is as good
-        refused = True
-    assert refused, "a calendar that lists 4 July twice was joined, and no error was raised"
+    christmas = _calendar().assign(day=pd.Timestamp("2019-12-25"), holiday="Christmas Day")
+    for named, twice in {
+        "4 July twice": [_calendar()] * 2,
+        "25 December twice, a day without a trip,": [_calendar(), christmas, christmas],
+    }.items():
+        refused = False
+        try:
+            answer(_days(), pd.concat(twice, ignore_index=True))
+        except Exception:  # pandas raises MergeError; an assertion of the student's own is as good
+            refused = True
+        assert refused, f"a calendar that lists {named} was joined, and no error was raised"
 
 
 @also_right(add_holiday)
@@ -112,6 +116,14 @@ def fills_the_other_days(trips, calendar):
 @wrong(add_holiday, caught_by=refuses_a_day_listed_twice)
 def does_not_validate(trips, calendar):
     return trips.merge(calendar, on="day", how="left")
+
+
+@wrong(add_holiday, caught_by=refuses_a_day_listed_twice)
+def counts_the_trips_afterwards(trips, calendar):
+    joined = trips.merge(calendar, on="day", how="left")
+    if len(joined) != len(trips):
+        raise ValueError("a trip was doubled")
+    return joined
 
 
 @wrong(add_holiday, caught_by=refuses_a_day_listed_twice)

@@ -103,11 +103,18 @@ def all_columns_are_floats(answer):
 
 @checks(predict_raw)
 def answers_as_a_series_with_the_index(answer):
-    """To which trip does each number belong? An array has lost that."""
+    """To which trip does each number belong? An array has lost that, and so has a trip that you dropped."""
     minutes, _ = _asked(answer)
     assert isinstance(minutes, pd.Series), f"you returned a {type(minutes).__name__}, not a Series"
     assert list(minutes.index) == [7, 3, 11, 5], (
         f"your index is {list(minutes.index)}, the trips' [7, 3, 11, 5]"
+    )
+    gaps = _raw().astype({"fare_amount": float})
+    gaps.loc[3, "fare_amount"] = np.nan
+    gaps.loc[11, "trip_distance"] = np.nan
+    minutes = answer(_Trees(), gaps)
+    assert list(minutes.index) == [7, 3, 11, 5], (
+        f"one fare and one distance are missing: your index is {list(minutes.index)}, the trips' [7, 3, 11, 5]"
     )
 
 
@@ -198,6 +205,14 @@ def numbers_the_rows_anew(trees, trips):
     clock = trips["pickup_datetime"].dt
     features = trips[_WANTED[:3]].assign(hour=clock.hour, weekday=clock.dayofweek).astype(float)
     return pd.Series(trees.predict(features)).clip(1, 60).round(1)
+
+
+@wrong(predict_raw, caught_by=answers_as_a_series_with_the_index)
+def drops_trips_with_a_gap(trees, trips):
+    trips = trips.dropna()
+    clock = trips["pickup_datetime"].dt
+    features = trips[_WANTED[:3]].assign(hour=clock.hour, weekday=clock.dayofweek).astype(float)
+    return pd.Series(trees.predict(features), index=trips.index).clip(1, 60).round(1)
 
 
 @wrong(predict_raw, caught_by=minutes_are_clipped_and_rounded)
