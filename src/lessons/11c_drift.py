@@ -74,7 +74,7 @@ print(f"trained on {len(trips) - len(live):,} trips; {len(live):,} live ones, {l
 # %% [markdown]
 # ## An alarm in a quiet month
 #
-# Your team wants a drift alarm. You take the recipe that every search finds: a Kolmogorov–Smirnov (KS) test for each column, this month against the last, alarm when p < `0.05`.
+# Your team wants a drift alarm. You take the recipe that every search finds: a Kolmogorov–Smirnov (KS) test for each column, this month against the last, alarm when p < `0.05`. The columns are the model's five inputs (distance, both zones, hour, weekday) and three more.
 # May and June 2019, in which nothing happened, are the first trial.
 
 # %%
@@ -112,7 +112,7 @@ print("with no p-value for passenger_count:", p_values["passenger_count"].isna()
 # - **Missing values.** From July 2019 some `passenger_count` are missing. SciPy's p-value is then NaN, NaN < 0.05<!-- given --> is false, and the column is never tested: 6<!-- =year: passenger_count: (\d+) --> pairs of 11, without a warning.
 # - **The calendar.** June has five weekends and May four. That is known in advance; leave `weekday` out.
 # - **Many columns** are many chances for a false alarm.
-# - **Many rows** make a difference sure that is too small to matter.
+# - With **many rows** even a tiny difference is sure.
 #
 # Before the repairs, one question: what can move at all?
 
@@ -150,9 +150,9 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# *Figure: above, mean duration by distance: April 2020 lies far below April 2019 at every distance. Below, the distances of both months: nearly the same curve.*
+# *Figure: above, mean duration by distance: April 2020 lies below April 2019 at every distance. Below, the distances of both months: nearly the same curve.*
 #
-# Now in numbers. For $P(Y \mid X)$ you compare trips of equal distance, for $P(X \mid Y)$ trips of equal duration. KS, between 0 and 1, says how far apart two distributions are. *Bias* is by how much the model answers too much, on average.
+# Now in numbers. For $P(Y \mid X)$ you compare trips of equal distance, for $P(X \mid Y)$ trips of equal duration. KS, between 0 and 1, says how far apart two distributions are. *Bias* is the mean of answer minus truth.
 
 
 # %% name="kinds"
@@ -199,9 +199,9 @@ pd.DataFrame({name: parts_of(rows) for name, rows in worlds.items()}).T.round(2)
 #
 # - **Covariate.** $P(Y)$ moves along, because longer trips take longer, but at equal distance nothing changed and the bias stays. The RMSE rises to 5.16<!-- =parts[covariate: four times the trips over 5 miles, RMSE (min)] -->
 #   all the same: long trips are harder. The model is as right as before, on harder questions.
-# - **Label.** Only $P(X \mid Y)$ stays. By Bayes' rule $P(Y \mid X)$ **must** move: at equal distance the trips take 1.68<!-- =parts[label: four times the trips over 25 minutes, P(Y|X): min] --> minutes more, and the model is biased.
-# - **Concept.** The inputs are untouched: no watcher of features can see it. The bias is 4.35<!-- =parts[concept: all 30 % faster, bias (min)] --> minutes.
-# - **April 2020** looks like the concept row. People also rode elsewhere, but the model knows the zones, and it still answers 4.87<!-- =parts[April 2020, bias (min)] --> minutes too much.
+# - **Label.** Only $P(X \mid Y)$ stays. By Bayes' rule $P(Y \mid X)$ **must** move: at equal distance the trips take 1.68<!-- =parts[label: four times the trips over 25 minutes, P(Y|X): min] --> minutes more, and the bias is −0.85<!-- =parts[label: four times the trips over 25 minutes, bias (min)] -->.
+# - **Concept.** Each trip takes 30<!-- given --> % less time. The inputs are untouched: no watcher of features can see it. The bias is 4.35<!-- =parts[concept: all 30 % faster, bias (min)] --> minutes.
+# - **April 2020** looks like the concept row. People also rode between other zones, but the model gets the zones as inputs, and it still answers 4.87<!-- =parts[April 2020, bias (min)] --> minutes too much.
 
 # %% [markdown]
 # ### Your turn
@@ -291,7 +291,7 @@ hand |= {"tv": np.abs(p - q).sum() / 2, "kl": kl(q, p), "js": js(q, p)}
 hand["psi"] = ((q - p) * np.log(q / p)).sum()
 
 # %% [markdown]
-# **Predict first.** Which is further from April 2019: April 2020, whose trips are all shorter, or the twin from the year with the same mean? Does each measure say the same?
+# **Predict first.** Which distance is larger: from April 2019 to April 2020, whose trips are shorter, or from 2019 to its twin? Does each measure say the same?
 
 # %% name="measures"
 april = drift_report(before, shock, ["duration"]).loc[0, list(hand)]
@@ -302,7 +302,7 @@ pd.DataFrame({"by hand": hand, "drift_report": april, f"{YEAR} and its twin": tw
 # %% [markdown]
 # PSI is no new idea, it is $\text{KL}(q\|p) + \text{KL}(p\|q)$. All six see the twin, and they disagree: for PSI it is three times as far away as April 2020, for Wasserstein a third as far, because its trips moved by few minutes.
 #
-# The seventh is for categories: **chi-squared** compares the counts with those that you would expect if both months were alike.
+# The seventh is for categories: **chi-squared** compares the counts, here of the ways to pay, with those expected if both months were alike.
 
 # %% name="chi2"
 code = next(name for name in ("payment_type", "vendor_id", "hour") if trips[name].nunique() > 1)
@@ -315,7 +315,7 @@ for rows, observed in {"all rows": counts, "a tenth of them": counts / 10}.items
 # %% [markdown]
 # A tenth of the rows, a tenth of chi-squared: it says how **sure** a difference is. TV says how **large** it is: 11<!-- =chi2: all rows: .*0\.(11) --> % of the riders pay in another way.
 #
-# Two properties of KL come up in interviews.
+# Interviewers ask for two properties of KL.
 
 # %% name="infinite"
 hours, zones = (
@@ -328,7 +328,7 @@ p, q = pd.concat(zones, axis=1).fillna(0).to_numpy().T
 print(f"pickup zone: {(p == 0).sum()} zones are new; KL {kl(q, p)}, JS {js(q, p):.2f}")
 
 # %% [markdown]
-# KL depends on the direction, and one zone that the old month lacks makes it **infinite**. JS stays between 0 and 1. PSI inherits the infinity, so every tool fills empty bins with something, and each with something else.
+# KL depends on the direction, and one zone that the old month lacks makes it **infinite**. PSI is infinite then, too, so tools put something into empty bins, and they differ in what. JS stays between 0 and 1.
 # PSI also depends on the bins. Two months, three usual ways to cut:
 
 
@@ -352,7 +352,7 @@ for month, earlier in year_apart.items():
 pd.DataFrame(found).T.round(3)
 
 # %% [markdown]
-# By the bank's rule of thumb, May 2020 is "stable" (PSI below `0.1`) with ten bins and "moderate" with fifty. November is 0.000<!-- =psi_bins[distance, 2020-11, 10 of equal width] --> with equal widths: one taximeter recorded a
+# Banks use a rule of thumb: PSI below `0.1` is "stable", up to `0.2` "moderate", above it drift. By it, May 2020 is stable with ten bins and moderate with fifty. November is 0.000<!-- =psi_bins[distance, 2020-11, 10 of equal width] --> with equal widths: one taximeter recorded a
 # trip of 46,826<!-- ~psi_bins[distance, 2020-11, longest trip (miles)] --> miles, and all the others share one bin. A PSI without its bins is not a number.
 #
 # | measure | unit and range | sees | blind to, or weak |
@@ -363,12 +363,12 @@ pd.DataFrame(found).T.round(3)
 # | Wasserstein | of the column, 0–∞ | how far rows moved | one outlier can dominate |
 # | chi-squared | none, grows with n | categories, as evidence | size; which categories are near each other |
 # | TV | share of rows, 0–1 | how many rows changed bin | how far away that bin is |
-# | KL | nats, 0–∞ | rare and new categories, strongly | infinite; depends on the direction |
+# | KL | nats (natural log), 0–∞ | rare and new categories, strongly | infinite; depends on the direction |
 # | JS | none, 0–1 | as KL, finite and symmetric | many bins with few rows inflate it |
 # | PSI | nats, 0–∞ | as KL, symmetric | bins and n decide; no notion of chance |
 
 # %% [markdown]
-# KS is most useful on predictions and labels: one continuous column each, and a move of it means something. On fifty features it gives fifty tests, most of them on columns that the model hardly uses.
+# KS is most useful on predictions and labels. On fifty features it gives fifty tests, most of them on columns that the model hardly uses.
 #
 # ### Your turn
 #
@@ -385,7 +385,7 @@ exercise.check(psi)
 # - Covariate shift moves $P(X)$, label shift $P(Y)$, concept shift $P(Y \mid X)$. Compare the outcome at equal inputs to tell them apart; April 2020 was mainly concept shift.
 # - A pure covariate shift raises the error and leaves the model unbiased. A pure concept shift moves no input at all.
 # - Choose the measure by the column: KS or Wasserstein for measured values, TV or Jensen–Shannon for categories. Codes are categories, and missing values are a change of their own.
-# - "PSI > 0.2<!-- given --> means drift" is a stale answer: PSI depends on the bins, on what fills the empty ones and on the number of rows.
+# - "PSI > 0.2<!-- given --> means drift" is a stale answer: PSI depends on the bins, on what fills the empty ones and on the number of rows. Ask for these, then for the error.
 
 # %% [markdown]
 # ## In an interview

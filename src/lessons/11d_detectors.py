@@ -108,9 +108,9 @@ rates.round(2)
 # %% [markdown]
 # ## Sure, and large enough
 #
-# `drift_report` asks for both: **significant** after correction for the columns, and an **effect** of at least its threshold. The effect of a number is KS, a share of rows. For codes it is the total variation without the part that
-# chance brings: $\sqrt{\max(0,\ \text{TV}^2 - c^2)}$, where $c$ is the TV that you expect of two samples of this size without any drift. A change in the share of missing values is a hypothesis of its own. The thresholds
-# (KS `0.06`, TV `0.08`) are conventions of this course; set yours by harm: degrade a feature on purpose and see at which effect the error begins to move.
+# `drift_report` asks for both: **significant** after correction for the columns, and an **effect** of at least its threshold. For numbers the effect is KS, a share of rows. For codes it is the total variation without the part that
+# chance brings: $\sqrt{\max(0,\ \text{TV}^2 - c^2)}$, where $c$ is the TV that you expect of two samples of this size without any drift. A changed share of missing values is tested on its own. The thresholds
+# (KS `0.06`, TV `0.08`, missing share `0.02`) are conventions of this course; set yours by harm: degrade a feature on purpose and see at which effect the error begins to move.
 
 # %% name="verdict"
 WATCHED = ["trip_distance", *ZONES, "hour", "passenger_count", "yhat"]
@@ -141,8 +141,8 @@ print(f"independent columns: 1 - 0.95¹⁰ = {1 - 0.95**10:.2f}; the bound for a
 pd.DataFrame(alarms).mean().to_frame("share of splits with a false alarm").round(2)
 
 # %% [markdown]
-# The **family-wise error rate** is the probability of at least one false alarm. For $k$ tests at level $\alpha$ it is $1 - (1 - \alpha)^k$ if they are independent, and at most $k\alpha$ whatever their dependence. *Bonferroni* tests each at $\alpha / k$,
-# whatever their dependence. *Holm* multiplies the smallest p-value by $k$, the next by $k - 1$ and so on, and lets none fall below the one before. It makes the same promise and finds at least as much.
+# 0.30<!-- =family[p < 0.05, share of splits with a false alarm] --> lies below 0.40<!-- =family: = (0.40) -->: the columns are dependent. The **family-wise error rate** is the probability of at least one false alarm. For $k$ tests at level $\alpha$ it is $1 - (1 - \alpha)^k$ if they are independent, and at most $k\alpha$ whatever their dependence. *Bonferroni* tests each at $\alpha/k$ and so keeps the total at $\alpha$.
+# *Holm* multiplies the smallest p-value by $k$, the next by $k - 1$ and so on, and lets none fall below the one before. It makes the same promise and finds at least as much.
 #
 # With hundreds of columns you may ask for less: that at most a share of the alarms is false, the **false discovery rate** (FDR). `scipy.stats.false_discovery_control` (Benjamini–Hochberg) controls it for independent or positively dependent tests.
 #
@@ -199,7 +199,7 @@ for name in (None, "dropoff_location_id", "hour"):
 pd.DataFrame(found).T.map("{:.3g}".format)
 
 # %% [markdown]
-# No single column moves, and the classifier finds both joins. The hours do most harm: 6.33<!-- =pairs[hour of another trip, RMSE] --> minutes. One split is an anecdote, and a detector that always goes off would look the same. So check its **size** on quiet splits, and its power on more than one.
+# No single column moves, and the classifier finds both joins. The hours do most harm: 6.33<!-- =pairs[hour of another trip, RMSE] --> minutes. One split proves little: a detector that always goes off would look the same. So check its **size** (how often it goes off on quiet splits) and its **power** (how often on broken ones).
 
 # %% name="size"
 quiet_p = np.array([apart(*halves_of(seed), seed)[1] for seed in range(simulations // 2)])
@@ -220,13 +220,13 @@ for rows in (5_000, 20_000):
     print(f"{rows:,} rows: p {told.p_value:.3f}, most telling: {first['column']} with {first['partner']}")
 
 # %% [markdown]
-# `classifier_drift`, the course's ready-made one, names the columns and their partners. But it looks at products of two columns and draws 5,000<!-- given --> rows a side unless you ask for more. Here it needs all rows for what ten lines of boosted trees see easily.
-# A silent helper is no proof. And every classifier of this kind sees $P(X)$ only: **a change of $P(Y \mid X)$ alone is invisible without labels**.
+# `classifier_drift`, the course's ready-made one, names the columns and their partners. But it looks at products of two columns and draws 5,000<!-- given --> rows a side unless you ask for more. Here only all rows are enough; the boosted trees had no difficulty.
+# Its silence is no proof. And every classifier of this kind sees $P(X)$ only: **a change of $P(Y \mid X)$ alone is invisible without labels**.
 
 # %% [markdown]
 # ## Rows that know each other
 #
-# All these tests take rows as **independent**. The trips of a month nearly are. Days are not: today is like yesterday, and every week has a weekend. Here are made-up days in which nothing drifts, a year
+# All these tests take rows as **independent**. Trips of one day share its weather, so they are not quite. Days even less: today is like yesterday, and every week has a weekend. Here are made-up days in which nothing drifts, a year
 # against the next three months.
 
 # %% name="days"
@@ -265,12 +265,12 @@ for month in sorted({next_month, calm_until, *after, last_month} & set(by_month)
 pd.DataFrame(counts).T
 
 # %% [markdown]
-# **Last month** goes quiet in July 2020, when the model is nearly as wrong as in May: a reference that moves along forgets what the model was trained on. Use the training data to ask *does the model still know this world?*, the same month a year before where the season is strong, and last month only to date a sudden change.
+# **Last month** goes quiet in July 2020, when the model is nearly as wrong as in May: a reference that moves along forgets what the model was trained on. Use the training data to ask *does the model still know this world?*, the same month a year before where the season is strong, and last month only to find the date of a sudden change.
 
 # %% [markdown]
 # ## Detectors on trial
 #
-# Now score the rules as you would score a model. Each week is compared with the training data on five columns. Three scores: the smallest corrected p-value, the largest PSI, and the report's largest effect (divided by its threshold) among those that are sure.
+# Now score the rules. Each week is compared with the training data on five columns. Three scores: the smallest corrected p-value, the largest PSI, and the report's largest effect (divided by its threshold) among those that are sure.
 
 # %% name="scores"
 monday = live["pickup_datetime"].dt.to_period("W").dt.start_time
@@ -333,7 +333,7 @@ pd.DataFrame(trial).T
 # - **Tuned limits** keep no promise: no alarm in the first half, 4<!-- =trial[tuned: PSI, alarms in 24 quiet weeks] --> for PSI in the second. Autumn is another season.
 # - **drift_report** has 0<!-- =trial[drift_report, alarms in 24 quiet weeks] --> false alarms. That still allows a rate of one week in eight (the rule of three: 3 / 24<!-- given -->, if weeks are independent).
 #
-# Limits can be moved. Compare the scores at every limit:
+# Now compare the scores at every limit:
 
 # %% name="sweep"
 use_style()
@@ -349,7 +349,7 @@ plt.show()
 # %% [markdown]
 # *Figure: share of the planted faulty weeks that are seen against false alarms in the quiet weeks. The report's score and the p-value start high; PSI starts low and stays below them.*
 #
-# A small fault that stays can be too small for every single week. **CUSUM** adds up what exceeds half a standard deviation, and alarms when the sum passes five. Rides are 5<!-- given --> % longer in all test weeks:
+# A small fault that stays can be too small for every single week. **CUSUM** adds up by how much each week's median distance exceeds the tuning mean plus half a standard deviation, and alarms when the sum passes five. Rides are 5<!-- given --> % longer in all test weeks:
 
 # %% name="cusum"
 median = pd.Series({week: rows["trip_distance"].median() for week, rows in weeks.items()})
@@ -383,7 +383,7 @@ print(
 # |---|---|---|---|
 # | no | no | good | nothing |
 # | unused column | no | good | a ticket for its owner |
-# | yes | yes | good | nothing; look at the error by slice |
+# | yes | yes | good | nothing now; later the error by slice |
 # | no | yes | good | look: a new model version? |
 # | no | no | bad | act: repair the join, or retrain |
 # | yes | any | bad | act: fix the source or fall back now, retrain when labels allow |
