@@ -65,6 +65,16 @@ def months_are_not_mixed(answer):
 
 
 @checks(honest_gain)
+def the_label_finds_the_default(answer):
+    """Which row is the default's? Its label is given, and the order of the rows says nothing."""
+    table = pd.DataFrame({"valid": [4.0, 4.2, 4.1], "fresh": [4.6, 4.8, 4.7]}, ["b", "default", "c"])
+    found = _gain(answer, table, "default")
+    assert abs(found - 0.2) < 1e-9, (
+        f"the default is the second row here, and the winner b gains 0.2 over it; you returned {found:.2f}"
+    )
+
+
+@checks(honest_gain)
 def the_fresh_month_does_not_choose(answer):
     """Which month chose? A month that has chosen cannot judge any more."""
     table = pd.DataFrame({"valid": [4.1, 4.0, 4.05], "fresh": [4.8, 4.7, 4.5]}, ["default", "b", "c"])
@@ -102,6 +112,11 @@ def takes_the_highest_error_for_the_best(trials, default):
 @wrong(honest_gain, caught_by=months_are_not_mixed)
 def compares_across_months(trials, default):
     return float(trials.loc[default, "valid"] - trials.loc[trials["valid"].idxmin(), "fresh"])
+
+
+@wrong(honest_gain, caught_by=the_label_finds_the_default)
+def takes_the_first_row_for_the_default(trials, default):
+    return float(trials["fresh"].iloc[0] - trials.loc[trials["valid"].idxmin(), "fresh"])
 
 
 @wrong(honest_gain, caught_by=the_fresh_month_measures)
@@ -249,6 +264,32 @@ def an_rmse_feels_the_large_errors(answer):
     )
 
 
+@checks(is_better)
+def a_busy_day_weighs_more(answer):
+    """Over what is the RMSE of a draw taken, over its days or over its trips? A busy day has more errors to count."""
+    rng = np.random.default_rng(6)
+    busy = np.arange(60) % 2 == 0
+    day = np.repeat(np.arange(60), np.where(busy, 300, 15))
+    a = rng.normal(0, 4, len(day))
+    found = _verdict(answer, (a, np.where(busy[day], 1.2, 0.8) * a, day), 0.1)
+    assert found == "worse", (
+        "B is worse on thirty days of 300 trips and better on thirty days of 15 trips, so it is worse on twenty trips "
+        f"of twenty-one; you say {found!r}"
+    )
+
+
+@checks(is_better)
+def the_interval_holds_95_of_100_draws(answer):
+    """Which share of the draws lies between your two ends? One standard error to each side holds only two in three."""
+    a, b, day = _month(0.9, shared=0.25, seed=3)
+    worth = -float(np.quantile(_draws(a, b, day, draws=4_000), 0.925))
+    found = _verdict(answer, (a, b, day), worth)
+    assert found == "undecided", (
+        f"{worth:.2f} minutes are worth it, and in about 7 draws of 100 B gains less than that: the middle 95 % reach "
+        f"past it; you say {found!r}"
+    )
+
+
 def _with(a, b, day, worth, low_high):
     low, high = low_high
     if high < -worth:
@@ -258,11 +299,11 @@ def _with(a, b, day, worth, low_high):
     return "no difference" if -worth < low and high < worth else "undecided"
 
 
-def _draws(a, b, groups, paired=True):
+def _draws(a, b, groups, paired=True, draws=300):
     rng = np.random.default_rng(0)
     sums = pd.DataFrame({"a": a**2, "b": b**2, "n": 1.0}).groupby(groups).sum().to_numpy()
     found = []
-    for _ in range(300):
+    for _ in range(draws):
         first = rng.integers(0, len(sums), len(sums))
         second = first if paired else rng.integers(0, len(sums), len(sums))
         one, two = sums[first].sum(axis=0), sums[second].sum(axis=0)
@@ -329,6 +370,25 @@ def calls_the_unproven_equal(a, b, day, worth):
 def takes_the_spread_of_single_days(a, b, day, worth):
     daily = pd.DataFrame({"a": a**2, "b": b**2}).groupby(day).mean() ** 0.5
     return _with(a, b, day, worth, np.quantile(daily["b"] - daily["a"], [0.025, 0.975]))
+
+
+@wrong(is_better, caught_by=a_busy_day_weighs_more)
+def averages_the_rmse_of_days(a, b, day, worth):
+    daily = pd.DataFrame({"a": a**2, "b": b**2}).groupby(day).mean() ** 0.5
+    gaps, rng = (daily["b"] - daily["a"]).to_numpy(), np.random.default_rng(0)
+    found = [rng.choice(gaps, len(gaps)).mean() for _ in range(300)]
+    return _with(a, b, day, worth, np.quantile(found, [0.025, 0.975]))
+
+
+@wrong(is_better, caught_by=the_interval_holds_95_of_100_draws)
+def takes_one_standard_error(a, b, day, worth):
+    found = _draws(a, b, day)
+    return _with(a, b, day, worth, (found.mean() - found.std(), found.mean() + found.std()))
+
+
+@wrong(is_better, caught_by=the_interval_holds_95_of_100_draws)
+def takes_the_middle_half(a, b, day, worth):
+    return _with(a, b, day, worth, np.quantile(_draws(a, b, day), [0.25, 0.75]))
 
 
 @wrong(is_better, caught_by=an_rmse_feels_the_large_errors)
