@@ -30,7 +30,7 @@ OLD = Path(__file__).resolve().parents[1] / "old_work" / "before_the_cut.json"
 NEW = [stem for became in lessons.CUT.values() for stem in became]
 NOTEBOOKS = workspace.NOTEBOOKS  # the course's own
 # Exercises that other ones have replaced: what was answered stays in the backup.
-GONE = {"decide", "serving_mode", "tightest_axis", "unmeasured", "without_i"}
+GONE = {"decide", "frozen_by", "serving_mode", "tightest_axis", "unmeasured", "without_i"}
 GONE_QUESTIONS: set[str] = set()  # and questions that are asked no more
 
 
