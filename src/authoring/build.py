@@ -215,8 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
     faults = [fault for one in built for fault in one.faults]
     for fault in faults:
         print(fault, file=sys.stderr)
-    if options.record and not faults:
-        path = record(course, {one.stem: one.seconds for one in built})
+    if options.record:
+        path = record(course, {one.stem: one.seconds for one in built if not one.faults})
         readme.write(course)
         print(f"times are in {path.relative_to(course.root).as_posix()} and in README.md")
     print(f"{len(built)} lessons in {time.perf_counter() - started:.1f} s, {len(faults)} faults")

@@ -19,7 +19,7 @@
 # >
 # > **Before you start** [03a · Tracking](03a_tracking.ipynb), [07a · Registry](07a_registry.ipynb) and [13b · Walk-forward](13b_walk_forward.ipynb)
 # >
-# > **Time** 150 minutes of study, in 4 sittings; it runs in half a minute
+# > **Time** 145 minutes of study, in 4 sittings; it runs in half a minute
 # >
 # > **Interview questions it answers** The score is too good. What do you do? · The offline score is fine and users complain. Where do you look? · Which of ten runs do you ship?
 
@@ -76,7 +76,7 @@ client = MlflowClient()
 # %% [markdown]
 # ## Sitting 1 · Tickets A to C
 #
-# **Time** 35 minutes. Five moves, a store, and three tickets.
+# **Time** 30 minutes. Five moves, a store, and three tickets.
 
 # %% [markdown]
 # ## Five moves
