@@ -45,6 +45,7 @@ if trips_path is not None:  # your file: what the lesson needs of it, or a line 
     )
 
 # %%
+import json
 import logging
 import os
 import pickle
@@ -359,7 +360,7 @@ mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
 print("flavors:  ", sorted(mlmodel["flavors"]))
 print("loader:   ", mlmodel["flavors"]["python_function"]["loader_module"])
 print("inputs, which are a", type(mlmodel["signature"]["inputs"]).__name__)
-print("   first: ", mlmodel["signature"]["inputs"].split("},")[0].lstrip("[") + "}")
+print("   first: ", json.loads(mlmodel["signature"]["inputs"])[0])
 print("more keys:", sorted(set(mlmodel) - {"flavors", "signature"}))
 
 # %% [markdown]
