@@ -1,13 +1,12 @@
 """Lesson 13a: leaks promise too much, the honest loop equals backtest, and each baseline wins once."""
 
 import re
-from html import unescape
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import Shown
 from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 from solved import smaller
 from xgboost import XGBRegressor
@@ -26,33 +25,9 @@ from walkforward.forecasting import (
 
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "13a_time_series"
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+SHOWN = Shown(STEM)
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STEM}.py")
-
-
-def output(name):
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    return "\n".join(one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell.outputs)
-
-
-def number(name, pattern):
-    return float(re.search(pattern, output(name))[1])
-
-
-def table(name):
-    """The table that a cell shows; of two levels of rows, (outer, inner)."""
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    heads = re.findall(r"<tr[^>]*>(.*?)</tr>", shown.split("</thead>")[0], re.DOTALL)
-    rows, outer = {}, None
-    for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown.split("<tbody>")[1], re.DOTALL):
-        names = [unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", row, re.DOTALL)]
-        outer = names[0] if len(names) > 1 else outer
-        key = names[-1] if outer is None else (outer, names[-1])
-        rows[key] = [unescape(text) for text in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)]
-    columns = [unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", heads[0])]
-    index = list(rows) if outer is None else pd.MultiIndex.from_tuples(rows)
-    return pd.DataFrame([*rows.values()], index, columns[-len(next(iter(rows.values()))) :])
+output, number, table = SHOWN.output, SHOWN.number, SHOWN.table
 
 
 HORIZON, FOLDS, TRAIN = 14, 52, 1461

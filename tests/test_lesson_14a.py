@@ -1,13 +1,12 @@
 """Lesson 14a: Prophet by hand agrees with Prophet, and the calendar is chosen before the test years."""
 
 import re
-from html import unescape
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import Shown
 
 from course.data import load_births
 from course.exercise import source as exercise_source
@@ -15,40 +14,16 @@ from walkforward.forecasting import WalkForwardSplit, backtest, compare, score
 
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "14a_prophet_by_hand"
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+SHOWN = Shown(STEM)
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STEM}.py")
-
-
-def output(name):
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    return "\n".join(one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell.outputs)
-
-
-def number(name, pattern):
-    return float(re.search(pattern, output(name))[1])
-
-
-def table(name):
-    """The table that a cell shows; of two levels of rows, (outer, inner)."""
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    heads = re.findall(r"<tr[^>]*>(.*?)</tr>", shown.split("</thead>")[0], re.DOTALL)
-    rows, outer = {}, None
-    for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown.split("<tbody>")[1], re.DOTALL):
-        names = [unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", row, re.DOTALL)]
-        outer = names[0] if len(names) > 1 else outer
-        key = names[-1] if outer is None else (outer, names[-1])
-        rows[key] = [unescape(text) for text in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)]
-    columns = [unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", heads[0])]
-    index = list(rows) if outer is None else pd.MultiIndex.from_tuples(rows)
-    return pd.DataFrame([*rows.values()], index, columns[-len(next(iter(rows.values()))) :])
+output, number, table = SHOWN.output, SHOWN.number, SHOWN.table
 
 
 @pytest.fixture(scope="module")
 def lesson():
     """The names that the cells of the hand-made model define, without the backtests after it."""
     names = {}
-    for cell in NOTEBOOK.cells:
+    for cell in SHOWN.notebook.cells:
         if cell.cell_type == "code" and "exercise.check" not in cell.source:
             exec(cell.source, names)  # the lesson's own code
         if cell.get("id") == "sigma":

@@ -2,13 +2,12 @@
 
 import logging
 import re
-from html import unescape
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import Shown
 
 from course.data import load_births, load_ridership
 from course.exercise import source as exercise_source
@@ -16,34 +15,9 @@ from walkforward.forecasting import SeasonalNaive, WalkForwardSplit, backtest, s
 
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "14b_prophet"
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+SHOWN = Shown(STEM)
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STEM}.py")
-
-
-def output(name):
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    return "\n".join(one.get("text") or one.get("data", {}).get("text/plain", "") for one in cell.outputs)
-
-
-def number(name, pattern):
-    return float(re.search(pattern, output(name))[1])
-
-
-def table(name):
-    """The table that a cell shows; of two levels of rows, (outer, inner)."""
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    heads = re.findall(r"<tr[^>]*>(.*?)</tr>", shown.split("</thead>")[0], re.DOTALL)
-    rows, outer = {}, None
-    for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown.split("<tbody>")[1], re.DOTALL):
-        names = [unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", row, re.DOTALL)]
-        outer = names[0] if len(names) > 1 else outer
-        key = names[-1] if outer is None else (outer, names[-1])
-        rows[key] = [unescape(text) for text in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)]
-    columns = [unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", heads[0])]
-    index = list(rows) if outer is None else pd.MultiIndex.from_tuples(rows)
-    width = len(next(iter(rows.values())))
-    return pd.DataFrame([*rows.values()], index, columns[-width:] if len(columns) >= width else range(width))
+output, number, table = SHOWN.output, SHOWN.number, SHOWN.table
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +125,8 @@ def test_a_climatology_does_not_move_with_what_comes_after_the_cutoff():
 
 def test_prophet_is_quiet_and_nobody_else_is():
     streams = [
-        one for cell in NOTEBOOK.cells for one in cell.get("outputs", []) if one.get("name") == "stderr"
+        one for cell in SHOWN.notebook.cells for one in cell.get("outputs", []) if one.get("name") == "stderr"
     ]
     assert not streams
-    sources = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code")
+    sources = "\n".join(cell.source for cell in SHOWN.notebook.cells if cell.cell_type == "code")
     assert "filterwarnings" not in sources and "simplefilter" not in sources
