@@ -21,7 +21,7 @@ from course.practice import bank
 from course.practice.anki import export
 from course.practice.bank import BankError, choose, load_bank
 from course.practice.reviews import State
-from course.practice.sitting import stats
+from course.practice.stats import stats
 from course.student import lesson_run, workspace
 from course.student.report import show_progress
 from course.student.workspace import WorkspaceError, find_lesson, find_lessons, reset, sync

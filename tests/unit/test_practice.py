@@ -16,6 +16,7 @@ from fsrs import Card, Scheduler
 
 from course.cli import main
 from course.practice import bank as interview
+from course.practice import mock as rounds
 from course.practice import sitting as practice
 from course.practice import stories, terminal
 from course.practice.bank import KINDS, Question, load_bank
@@ -415,8 +416,8 @@ def many(count=80, seed=0):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_mock_fills_its_minutes_and_is_balanced(seed):
-    chosen = practice.plan(many(), 60, seed)
-    assert chosen == practice.plan(many(), 60, seed)
+    chosen = rounds.plan(many(), 60, seed)
+    assert chosen == rounds.plan(many(), 60, seed)
     assert 58 <= sum(one.minutes for one in chosen) <= 60
     assert len({one.id for one in chosen}) == len(chosen)
     spent = [sum(one.minutes for one in chosen if one.kind == kind) for kind in KINDS]
@@ -428,18 +429,18 @@ def test_a_mock_fills_its_minutes_and_is_balanced(seed):
 def test_a_mock_of_one_kind_takes_turns_by_lesson():
     bank = [question(f"q{number}", lesson=f"0{number // 10}", minutes=5) for number in range(30)]
     for seed in range(5):
-        chosen = practice.plan(bank, 30, seed)
+        chosen = rounds.plan(bank, 30, seed)
         assert sorted(one.lesson for one in chosen) == ["00", "00", "01", "01", "02", "02"]
 
 
 def test_another_seed_is_another_mock():
-    assert len({tuple(one.id for one in practice.plan(many(), 45, seed)) for seed in range(10)}) == 10
+    assert len({tuple(one.id for one in rounds.plan(many(), 45, seed)) for seed in range(10)}) == 10
 
 
 def test_a_mock_takes_a_long_question_only_when_nothing_shorter_fits():
     bank = [question("long", kind="design", minutes=30), question("short", minutes=5)]
-    assert [one.id for one in practice.plan(bank, 45, 0)] == ["short", "long"]
-    assert practice.plan(bank, 4, 0) == []
+    assert [one.id for one in rounds.plan(bank, 45, 0)] == ["short", "long"]
+    assert rounds.plan(bank, 4, 0) == []
 
 
 def test_a_mock_ends_in_a_score_sheet(call, clock):

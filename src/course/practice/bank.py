@@ -29,12 +29,13 @@ from pydantic import (
 
 from course import lessons
 from course.paths import ROOT
-from course.practice.kinds import KINDS, LEVELS
+from course.practice.kinds import KINDS, LEVELS, ROUNDS
 from walkforward.errors import WalkForwardError
 
 FOLDER, NOTEBOOKS = ROOT / "data" / "questions", ROOT / "notebooks"
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+Subject = Annotated[str, StringConstraints(pattern=r"^[a-z]+( [a-z]+)*$", max_length=30)]
 Lesson = Annotated[str, StringConstraints(pattern=r"^(\d\d|I\d)[a-z]?$")]
 
 
@@ -68,6 +69,14 @@ class Shows(_Strict):
     text: Annotated[str, StringConstraints(min_length=1, max_length=60)]
 
 
+class Levels(_Strict):
+    """What each level would say to the same question: the difference that an interviewer listens for."""
+
+    junior: Text
+    mid: Text
+    senior: Text
+
+
 class Source(_Strict):
     """A public text, and the day on which it was looked up."""
 
@@ -81,12 +90,17 @@ class Question(_Strict):
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
     lesson: Lesson | None = Field(None, description='Quoted: "11b"; left out only in the general files')
+    subject: Subject | None = Field(None, description="The topic of a question that no lesson shows")
+    awaits: Lesson | None = Field(None, description="The lesson to come that will show the answer")
     kind: Literal[KINDS]
+    asked_in: list[Literal[ROUNDS]] = Field([], max_length=3, description="Rounds that ask it first")
     level: Literal[LEVELS]
     minutes: int = Field(ge=1, le=45, description="An honest time for the spoken answer")
     prompt: Text
     must: list[Text] = Field(min_length=1, max_length=5, description="Without one of them the answer fails")
     good: list[Text] = Field([], max_length=5, description="What lifts the answer")
+    seen: list[Text] = Field([], max_length=5, description="What the lesson measured; shown, never required")
+    levels: Levels | None = Field(None, description="What a junior, a mid and a senior would have said")
     wrong: list[Wrong] = Field(min_length=1, max_length=4)
     follow_ups: list[FollowUp] = Field(min_length=1, max_length=3)
     shows: list[Shows] = Field([], max_length=3)
@@ -96,15 +110,24 @@ class Question(_Strict):
     def _points_to_a_lesson(self) -> Self:
         if self.lesson is None and any(shown.lesson is None for shown in self.shows):
             raise ValueError("a cell in `shows` has no lesson; name it there or in the question")
-        points = [*self.must, *self.good]
+        if self.awaits and self.shows:
+            raise ValueError(
+                f"awaits {self.awaits!r}, but `shows` has cells; drop awaits, the lesson is there"
+            )
+        points = [*self.must, *self.good, *self.seen]
         if len(set(points)) < len(points):
-            raise ValueError("a point stands twice in `must` and `good`; keep it once")
+            raise ValueError("a point stands twice in `must`, `good` and `seen`; keep it once")
         return self
 
     @property
     def topic(self) -> str:
-        """The lesson's number, or the kind of a question that belongs to no lesson."""
-        return self.lesson or self.kind
+        """The lesson's number, else the subject, else the kind of a question that belongs to no lesson."""
+        return self.lesson or self.subject or self.kind
+
+    @property
+    def by_level(self) -> list[tuple[str, str]]:
+        """What each level would say, from junior to senior; empty where it was not written."""
+        return [(level, getattr(self.levels, level)) for level in LEVELS] if self.levels else []
 
     @cached_property
     def links(self) -> list[tuple[str, str, str]]:

@@ -13,6 +13,8 @@ from typing import Any
 from course.practice.bank import NOTEBOOKS, BankError, Question, choose, load_bank
 from walkforward.errors import WalkForwardError
 
+SEEN = "Seen in the lesson (not asked of you)"
+
 
 def section(lesson: str, cell: str, notebooks: Path = NOTEBOOKS) -> tuple[Path, str]:
     """Return a lesson's notebook and the heading under which a cell stands, empty when it has none."""
@@ -53,9 +55,11 @@ def title(question: Question) -> str:
 def answer_html(question: Question) -> str:
     """Return the answer's side of a card: the points, what people say, what comes next, sources."""
     parts = []
-    for heading, texts in (("Must", question.must), ("Good", question.good)):
+    for heading, texts in (("Must", question.must), ("Good", question.good), (SEEN, question.seen)):
         if texts:
             parts.append(f"<b>{heading}</b><ul>{''.join(f'<li>{as_html(text)}</li>' for text in texts)}</ul>")
+    for level, text in question.by_level:
+        parts.append(f"<b>What a {level} says</b>{as_html(text)}")
     pairs = {
         "What people say, and why it is wrong": [(wrong.says, wrong.why) for wrong in question.wrong],
         "What comes next": [(follow.ask, follow.gist) for follow in question.follow_ups],
@@ -89,7 +93,12 @@ def markdown(question: Question) -> str:
 
 def explanation(question: Question) -> str:
     """Return what stands below the points, as Markdown: what people say, what comes next, where to see it."""
-    lines = ["**What people say, and why it is wrong**", ""]
+    lines = []
+    if question.seen:
+        lines += [f"**{SEEN}**", "", *(f"- {text}" for text in question.seen), ""]
+    for level, text in question.by_level:
+        lines += [f"**What a {level} says**", "", text, ""]
+    lines += ["**What people say, and why it is wrong**", ""]
     lines += [f"- *{wrong.says}* {wrong.why}" for wrong in question.wrong]
     lines += ["", "**What comes next**", ""]
     lines += [f"- *{follow.ask}* {follow.gist}" for follow in question.follow_ups]

@@ -34,7 +34,7 @@ def practice(
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same questions.")
 def mock(minutes: int, level: str | None, seed: int | None) -> int:
     """Hold a timed mock interview, with a score sheet."""
-    from course.practice.sitting import mock
+    from course.practice.mock import mock
 
     return mock(minutes, level, seed)
 
@@ -42,7 +42,7 @@ def mock(minutes: int, level: str | None, seed: int | None) -> int:
 @click.command()
 def stats() -> None:
     """Show your strength per lesson, and coming reviews."""
-    from course.practice.sitting import stats
+    from course.practice.stats import stats
 
     stats()
 
