@@ -7,21 +7,22 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from fsrs import Card, Scheduler
+from fsrs import Card, Rating, Scheduler
 
 from course.cli import main
 from course.practice import bank as interview
 from course.practice import mock as rounds
+from course.practice import reviews, stories, terminal
 from course.practice import sitting as practice
-from course.practice import stories, terminal
 from course.practice.bank import KINDS, Question, load_bank
 from course.practice.cards import section
-from course.practice.reviews import SCHEDULER, State, StateError, queue, rate
+from course.practice.reviews import SCHEDULER, VERSION, Review, State, StateError, queue, rate
 
 TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
 DAY = timedelta(days=1)
@@ -246,6 +247,102 @@ def test_two_processes_at_once_lose_nothing(home):
     found = State().reviews()
     assert len(found) == 75
     assert sorted(review.seconds for review in found) == sorted(3 * list(range(25)))
+
+
+OLD_LOG = """
+CREATE TABLE reviews (id INTEGER PRIMARY KEY, question TEXT NOT NULL, rating INTEGER NOT NULL,
+    reviewed TEXT NOT NULL, seconds REAL, must TEXT NOT NULL, good TEXT NOT NULL, source TEXT NOT NULL);
+CREATE TABLE rehearsals (id INTEGER PRIMARY KEY, story TEXT NOT NULL, rehearsed TEXT NOT NULL,
+    seconds REAL NOT NULL, points TEXT NOT NULL);
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT INTO reviews VALUES (1, 'one', 4, '2026-10-01T08:00:00+00:00', 61.5,
+    '[true, true]', '[true]', 'practice');
+INSERT INTO reviews VALUES (2, 'gone', 1, '2026-10-02T08:00:00+00:00', NULL, '[false]', '[]', 'notebook');
+INSERT INTO rehearsals VALUES (1, 'a-story', '2026-10-03T08:00:00+00:00', 150.0, '[true, false]');
+INSERT INTO settings VALUES ('interview', '2026-12-13');
+PRAGMA user_version=1;
+"""
+
+
+@pytest.fixture
+def old_log(home):
+    """A log as the first version of this course left it."""
+    home.mkdir()
+    with closing(sqlite3.connect(home / "interview.sqlite")) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.executescript(OLD_LOG)
+    return home / "interview.sqlite"
+
+
+def test_a_log_of_the_first_version_is_read_and_kept(old_log):
+    state = State()
+    first, second = state.reviews()
+    assert first == Review(
+        "one",
+        Rating.Easy,
+        datetime(2026, 10, 1, 8, tzinfo=UTC),
+        61.5,
+        [True, True],
+        [True],
+        "practice",
+        "",
+    )
+    assert (second.question, second.seconds, second.must) == ("gone", None, [False])
+    assert set(state.cards()) == {"one", "gone"}
+    ((story, when, seconds, points),) = state.rehearsals()
+    assert (story, when.day, seconds, points) == ("a-story", 3, 150.0, [True, False])
+    assert state.interview() == date(2026, 12, 13)
+    assert state.attempts() == []
+    state.record(BANK[1], [True, True], [True], 60, "test", NOON, said="What I typed.")
+    assert [one.said for one in State().reviews()] == ["", "", "What I typed."]
+    with closing(sqlite3.connect(old_log)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_two_processes_bring_an_old_log_to_this_version_at_once(old_log):
+    running = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(interview.FOLDER), str(place)])
+        for place in (0, 1)
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert len(State().reviews()) == 52
+
+
+def test_a_migration_that_is_killed_leaves_the_old_log(old_log, monkeypatch):
+    monkeypatch.setattr(reviews, "STEPS", (*reviews.STEPS[:1], reviews.STEPS[1] + "CREATE TABLE nonsense"))
+    with pytest.raises(StateError):
+        State()
+    with closing(sqlite3.connect(old_log)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert len(db.execute("PRAGMA table_info(reviews)").fetchall()) == 8
+    monkeypatch.undo()
+
+
+def test_attempts_are_kept_in_the_order_of_time(monkeypatch):
+    for day, what, name, passed in [
+        (3, "kata", "merge", False),
+        (2, "ticket", "b", True),
+        (4, "kata", "merge", True),
+    ]:
+        monkeypatch.setenv("WALKFORWARD_NOW", f"2026-12-0{day}T09:00+01:00")
+        State().record_attempt(what, name, passed, 12.5, {"tries": day})
+    assert [(one.what, one.passed, one.detail) for one in State().attempts()] == [
+        ("ticket", True, {"tries": 2}),
+        ("kata", False, {"tries": 3}),
+        ("kata", True, {"tries": 4}),
+    ]
+    (first, second) = State().attempts("kata")
+    assert (first.name, first.seconds, first.ended) == ("merge", 12.5, datetime(2026, 12, 3, 8, tzinfo=UTC))
+    with pytest.raises(ValueError, match="of kata, ticket, round, not of 'exam'"):
+        State().record_attempt("exam", "x", True, 1, {})
+
+
+@pytest.mark.parametrize("given", ["soon", "2026-12-05T09:00", "0001-01-01T00:00+23:00"])
+def test_a_clock_that_is_set_to_no_time_is_told_in_one_line(call, monkeypatch, given):
+    monkeypatch.setenv("WALKFORWARD_NOW", given)
+    shown = call("practice", lines=PASSED)
+    assert shown.exit_code == 2
+    assert f"WALKFORWARD_NOW is {given!r}, no time with a zone; write 2026-12-05T09:00+00:00" in shown.stderr
 
 
 # Practice, with scripted input

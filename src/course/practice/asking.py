@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 import click
 from fsrs import Rating
@@ -22,6 +23,15 @@ class PracticeError(WalkForwardError, ValueError):
     """What is asked of a sitting can't be; the message says what can."""
 
 
+class Answer(NamedTuple):
+    """An answer with its ticks: of the must points, of the good ones, its seconds, and what was typed."""
+
+    must: list[bool]
+    good: list[bool]
+    seconds: float
+    said: str
+
+
 def show(question: Question, place: str) -> None:
     """Print a question under its place in the sitting."""
     rule(f"{place} · {title(question)}")
@@ -29,8 +39,8 @@ def show(question: Question, place: str) -> None:
     click.echo()
 
 
-def answer(question: Question, way_out: str) -> tuple[list[bool], list[bool], float] | None:
-    """Wait for the spoken answer, then ask for its points; None for `s`, whose meaning is `way_out`."""
+def answer(question: Question, way_out: str) -> Answer | None:
+    """Wait for the spoken or typed answer, then ask for its points; None for `s`, which means `way_out`."""
     seconds, reply = timed(f"Answer aloud, then Enter; s: {way_out}.", 60 * question.minutes)
     if reply.lower() == "s":
         return None
@@ -39,7 +49,7 @@ def answer(question: Question, way_out: str) -> tuple[list[bool], list[bool], fl
     must = [(f"must {place}/{len(question.must)}", text) for place, text in enumerate(question.must, 1)]
     good = [(f"good {place}/{len(question.good)}", text) for place, text in enumerate(question.good, 1)]
     had = tick(must + good)
-    return had[: len(must)], had[len(must) :], seconds
+    return Answer(had[: len(must)], had[len(must) :], seconds, reply)
 
 
 def verdict(question: Question, review: Review, state: State) -> None:

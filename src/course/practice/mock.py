@@ -7,7 +7,7 @@ from collections import Counter
 
 import click
 
-from course.practice.asking import PracticeError, answer, held, show
+from course.practice.asking import Answer, PracticeError, answer, held, show
 from course.practice.bank import Question, choose, load_bank
 from course.practice.cards import section
 from course.practice.reviews import Review, State
@@ -67,11 +67,11 @@ def mock(length: int = 45, level: str | None = None, seed: int | None = None) ->
                 click.echo(f"\nTime is up; not asked: {len(planned) - place + 1}.")
                 break
             show(question, f"{place} of {len(planned)} · {minutes(max(0, 60 * length - used))} left")
-            said = answer(question, "no answer")
-            if said is None:
-                said = [False] * len(question.must), [False] * len(question.good), 0.0
-            used += said[2]
-            graded.append(state.record(question, *said, "mock"))
+            given = answer(question, "no answer")
+            if given is None:
+                given = Answer([False] * len(question.must), [False] * len(question.good), 0.0, "")
+            used += given.seconds
+            graded.append(state.record(question, *given[:3], "mock", said=given.said))
 
     code = held(sit, graded)
     if graded:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsrs import Card, Rating, ReviewLog, Scheduler
 
@@ -29,7 +30,7 @@ TEN_MINUTES = timedelta(minutes=10)
 # One step of ten minutes: an answer takes minutes, so fsrs' step of one minute would be over at once. No
 # fuzzing: a replay must give the same cards.
 SCHEDULER = Scheduler(learning_steps=[TEN_MINUTES], relearning_steps=[TEN_MINUTES], enable_fuzzing=False)
-VERSION = 1
+NOW = "WALKFORWARD_NOW"
 TABLES = """
 CREATE TABLE IF NOT EXISTS reviews (id INTEGER PRIMARY KEY, question TEXT NOT NULL, rating INTEGER NOT NULL,
     reviewed TEXT NOT NULL, seconds REAL, must TEXT NOT NULL, good TEXT NOT NULL, source TEXT NOT NULL);
@@ -37,6 +38,16 @@ CREATE TABLE IF NOT EXISTS rehearsals (id INTEGER PRIMARY KEY, story TEXT NOT NU
     seconds REAL NOT NULL, points TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+ATTEMPTS = """
+ALTER TABLE reviews ADD COLUMN said TEXT NOT NULL DEFAULT '';
+CREATE TABLE unfinished (id INTEGER PRIMARY KEY, question TEXT NOT NULL, answered TEXT NOT NULL, seconds REAL,
+    said TEXT NOT NULL, ticks TEXT NOT NULL, process TEXT NOT NULL);
+CREATE TABLE attempts (id INTEGER PRIMARY KEY, what TEXT NOT NULL, name TEXT NOT NULL,
+    passed INTEGER NOT NULL, seconds REAL NOT NULL, ended TEXT NOT NULL, detail TEXT NOT NULL);
+"""
+STEPS = (TABLES, ATTEMPTS)  # from each version of the log to the next; a step that is out never changes
+VERSION = len(STEPS)
+WHATS = ("kata", "ticket", "round")
 
 
 class StateError(WalkForwardError, ValueError):
@@ -44,8 +55,18 @@ class StateError(WalkForwardError, ValueError):
 
 
 def utc_now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
+    """Return the time, in UTC: that of WALKFORWARD_NOW, where it is set, so that days can be played through.
+
+    Raises StateError when it is set to what is no time with a zone.
+    """
+    if not (given := os.environ.get(NOW)):
+        return datetime.now(UTC)
+    try:
+        return _moment(given).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise StateError(
+            f"{NOW} is {given!r}, no time with a zone; write 2026-12-05T09:00+00:00, or unset it"
+        ) from None
 
 
 def rate(minutes: float, must: Sequence[bool], good: Sequence[bool], seconds: float | None) -> Rating:
@@ -93,6 +114,19 @@ class Review:
     must: list[bool]
     good: list[bool]
     source: str
+    said: str = ""  # what was typed as the answer
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One kata, ticket of the clinic or round, as it ended."""
+
+    what: str
+    name: str
+    passed: bool
+    seconds: float
+    ended: datetime
+    detail: dict[str, Any]
 
 
 class State:
@@ -108,7 +142,17 @@ class State:
             if version > VERSION:
                 raise StateError(f"{self.path} is of a newer version of the course; update it (git pull)")
             if version < VERSION:
-                db.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version={VERSION};COMMIT;")
+                self._migrate(db)
+
+    @staticmethod
+    def _migrate(db: sqlite3.Connection) -> None:
+        """Bring the file to this version in one transaction; two processes at once do it once."""
+        db.execute("BEGIN IMMEDIATE")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        for statement in ";".join(STEPS[version:]).split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version={max(version, VERSION)}")
+        db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -136,28 +180,33 @@ class State:
         seconds: float | None,
         source: str,
         reviewed: datetime | None = None,
+        said: str = "",
     ) -> Review:
-        """Append one graded answer, on the disk when this returns, and return it with its rating."""
-        rating = rate(question.minutes, must, good, seconds)
-        review = Review(question.id, rating, reviewed or utc_now(), seconds, list(must), list(good), source)
-        points = json.dumps(review.must), json.dumps(review.good)
-        row = (question.id, int(rating), review.reviewed.isoformat(), seconds, *points, source)
+        """Append one graded answer, on the disk when this returns, and return it with its rating.
+
+        said: the answer as it was typed, empty when it was only spoken.
+        """
+        rating, points = rate(question.minutes, must, good, seconds), (list(must), list(good))
+        review = Review(question.id, rating, reviewed or utc_now(), seconds, *points, source, said)
+        row = (question.id, int(rating), review.reviewed.isoformat(), seconds, *map(json.dumps, points))
         with self._open() as db:
             db.execute(
-                "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                row,
+                "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source, said) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, source, said),
             )
         return review
 
     def reviews(self) -> list[Review]:
         """Return the whole log, in the order of time."""
         with self._open() as db:
-            rows = db.execute("SELECT question, rating, reviewed, seconds, must, good, source FROM reviews")
+            rows = db.execute(
+                "SELECT question, rating, reviewed, seconds, must, good, source, said FROM reviews"
+            )
             try:
                 found = [
-                    Review(name, Rating(rating), _moment(when), seconds, *map(json.loads, points), by)
-                    for name, rating, when, seconds, *points, by in rows
+                    Review(name, Rating(rating), _moment(when), seconds, *map(json.loads, points), by, said)
+                    for name, rating, when, seconds, *points, by, said in rows
                 ]
             except (ValueError, TypeError) as error:
                 raise self._unreadable(f"a review in it: {error}") from error
@@ -211,6 +260,41 @@ class State:
             ]
         except (ValueError, TypeError) as error:
             raise self._unreadable(f"a rehearsal in it: {error}") from error
+
+    def record_attempt(
+        self, what: str, name: str, passed: bool, seconds: float, detail: dict[str, Any]
+    ) -> Attempt:
+        """Append a kata, a ticket or a round, on the disk when this returns; detail goes through JSON.
+
+        Raises ValueError when `what` is none of the three.
+        """
+        if what not in WHATS:
+            raise ValueError(f"an attempt is of {', '.join(WHATS)}, not of {what!r}")
+        attempt = Attempt(what, name, bool(passed), float(seconds), utc_now(), detail)
+        row = (what, name, int(attempt.passed), attempt.seconds, attempt.ended.isoformat())
+        with self._open() as db:
+            db.execute(
+                "INSERT INTO attempts (what, name, passed, seconds, ended, detail) VALUES (?, ?, ?, ?, ?, ?)",
+                (*row, json.dumps(detail)),
+            )
+        return attempt
+
+    def attempts(self, what: str | None = None) -> list[Attempt]:
+        """Return the attempts at katas ("kata"), tickets, rounds, or all of them, in the order of time."""
+        with self._open() as db:
+            rows = db.execute(
+                "SELECT what, name, passed, seconds, ended, detail FROM attempts "
+                "WHERE ?1 IS NULL OR what = ?1 ORDER BY id",
+                (what,),
+            ).fetchall()
+        try:
+            found = [
+                Attempt(kind, name, bool(passed), float(seconds), _moment(ended), json.loads(detail))
+                for kind, name, passed, seconds, ended, detail in rows
+            ]
+        except (ValueError, TypeError) as error:
+            raise self._unreadable(f"an attempt in it: {error}") from error
+        return sorted(found, key=lambda attempt: attempt.ended)
 
 
 def _moment(text: str) -> datetime:

@@ -41,11 +41,11 @@ def practice(
         while len(graded) < limit and (ready := [*(lists := waiting())[0], *lists[1]]):
             question = ready[0]
             show(question, f"{len(graded) + 1} of {min(limit, len(graded) + len(ready))}")
-            said = answer(question, "skip it")
-            if said is None:
+            given = answer(question, "skip it")
+            if given is None:
                 skipped.add(question.id)
                 continue
-            review = state.record(question, *said, "practice")
+            review = state.record(question, *given[:3], "practice", said=given.said)
             graded.append(review)
             verdict(question, review, state)
             explain(question)
