@@ -39,6 +39,22 @@ def mock(minutes: int, level: str | None, seed: int | None) -> int:
     return mock(minutes, level, seed)
 
 
+def _katas(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course.practice.kata import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=_katas)
+@click.option("--minutes", type=click.FloatRange(1, 480), help="On the clock; 15 when not given.")
+def kata(name: str | None, minutes: float | None) -> int:
+    """Solve a kata in your editor; without NAME, list them."""
+    from course.practice.kata import kata
+
+    return kata(name, minutes)
+
+
 @click.command()
 def stats() -> None:
     """Show your strength per lesson, and coming reviews."""
@@ -89,4 +105,4 @@ def rehearse(name: str | None) -> int:
     return rehearse(name)
 
 
-COMMANDS = (practice, mock, stats, export_anki, story)
+COMMANDS = (practice, mock, kata, stats, export_anki, story)
