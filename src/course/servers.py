@@ -284,7 +284,12 @@ def tracking_server(
         with writing_in(folder):
             users = (folder / "auth.db").as_posix().replace("%", "%%")
             lines = ["[mlflow]", "default_permission = READ", f"database_uri = sqlite:///{users}"]
-            ini.write_text("\n".join([*lines, f"admin_username = {user}", ""]), encoding="utf-8")
+            lines += [f"admin_username = {user}"]
+            if (
+                workers == 1
+            ):  # hashing a password takes 0.1 s a request; several workers would hold stale answers
+                lines += ["auth_cache_ttl_seconds = 60"]
+            ini.write_text("\n".join([*lines, ""]), encoding="utf-8")
         options += ["--app-name", "basic-auth"]
         server_env |= {
             "MLFLOW_AUTH_CONFIG_PATH": str(ini),

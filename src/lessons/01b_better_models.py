@@ -357,7 +357,7 @@ worth.round(2)
 fig, ax = plt.subplots()
 ax.barh(worth.index, worth["minutes"], xerr=half, color=PALETTE["sky"], ecolor=PALETTE["grey"])
 ax.invert_yaxis()
-ax.set(xlabel="RMSE saved (minutes)", title="The form paid most, then the data, then the tuning")
+ax.set(xlabel="RMSE saved (minutes)", title="A curve for distance paid most, then the data, then the tuning")
 plt.show()
 
 # %% [markdown]

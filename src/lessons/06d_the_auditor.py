@@ -184,10 +184,10 @@ def told_of(run):
 # %% name="overwritten"
 desk.put(in_kilometres(trips, changed_from, test_from), test_from)  # the night job
 third = desk.run(**desk.files, n_estimators=n_estimators)
-pd.DataFrame({"October": told_of(first), "first day": told_of(third)})
+pd.DataFrame({"version 1": told_of(first), "after the night job": told_of(third)})
 
 # %% [markdown]
-# (*October* is the run of version 1, *first day* the run after the night job.) Equal name, path, parameters and code, and 5.28<!-- =overwritten[RMSE (min), first day] --> minutes where it was 4.86<!-- =overwritten[RMSE (min), October] -->. One line tells why: the digest. It is the beginning of the file's `SHA-256`, a fingerprint of every byte, which the script computes and hands to `mlflow.data.from_pandas(…, digest=…)`. MLflow's own digest reads 10,000<!-- given --> rows and would have been equal. MLflow keeps at most 36 characters of a digest; a tag keeps all 64.
+# Equal name, path, parameters and code, and 5.28<!-- =overwritten[RMSE (min), after the night job] --> minutes where it was 4.86<!-- =overwritten[RMSE (min), version 1] -->. One line tells why: the digest. It is the beginning of the file's `SHA-256`, a fingerprint of every byte, which the script computes and hands to `mlflow.data.from_pandas(…, digest=…)`. MLflow's own digest reads 10,000<!-- given --> rows and would have been equal. MLflow keeps at most 36 characters of a digest; a tag keeps all 64.
 #
 # A digest does not say what has changed. It says that you must look: the new exporter writes kilometres for miles from the middle of September on. The tag, `data.training.sha256`, is also how you search. Which models were trained on the new file?
 

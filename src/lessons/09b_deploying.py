@@ -301,7 +301,7 @@ print("installed:", len(found))
 
 # %% [markdown]
 # 2<!-- =pinned: pinned: +(\d+) --> versions of 88<!-- =pinned: installed: (\d+) --> are fixed. Built again next month, the image holds other libraries, so building again is no rollback.
-# Build once, keep the image, and roll back to *that image*.
+# Build once, keep the image; to go back: `kubectl rollout undo deployment/NAME`.
 #
 # Two things are not in the file:
 
@@ -433,7 +433,7 @@ pd.DataFrame.from_dict(rows, orient="index", columns=["schema", "schema, strict"
 exercise.check(dangling_ports)
 
 # %% [markdown]
-# Run the strict schema and KubeLinter in CI, `--dry-run=server` before each rollout. All this is too much for one model and a few requests a second: take one container with a restart policy, or no server at all.
+# Run the strict schema and KubeLinter in CI, `--dry-run=server` before each rollout. That is too much for one model and a few requests a second: take one container with a restart policy, or no server at all.
 
 # %% [markdown]
 # ## Take-aways

@@ -103,7 +103,7 @@ rates.round(2)
 # %% [markdown]
 # A p-value answers *could this be chance?* Two months never have exactly the same distribution, so with enough rows the answer is always no. Your question is another one: *is it large?*
 #
-# PSI has the opposite fault. Without drift, the PSI of $B$ bins with $n$ and $m$ rows is on average about $(B - 1)\left(\tfrac1n + \tfrac1m\right)$, if rows are independent, bins are given beforehand and none is nearly empty. With ten bins and 50 rows that is `0.36`, out of nothing.
+# PSI has the opposite fault. Without drift, the PSI of $B$ bins with $n$ and $m$ rows averages about $(B - 1)\left(\tfrac1n + \tfrac1m\right)$, if rows are independent, bins are given beforehand and none is nearly empty. With ten bins and 50 rows: `0.36`.
 
 # %% [markdown]
 # ## Sure, and large enough
@@ -163,7 +163,7 @@ exercise.check(holm)
 # current are random halves of the same two months.
 
 # %% [markdown]
-# The **classifier test** asks all columns at once. Label the old rows 0 and the new ones 1, fit a model on half of them, and see on the other half whether it tells them apart. An AUC of 0.5<!-- given --> is a guess. AUC is the
+# The **classifier test** asks all columns at once. Label the old rows 0 and the new ones 1, fit a model on half of them, and see whether it tells the other half apart. The **AUC** is the share of pairs of a new and an old row in which the new one scores higher; 0.5<!-- given --> is a guess. It is the
 # Mann–Whitney statistic divided by the number of pairs, so that test gives the p-value, if rows are independent.
 
 
@@ -199,7 +199,7 @@ for name in (None, "dropoff_location_id", "hour"):
 pd.DataFrame(found).T.map("{:.3g}".format)
 
 # %% [markdown]
-# No single column moves, and the classifier finds both joins. The hours do most harm: 6.33<!-- =pairs[hour of another trip, RMSE] --> minutes. One split proves little: a detector that always goes off would look the same. So check its **size** (how often it goes off on quiet splits) and its **power** (how often on broken ones).
+# No single column moves, and the classifier finds both joins. The hours do most harm: 6.33<!-- =pairs[hour of another trip, RMSE] --> minutes. One split proves little. So check its **size** (how often it goes off on quiet splits) and its **power** (how often on broken ones).
 
 # %% name="size"
 quiet_p = np.array([apart(*halves_of(seed), seed)[1] for seed in range(simulations // 2)])
@@ -220,7 +220,7 @@ for rows in (5_000, 20_000):
     print(f"{rows:,} rows: p {told.p_value:.3f}, most telling: {first['column']} with {first['partner']}")
 
 # %% [markdown]
-# `classifier_drift`, the course's ready-made one, names the columns and their partners. But it looks at products of two columns and draws 5,000<!-- given --> rows a side unless you ask for more. Here only all rows are enough; the boosted trees had no difficulty.
+# `classifier_drift`, the course's ready-made one, names the columns and their partners. But it looks at products of two columns and draws 5,000<!-- given --> rows a side unless you ask for more. Here only all rows are enough.
 # Its silence is no proof. And every classifier of this kind sees $P(X)$ only: **a change of $P(Y \mid X)$ alone is invisible without labels**.
 
 # %% [markdown]
@@ -265,7 +265,7 @@ for month in sorted({next_month, calm_until, *after, last_month} & set(by_month)
 pd.DataFrame(counts).T
 
 # %% [markdown]
-# **Last month** goes quiet in July 2020, when the model is nearly as wrong as in May: a reference that moves along forgets what the model was trained on. Use the training data to ask *does the model still know this world?*, the same month a year before where the season is strong, and last month only to find the date of a sudden change.
+# **Last month** goes quiet in July 2020, when the model is nearly as wrong as in May: a reference that moves along forgets what the model was trained on. Use the training data to ask *does the model still know this world?*, the same month a year before where the season is strong, and last month only to date a sudden change.
 
 # %% [markdown]
 # ## Detectors on trial
@@ -331,7 +331,7 @@ pd.DataFrame(trial).T
 # - **p < 0.05<!-- given -->** goes off in 19<!-- =trial[p < 0.05 (Holm), alarms in 24 quiet weeks] --> of 24<!-- given --> quiet weeks. It is the first to see everything, and worth nothing.
 # - **The bank's PSI** never disturbs you, and it sees neither 15<!-- given --> % longer rides nor a destination that is missing in one row of ten: missing values are in no bin.
 # - **Tuned limits** keep no promise: no alarm in the first half, 4<!-- =trial[tuned: PSI, alarms in 24 quiet weeks] --> for PSI in the second. Autumn is another season.
-# - **drift_report** has 0<!-- =trial[drift_report, alarms in 24 quiet weeks] --> false alarms. That still allows a rate of one week in eight (the rule of three: 3 / 24<!-- given -->, if weeks are independent).
+# - **drift_report** has 0<!-- =trial[drift_report, alarms in 24 quiet weeks] --> false alarms. That still allows a rate of one week in eight (the rule of three: no event in n independent trials allows a rate up to 3 / n; here 3 / 24<!-- given -->).
 #
 # Now compare the scores at every limit:
 

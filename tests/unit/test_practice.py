@@ -893,3 +893,12 @@ def test_text_is_wrapped_and_code_is_not(capsys, monkeypatch, columns):
     assert f"    {code.rstrip()}" in lines
     assert lines[-1] == "  Why?"
     assert not [line for line in lines if "```" in line]
+
+
+def test_settings_change_together_or_not_at_all(home):
+    state = State()
+    assert state.change({"interview": "2026-12-19", "plan": "first"}, seen={"plan": None})
+    assert not State().change({"interview": "2026-12-20", "plan": "second"}, seen={"plan": None})
+    assert (state.setting("interview"), state.setting("plan")) == ("2026-12-19", "first")
+    assert State().change({"plan": "third"}, seen={"plan": "first", "never": None})
+    assert state.setting("plan") == "third"

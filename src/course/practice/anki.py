@@ -56,7 +56,8 @@ def export(file: Path, bank: list[Question] | None = None, now: float | None = N
     for question in bank:
         where = ", ".join(f"{name} ({address})" for name, address in places(question))
         fields = [question.id, html.escape(title(question)), as_html(question.prompt), answer_html(question)]
-        tags = [f"walkforward::{name}" for name in (question.topic, question.kind, question.level)]
+        names = (question.topic.replace(" ", "-"), question.kind, question.level)  # no blank in a tag
+        tags = [f"walkforward::{name}" for name in names]
         guid = genanki.guid_for("walkforward", question.id)
         note = genanki.Note(model, [*fields, html.escape(where)], guid=guid, tags=list(dict.fromkeys(tags)))
         deck.add_note(note)

@@ -90,7 +90,7 @@ class Question(_Strict):
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
     lesson: Lesson | None = Field(None, description='Quoted: "11b"; left out only in the general files')
-    subject: Subject | None = Field(None, description="The topic of a question that no lesson shows")
+    subject: Subject | None = Field(None, description="The topic, where that is not the lesson")
     awaits: Lesson | None = Field(None, description="The lesson to come that will show the answer")
     kind: Literal[KINDS]
     asked_in: list[Literal[ROUNDS]] = Field([], max_length=3, description="Rounds that ask it first")
@@ -121,8 +121,8 @@ class Question(_Strict):
 
     @property
     def topic(self) -> str:
-        """The lesson's number, else the subject, else the kind of a question that belongs to no lesson."""
-        return self.lesson or self.subject or self.kind
+        """The subject, else the lesson's number, else the kind of a question that belongs to no lesson."""
+        return self.subject or self.lesson or self.kind
 
     @property
     def by_level(self) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import zip_longest
@@ -232,6 +232,19 @@ class State:
         """Keep a setting; the last one counts."""
         with self._open() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def change(self, values: Mapping[str, str], seen: Mapping[str, str | None]) -> bool:
+        """Keep several settings, all or none; False when one of `seen` is no longer what it was.
+
+        Who read a setting, thought about it and writes it back thus never drops what another terminal wrote.
+        """
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            there = dict(db.execute("SELECT name, value FROM settings").fetchall())
+            if same := all(there.get(name) == value for name, value in seen.items()):
+                db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", list(values.items()))
+            db.execute("COMMIT")
+        return same
 
     def interview(self) -> date | None:
         """Return the day of the interview, None when it is not known."""

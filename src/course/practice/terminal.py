@@ -117,15 +117,17 @@ def ask(prompt: str) -> str:
     return line.strip()
 
 
-def timed(text: str, limit: float) -> tuple[float, str]:
-    """Show a running clock until a line is entered; return the seconds and the line.
+def timed(text: str, limit: float, before: float = 0.0) -> tuple[float, str]:
+    """Show a running clock until a line is entered; return its seconds and the line.
 
-    limit: the seconds that the answer should take. Where there is no terminal the clock runs unseen.
+    limit: the seconds that the answer should take. before: those that its earlier lines took; the clock goes
+    on from there, and what is typed ahead is kept. Where there is no terminal the clock runs unseen.
     """
     started, over = monotonic(), threading.Event()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _until_enter(f"  {text} ({minutes(limit)})\n", started)
-    _forget_what_was_typed()
+    if not before:
+        _forget_what_was_typed()
     line = f"  {text}  "
     if len(line) + 18 > shutil.get_terminal_size().columns:  # a clock that wraps would fill the screen
         say(text)
@@ -133,7 +135,7 @@ def timed(text: str, limit: float) -> tuple[float, str]:
 
     def run() -> None:
         while not over.wait(1):
-            spent = monotonic() - started
+            spent = before + monotonic() - started
             name = "red" if spent > 1.5 * limit else "yellow" if spent > limit else "green"
             sys.stdout.write(f"\r{line}{colour(f'{minutes(spent)} of {minutes(limit)}', name)} ")
             sys.stdout.flush()
@@ -141,7 +143,7 @@ def timed(text: str, limit: float) -> tuple[float, str]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        return _until_enter(f"{line}{colour(f'0:00 of {minutes(limit)}', 'green')} ", started)
+        return _until_enter(f"{line}{colour(f'{minutes(before)} of {minutes(limit)}', 'green')} ", started)
     finally:
         over.set()
         thread.join()

@@ -1,0 +1,82 @@
+"""What the bank still owes: questions whose lesson is to come, counted down lesson by lesson."""
+
+from collections import Counter
+
+import pytest
+
+from course.practice.bank import NOTEBOOKS, Question, load_bank
+
+# The lessons to come, and how many questions at most await each. Lower a number when a question got its cell
+# (`shows` in place of `awaits`), take the line out when the lesson stands; no number ever rises.
+TO_COME = {
+    "02": 0,
+    "08a": 0,
+    "08b": 0,
+    "08c": 0,
+    "10a": 6,
+    "10b": 9,
+    "10c": 1,
+    "10d": 3,
+    "10e": 9,
+    "10f": 6,
+    "10g": 7,
+    "12a": 0,
+    "12b": 0,
+    "12c": 0,
+    "13c": 0,
+    "15c": 0,
+    "15d": 0,
+    "16a": 0,
+    "16b": 9,
+    "17a": 3,
+    "17b": 2,
+    "17c": 0,
+    "I5": 0,
+}
+
+
+def faults(bank: list[Question], there: set[str]) -> list[str]:
+    """Return a line for each awaited lesson that stands, that is unknown, or that too many await."""
+    found = []
+    for lesson, awaiting in sorted(Counter(one.awaits for one in bank if one.awaits).items()):
+        ids = ", ".join(one.id for one in bank if one.awaits == lesson)
+        if lesson in there:
+            found.append(f"lesson {lesson} stands; give {ids} the cells that show the answer")
+        elif lesson not in TO_COME:
+            found.append(f"no lesson {lesson} is planned; let {ids} await one of {', '.join(TO_COME)}")
+        elif awaiting > TO_COME[lesson]:
+            found.append(
+                f"{awaiting} questions await {lesson}, at most {TO_COME[lesson]} may; show them: {ids}"
+            )
+    return found
+
+
+def standing() -> set[str]:
+    return {path.stem.split("_")[0] for path in NOTEBOOKS.glob("*.ipynb")}
+
+
+def test_no_question_awaits_a_lesson_that_stands_or_is_unknown_and_no_more_do_than_before():
+    assert faults(load_bank(), standing()) == []
+
+
+def test_the_numbers_are_no_higher_than_what_awaits():
+    awaiting = Counter(one.awaits for one in load_bank())
+    slack = {lesson: most for lesson, most in TO_COME.items() if most > awaiting[lesson]}
+    assert slack == {}, "lower these numbers in TO_COME to what is left"
+
+
+@pytest.mark.parametrize(
+    ("lesson", "there", "line"),
+    [
+        ("17b", {"17b"}, "lesson 17b stands; give new-question the cells that show the answer"),
+        ("99", set(), "no lesson 99 is planned; let new-question await one of "),
+        ("17b", set(), f" questions await 17b, at most {TO_COME.get('17b')} may; show them: "),
+    ],
+)
+def test_each_fault_is_told(lesson, there, line):
+    bank = load_bank()
+    one = next(question for question in bank if question.awaits)
+    new = one.model_copy(update={"id": "new-question", "awaits": lesson})
+    others = [question for question in bank if question.awaits != lesson or lesson not in there]
+    (told,) = faults([*others, new], there)
+    assert line in told
