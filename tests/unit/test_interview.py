@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 
 import nbformat
 import pytest
@@ -378,7 +378,11 @@ def test_the_widget_asks_what_is_due_before_what_is_new():
     bank = practice_card(lesson="11").questions
     State().record(bank[0], [False] * len(bank[0].must), [], 60, "practice")
     head = practice_card(lesson="11").widget().children[0].value
-    assert cards.as_html(bank[1].prompt) in head  # the first comes back in ten minutes
+    others = [one for one in bank if cards.as_html(one.prompt) in head]  # the first comes in ten minutes
+    assert [one.lesson == bank[0].lesson for one in others] == [False]  # and its lesson had its turn
+    late = State().reviews()[0].reviewed - timedelta(hours=1)
+    State().record(bank[1], [False] * len(bank[1].must), [], 60, "practice", late)
+    assert cards.as_html(bank[1].prompt) in practice_card(lesson="11").widget().children[0].value
 
 
 def test_the_widget_keeps_the_answer_when_the_log_can_not_be_written(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from course.practice import reviews, stories, terminal
 from course.practice import sitting as practice
 from course.practice.bank import KINDS, Question, load_bank
 from course.practice.cards import section
-from course.practice.reviews import SCHEDULER, VERSION, Review, State, StateError, queue, rate
+from course.practice.reviews import SCHEDULER, VERSION, Review, State, StateError, rate
 
 TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
 DAY = timedelta(days=1)
@@ -176,23 +176,6 @@ def test_an_interview_brings_everything_back_before_it():
     assert state.cards()["one"].due == NOON + 18 * DAY + 5 * DAY < free  # half of the ten days left
     state.set("interview", "")
     assert state.cards()["one"].due == free
-
-
-def test_due_questions_come_before_new_ones_and_new_ones_take_turns():
-    bank = [*BANK, question("four"), question("five")]
-    now = datetime.now(UTC)
-    cards = {"three": Card(due=now - DAY), "five": Card(due=now - 2 * DAY), "two": Card(due=now + DAY)}
-    due, new = queue(bank, cards, now)
-    assert [one.id for one in due] == ["five", "three"]
-    assert [one.id for one in new] == ["one", "four"]
-    assert [
-        one.id for one in queue([*bank[:2], question("six"), question("seven", lesson="03")], {}, now)[1]
-    ] == [
-        "one",
-        "two",
-        "six",
-        "seven",
-    ]
 
 
 # The file

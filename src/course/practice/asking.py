@@ -54,7 +54,7 @@ def answer(question: Question, way_out: str) -> Answer | None:
 
 def verdict(question: Question, review: Review, state: State) -> None:
     """Print the rating, what it follows from, and when the question comes back."""
-    due = state.cards()[question.id].due
+    due = state.due(question.id)
     told = f"must {sum(review.must)} of {len(review.must)}, good {sum(review.good)} of {len(review.good)}"
     time = f"{minutes(review.seconds or 0)} of {minutes(60 * question.minutes)}"
     rating = colour(review.rating.name, COLOURS[review.rating], bold=True)

@@ -149,13 +149,15 @@ class PracticeCard:
         import ipywidgets
         from IPython.display import Markdown
 
-        from course.practice.reviews import State, queue, utc_now
+        from course.practice.reviews import State, utc_now
+        from course.practice.schedule import Schedule
         from course.practice.terminal import minutes, when
 
-        cards = State().cards()
-        due, new = queue(self.questions, cards, utc_now())
-        waiting = sorted(self.questions, key=lambda one: cards[one.id].due if one.id in cards else utc_now())
-        question = [*due, *new, *waiting][0]
+        schedule = Schedule(self.questions, State(), utc_now())
+        waiting = (
+            sorted(self.questions, key=lambda one: schedule.cards[one.id].due) if not schedule.new else []
+        )
+        question = [*schedule.due, *schedule.following(1), *waiting][0]
         clock: dict[str, float] = {}
         start, show = (ipywidgets.Button(description=text) for text in ("Start the clock", "Show the points"))
         save = ipywidgets.Button(description="Log my answer", button_style="primary")
@@ -192,7 +194,7 @@ class PracticeCard:
             must, good = had[: len(question.must)], had[len(question.must) :]
             try:
                 review = State().record(question, must, good, clock.get("spent"), "notebook")
-                due = State().cards()[question.id].due
+                due = State().due(question.id)
             except WalkForwardError as error:
                 save.disabled, told.value = False, html.escape(str(error))
                 return

@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +128,16 @@ class Attempt:
     detail: dict[str, Any]
 
 
+def replayed(reviews: Iterable[Review], interview: date | None) -> dict[str, Card]:
+    """Return the card of each question in the log, by its id."""
+    logs: dict[str, list[ReviewLog]] = {}
+    for one in reviews:
+        lasted = None if one.seconds is None else int(1000 * one.seconds)
+        log = ReviewLog(_card_id(one.question), one.rating, one.reviewed, lasted)
+        logs.setdefault(one.question, []).append(log)
+    return {question: rebuilt(question, own, interview) for question, own in logs.items()}
+
+
 class State:
     """The log and the settings in one SQLite file. Every call opens and closes it: nothing is held back."""
 
@@ -214,13 +223,12 @@ class State:
 
     def cards(self) -> dict[str, Card]:
         """Return the card of each question that was ever graded, by its id."""
-        logs: dict[str, list[ReviewLog]] = {}
-        for one in self.reviews():
-            lasted = None if one.seconds is None else int(1000 * one.seconds)
-            log = ReviewLog(_card_id(one.question), one.rating, one.reviewed, lasted)
-            logs.setdefault(one.question, []).append(log)
-        day = self.interview()
-        return {question: rebuilt(question, own, day) for question, own in logs.items()}
+        return replayed(self.reviews(), self.interview())
+
+    def due(self, question: str) -> datetime:
+        """Return when a question that was graded is due again."""
+        own = [review for review in self.reviews() if review.question == question]
+        return replayed(own, self.interview())[question].due
 
     def setting(self, name: str) -> str | None:
         """Return a setting, None when it was never set."""
@@ -316,18 +324,3 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"the time {text!r} has no zone")
     return moment
-
-
-def queue(questions: Iterable[Question], cards: dict[str, Card], now: datetime) -> tuple[list, list]:
-    """Return the questions that are due, the longest due first, and the new ones.
-
-    New ones take turns by topic, so that ten questions are not all of one lesson.
-    """
-    asked = [question for question in questions if question.id in cards]
-    due = [question for question in asked if cards[question.id].due <= now]
-    topics: dict[str, list] = {}
-    for question in questions:
-        if question.id not in cards:
-            topics.setdefault(question.topic, []).append(question)
-    new = [question for turn in zip_longest(*topics.values()) for question in turn if question is not None]
-    return sorted(due, key=lambda question: cards[question.id].due), new

@@ -10,7 +10,8 @@ from fsrs import Rating
 
 from course.practice.asking import COLOURS, PracticeError, answer, explain, held, show, verdict
 from course.practice.bank import Question, choose, load_bank
-from course.practice.reviews import Review, State, queue, utc_now
+from course.practice.reviews import Review, State, utc_now
+from course.practice.schedule import Schedule
 from course.practice.terminal import ask, colour, when
 
 
@@ -27,20 +28,20 @@ def practice(
     asked twice, and what failed ten minutes ago comes back. Raises BankError for a filter that nothing
     meets, PracticeError for a day that can't be.
     """
-    bank, state = choose(load_bank(), lesson, kind, level), State()
+    whole, state = load_bank(), State()
+    bank = choose(whole, lesson, kind, level)
     if interview_date is not None:
         _set_interview(state, interview_date)
     graded: list[Review] = []
     skipped: set[str] = set()
 
-    def waiting() -> tuple[list[Question], list[Question]]:
-        due, new = queue(bank, state.cards(), utc_now())
-        return [one for one in due if one.id not in skipped], [one for one in new if one.id not in skipped]
+    def following(count: int) -> list[Question]:
+        return Schedule(whole, state, utc_now(), bank).following(count, skipped)
 
     def sit() -> None:
-        while len(graded) < limit and (ready := [*(lists := waiting())[0], *lists[1]]):
+        while len(graded) < limit and (ready := following(limit - len(graded))):
             question = ready[0]
-            show(question, f"{len(graded) + 1} of {min(limit, len(graded) + len(ready))}")
+            show(question, f"{len(graded) + 1} of {len(graded) + len(ready)}")
             given = answer(question, "skip it")
             if given is None:
                 skipped.add(question.id)
@@ -49,17 +50,10 @@ def practice(
             graded.append(review)
             verdict(question, review, state)
             explain(question)
-            if (
-                len(graded) < limit
-                and any(waiting())
-                and ask("\n  Enter: next question; q: stop  ") in ("q", "Q")
-            ):
+            if len(ready) > 1 and ask("\n  Enter: next question; q: stop  ") in ("q", "Q"):
                 break
 
-    due, new = waiting()
-    day = state.interview()
-    before = f"Interview on {day:%d %b %Y}: " if day and day >= utc_now().date() else ""
-    click.echo(f"{before}{len(due)} due, {len(new)} new; at most {limit} now.")
+    _say_what_waits(Schedule(whole, state, utc_now(), bank), limit)
     click.echo("Ctrl-C stops and keeps what is graded.")
     if code := held(sit, graded):
         return code
@@ -71,6 +65,14 @@ def practice(
         click.echo(f"\n{len(graded)} graded: " + ", ".join(parts))
     _say_next(bank, state)
     return 0
+
+
+def _say_what_waits(schedule: Schedule, limit: int) -> None:
+    due = sum(question.id in schedule.cards for question in schedule.following(limit))
+    later = len(schedule.due) - due
+    before = f"Interview on {schedule.end:%d %b %Y}: " if schedule.end else ""
+    put_off = f" ({later} more on later days)" if later else ""
+    click.echo(f"{before}{due} due{put_off}, {len(schedule.new)} new; at most {limit} now.")
 
 
 def _set_interview(state: State, day: str) -> None:
