@@ -31,7 +31,25 @@ NEW = [stem for became in lessons.CUT.values() for stem in became]
 NOTEBOOKS = workspace.NOTEBOOKS  # the course's own
 # Exercises that other ones have replaced: what was answered stays in the backup.
 GONE = {"decide", "frozen_by", "serving_mode", "tightest_axis", "unmeasured", "without_i"}
-GONE_QUESTIONS: set[str] = set()  # and questions that are asked no more
+GONE_QUESTIONS = {  # and questions that are asked no more: trivia, or one with a better one
+    "better-one-seed",
+    "boost-one-leaked-day",
+    "code-ks-by-hand",
+    "code-mase-scale",
+    "debug-forty-seeds",
+    "debug-same-record-other-score",
+    "debug-target-mean-of-its-own-row",
+    "debug-test-month-chose-the-round",
+    "debug-two-answers-by-luck",
+    "packaging-what-mlproject-checks",
+    "packaging-when-mlflow-projects",
+    "registry-auditor-asks",
+    "registry-version-one-is-another",
+    "repro-threads-and-bits",
+    "track-digest-proves-what",
+    "tuning-one-lucky-run",
+    "tuning-space-mistakes",
+}
 
 
 @cache

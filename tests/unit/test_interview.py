@@ -73,7 +73,56 @@ def folder(tmp_path):
 def texts(question):
     pairs = [(wrong.says, wrong.why) for wrong in question.wrong]
     pairs += [(follow.ask, follow.gist) for follow in question.follow_ups]
-    return [question.prompt, *question.must, *question.good, *[text for pair in pairs for text in pair]]
+    told = [*question.must, *question.good, *question.seen, *[text for _, text in question.by_level]]
+    return [question.prompt, *told, *[text for pair in pairs for text in pair]]
+
+
+# A figure that may stand in a point though the prompt does not give it, and why any expert would say it.
+CONSTANTS = {
+    **dict.fromkeys(
+        ["200", "400", "403", "408", "429", "500", "502", "503", "504", "4xx", "5xx"], "HTTP status"
+    ),
+    **dict.fromkeys(["p50", "p95", "p99"], "the name of a percentile"),
+    **dict.fromkeys(["P(X|Y)", "log2", "sha256", "crc32", "S3", "ISO 8601", "32-bit"], "a name"),
+    "1.609": "kilometres in a mile",
+}
+GIVEN = {  # by question: figures that follow from the prompt, or that the field uses as a rule of thumb
+    "load-little-s-law": {"27": "8 requests by 300 a second"},
+    "load-plan-a-load-test": {"200": "an example of too few requests"},
+    "faster-how-many-replicas": {"60 %": "the usual target of utilisation", "70 %": "the same"},
+    "design-cost-of-errors": {"4": "an example", "1": "an example", "80 %": "their quantile, 4 by 4 + 1"},
+    "design-monitoring-late-labels": {"30": "how the trade counts a missed payment"},
+    "design-trip-duration-service": {"50": "an example of a limit", "99": "the name of a percentile"},
+}
+FIGURE = re.compile(r"(?<![\w.,])[-−+]?\d(?:[\d.,]*\d)?(?: ?%)?(?!\w)")
+
+
+def rubric_faults(question: Question) -> list[str]:
+    """Why a very good engineer who never saw the course would not get a point, as a line for each.
+
+    A figure stands in a point only where the prompt gives it or a list above says why anybody knows it;
+    what a lesson measured goes to `seen`. One idea a point: at most 30 words and at most two times "and".
+    """
+    found = []
+    given = {*FIGURE.findall(question.prompt), *CONSTANTS, *GIVEN.get(question.id, {})}
+    given |= {figure.removesuffix("%").strip(" +-−") for figure in given}
+    for point in [*question.must, *question.good]:
+        where = f"{question.id}: {point!r} "
+        read = re.sub(r"`[^`]*`", "", point)
+        for name in CONSTANTS:
+            read = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.]*\w)", "", read)
+        figures = [
+            one for one in FIGURE.findall(read) if one not in given and one.strip(" +-−%") not in given
+        ]
+        if question.shows and figures:
+            found.append(f"{where}has {', '.join(figures)}; move what the lesson measured to `seen`")
+        if re.search(r"\b[Ii]n (the|this|our) (lesson|course|record|clinic)\b", point):
+            found.append(f"{where}speaks of the course; move it to `seen`")
+        if len(point.split()) > 30:
+            found.append(f"{where}has {len(point.split())} words; at most 30, one idea")
+        if len(re.findall(r"\band\b", read)) > 2:
+            found.append(f'{where}says "and" more than twice; split it')
+    return found
 
 
 def test_the_bank_is_shown_by_the_executed_lessons():
@@ -104,6 +153,61 @@ def test_the_bank_has_the_voice_of_the_course():
         if re.search(pattern, re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL))
     ]
     assert found == []
+
+
+def test_no_point_asks_for_what_only_this_course_measured():
+    assert [fault for question in load_bank() for fault in rubric_faults(question)] == []
+
+
+@pytest.mark.parametrize(
+    ("point", "fault"),
+    [
+        ("It promised 0.093 and kept 0.002.", "has 0.093, 0.002; move"),
+        ("The table loses 46,826 rows.", "has 46,826; move"),
+        ("Half of it, 69 %, is saved.", "has 69 %; move"),
+        ("Two of 28 fail.", "has 28; move"),
+        ("The interval is -0.05 to +0.01.", "has -0.05, +0.01; move"),
+        ("In the lesson the fold was half as long.", "speaks of the course; move"),
+        (" ".join(["word"] * 31), "has 31 words; at most 30"),
+        ("Data and code and settings and seeds are kept.", 'says "and" more than twice; split it'),
+    ],
+)
+@pytest.mark.parametrize("part", ["must", "good"])
+def test_a_point_that_nobody_outside_could_say_is_a_fault(part, point, fault):
+    entry = GOOD | {part: ["A point that anybody could say.", point]}
+    (line,) = rubric_faults(Question.model_validate(entry))
+    assert line.startswith(f"leak-scaler: {point!r} ")
+    assert fault in line
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "It says 5.1 where 4.2 came, as the prompt says.",
+        "A wrong body gets 400 and a full queue 503; 4xx are counted.",
+        "`round(2.5)` rounds to the even neighbour.",
+        "p99 needs more rows than p50; the key is a sha256.",
+        " ".join(["word"] * 30),
+    ],
+)
+def test_a_figure_of_the_prompt_or_of_the_field_is_none(point):
+    entry = GOOD | {"prompt": "It promised 4.2 and gave 5.1. Why?", "must": [point]}
+    assert rubric_faults(Question.model_validate(entry)) == []
+
+
+def test_every_figure_that_is_let_through_is_said_somewhere():
+    """A list of exceptions that nobody needs any more would let the next figure through."""
+    bank = {question.id: question for question in load_bank()}
+    for name, figures in GIVEN.items():
+        said = " ".join([*bank[name].must, *bank[name].good])
+        assert [figure for figure in figures if figure not in said] == [], name
+
+
+def test_the_bank_has_what_a_first_call_asks_and_says_what_each_level_would_have_said():
+    bank = load_bank()
+    assert sum("screen" in question.asked_in for question in bank) >= 40
+    assert sum(question.levels is not None and question.level != "junior" for question in bank) >= 40
+    assert [one.id for one in bank if "screen" in one.asked_in and one.minutes > 6] == []
 
 
 def test_the_bank_has_no_source_of_tomorrow_and_no_point_of_many_sentences():
@@ -542,5 +646,5 @@ def test_a_card_in_jupyterlab_is_answered_and_logged(tmp_path_factory, monkeypat
         lab.end()
     monkeypatch.setenv("WALKFORWARD_STATE", lab.home["WALKFORWARD_STATE"])
     (review,) = State().reviews()
-    assert (review.must, review.good, review.source) == ([True] * 3, [False] * 3, "notebook")
+    assert (review.must, review.good, review.source) == ([True] * 3, [False] * len(drift().good), "notebook")
     assert review.seconds is not None
