@@ -419,7 +419,7 @@ print("commit recorded:", "mlflow.source.git.commit" in logged.tags)
 #
 # - *Somebody asks for the model behind a number from last quarter. What must exist for you to answer?* Shown in
 #   [From the record back to the model](#From-the-record-back-to-the-model).
-# - *Two runs carry the same digest and differ in score. Can the data be the cause?* Shown in [A store is a file](#A-store-is-a-file).
+# - *You filter runs by a parameter greater than 4<!-- given --> and get none, though you trained some. Why?* Shown in [Find it again](#Find-it-again).
 # - *One line switches autologging on. Why don't you leave it at that?* Shown in [Autologging](#Autologging).
 #
 # With the points of a good answer, and more of them: `walkforward practice --lesson 03a` in a terminal.

@@ -459,7 +459,7 @@ client.delete_registered_model("scratch")
 # - *What does a registry give you that a folder with good file names does not?* Shown in
 #   [Which file answered last Tuesday?](#Which-file-answered-last-Tuesday?).
 # - *A tutorial promotes with `transition_model_version_stage`. Would you?* Shown in [Stages, as history](#Stages,-as-history).
-# - *A complaint from last year names version 1, and version 1 gives another answer today. What may have happened?* Shown in [Delete](#Delete).
+# - *Somebody wants to delete all versions that are not live. What do you answer?* Shown in [Delete](#Delete).
 #
 # With the points of a good answer, and more of them: `walkforward practice --lesson 07a` in a terminal.
 #

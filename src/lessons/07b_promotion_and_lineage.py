@@ -378,7 +378,7 @@ exercise.check(trained_on)
 # - *The challenger's RMSE is lower. Do you promote it?* Shown in [Three months, not one](#Three-months,-not-one).
 # - *You moved the alias an hour ago and production gives the old answers. Why, and what do you change?* Shown in
 #   [The server does not notice](#The-server-does-not-notice).
-# - *An auditor points to the model in production. What can you tell, and from where?* Shown in [The auditor's question](#The-auditor's-question).
+# - *Two people promote at once. How do you write the function that promotes?* Shown in [Two people promote at once](#Two-people-promote-at-once).
 #
 # With the points of a good answer, and more of them: `walkforward practice --lesson 07b` in a terminal.
 #

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from datetime import date, timedelta
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -193,6 +194,40 @@ def test_a_point_that_nobody_outside_could_say_is_a_fault(part, point, fault):
 def test_a_figure_of_the_prompt_or_of_the_field_is_none(point):
     entry = GOOD | {"prompt": "It promised 4.2 and gave 5.1. Why?", "must": [point]}
     assert rubric_faults(Question.model_validate(entry)) == []
+
+
+def stale(question: Question, notebooks: Path = NOTEBOOKS) -> list[str]:
+    """Return the figures with a decimal point in `seen` that no lesson of the question prints or says.
+
+    A printed figure counts when it rounds to the one that is said, as it stands or as a percentage.
+    """
+    told = "".join(
+        "".join(cell["source"])
+        + "".join("".join(out.get("text") or out.get("data", {}).get("text/plain", "")) + " " for out in outs)
+        for number in {lesson for lesson, _, _ in question.links}
+        for path in notebooks.glob(f"{number}_*.ipynb")
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for outs in [cell.get("outputs", [])]
+    ).replace(",", "")
+    figures = {float(one) for one in re.findall(r"\d+\.\d+|\d+", told)}
+    found = []
+    for said in re.findall(r"\d+\.\d+", " ".join(question.seen).replace(",", "")):
+        digits = len(said.split(".")[1])
+        if not any(round(one * by, digits) == float(said) for one in figures for by in (1, 100)):
+            found.append(f"{question.id}: no lesson of its cells says {said}; mend `seen`")
+    return found
+
+
+def test_what_was_seen_is_still_what_the_lessons_say():
+    assert [fault for question in load_bank() if question.links for fault in stale(question)] == []
+
+
+def test_a_seen_figure_that_the_lesson_no_longer_says_is_a_fault():
+    told = {"lesson": LESSON, "shows": [{"lesson": LESSON, "cell": SHOWN, "text": TEXT}]}
+    seen = ["In the lesson: 0.85 of the draws ring, and 0.8517 too."]
+    assert stale(Question.model_validate(GOOD | told | {"seen": seen})) == [
+        "leak-scaler: no lesson of its cells says 0.8517; mend `seen`"
+    ]
 
 
 def test_every_figure_that_is_let_through_is_said_somewhere():
