@@ -17,10 +17,9 @@ from fsrs import Card, Rating, Scheduler
 
 from course.cli import main
 from course.practice import bank as interview
-from course.practice import mock as rounds
 from course.practice import reviews, stories, terminal
 from course.practice import sitting as practice
-from course.practice.bank import KINDS, Question, load_bank
+from course.practice.bank import Question, load_bank
 from course.practice.cards import section
 from course.practice.reviews import SCHEDULER, VERSION, Review, State, StateError, rate
 
@@ -482,100 +481,6 @@ def test_bytes_that_are_no_text_are_asked_again(home):
     assert b"b goes back one point" in done.stdout
 
 
-# Mock
-
-
-def many(count=80, seed=0):
-    rng = random.Random(seed)
-    lessons = [None, "00", "01", "03", "05", "07", "11b"]
-    return [
-        question(f"q{number}", kind=rng.choice(KINDS), lesson=rng.choice(lessons), minutes=rng.randint(2, 12))
-        for number in range(count)
-    ]
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_mock_fills_its_minutes_and_is_balanced(seed):
-    chosen = rounds.plan(many(), 60, seed)
-    assert chosen == rounds.plan(many(), 60, seed)
-    assert 58 <= sum(one.minutes for one in chosen) <= 60
-    assert len({one.id for one in chosen}) == len(chosen)
-    spent = [sum(one.minutes for one in chosen if one.kind == kind) for kind in KINDS]
-    assert max(spent) - min(spent) <= 12
-    asked = [sum(one.topic == topic for one in chosen) for topic in {one.topic for one in chosen}]
-    assert max(asked) <= 4
-
-
-def test_a_mock_of_one_kind_takes_turns_by_lesson():
-    bank = [question(f"q{number}", lesson=f"0{number // 10}", minutes=5) for number in range(30)]
-    for seed in range(5):
-        chosen = rounds.plan(bank, 30, seed)
-        assert sorted(one.lesson for one in chosen) == ["00", "00", "01", "01", "02", "02"]
-
-
-def test_another_seed_is_another_mock():
-    assert len({tuple(one.id for one in rounds.plan(many(), 45, seed)) for seed in range(10)}) == 10
-
-
-def test_a_mock_takes_a_long_question_only_when_nothing_shorter_fits():
-    bank = [question("long", kind="design", minutes=30), question("short", minutes=5)]
-    assert [one.id for one in rounds.plan(bank, 45, 0)] == ["short", "long"]
-    assert rounds.plan(bank, 4, 0) == []
-
-
-def test_a_mock_ends_in_a_score_sheet(call, clock):
-    clock(120, 120, 120)
-    shown = call(
-        "mock",
-        "--minutes",
-        "12",
-        "--seed",
-        "7",
-        lines=["", "y", "y", "y", "", "y", "n", "y", "", "y", "y", "y"],
-    )
-    assert shown.exit_code == 0, shown.output
-    order = [name for name, _ in ratings()]
-    assert sorted(order) == ["one", "three", "two"]
-    text = " ".join(shown.output.split())
-    assert "Questions: 3, 12 of 12 minutes. The same again: walkforward mock --minutes 12 --seed 7" in text
-    assert "Study next" in text or order[1] == "three"
-    assert {review.source for review in State().reviews()} == {"mock"}
-    clock(0, 0, 0)
-    again = call("mock", "--minutes", "12", "--seed", "7", lines=["s", "s", "s"])
-    assert [name for name, _ in ratings()][3:] == order
-    text = " ".join(again.output.split())
-    assert "Score: 0 of 3 passed, in 0:00" in text
-    assert "behavioural 0/1 0/2 - 0:00 of 4:00" in text
-    assert "03: walkforward practice --lesson 03 two: First of two. two: Second of two." in text
-    assert "behavioural: walkforward practice --kind behavioural" in text
-
-
-def test_a_mock_stops_asking_when_the_time_is_up(call, clock):
-    clock(700)
-    shown = call("mock", "--minutes", "12", "--seed", "7", lines=["", "y", "y", "y"])
-    assert shown.exit_code == 0
-    assert "Time is up; not asked: 2." in shown.output
-    assert "Score: " in shown.output
-    assert len(ratings()) == 1
-
-
-def test_an_interrupted_mock_keeps_what_was_graded_and_prints_the_sheet(call):
-    shown = call("mock", "--minutes", "12", "--seed", "7", lines=["", "y", "y", "y", "", "y"])
-    assert (shown.exit_code, shown.stderr) == (130, "Stopped; graded and kept: 1.\n")
-    assert "Score: 1 of 1 passed" in shown.output
-    assert len(ratings()) == 1
-    shown = call("mock", "--minutes", "12")
-    assert (shown.exit_code, "Score" in shown.output) == (130, False)
-
-
-def test_a_mock_that_nothing_fits_is_refused(call):
-    shown = call("mock", "--minutes", "3", "--level", "senior")
-    assert (shown.exit_code, shown.stderr) == (
-        2,
-        "Error: no question fits into --minutes 3; the shortest wants 4\n",
-    )
-
-
 # Statistics
 
 
@@ -725,19 +630,6 @@ def test_two_terminals_at_once_lose_nothing_and_ask_nothing_twice(home):
     asked = [review.question for review in State().reviews()]
     assert len(asked) == 4
     assert len(set(asked)) == 3
-
-
-@TERMINAL
-def test_a_mock_in_a_terminal(home):
-    child = spawn("mock", "--minutes", "9", "--seed", "1")
-    child.expect("The same again: walkforward mock --minutes 9 --seed 1")
-    child.expect("0:00 of ")
-    child.sendline("")
-    child.expect("y/n: ")
-    child.sendintr()
-    child.expect(r"Stopped; graded and kept: 0\.")
-    child.wait()
-    assert child.exitstatus == 130
 
 
 @TERMINAL

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from course.practice.kinds import KINDS, LEVELS
+from course.practice.kinds import KINDS, LEVELS, ROUNDS
 
 KIND, LEVEL = click.Choice(KINDS), click.Choice(LEVELS)
 
@@ -29,14 +29,29 @@ def practice(
 
 
 @click.command()
-@click.option("--minutes", type=click.IntRange(1, 480), default=45, show_default=True, help="Of answers.")
+@click.option("--round", "name", type=click.Choice(ROUNDS), help="As it is held; without it, of all kinds.")
+@click.option("--minutes", type=click.IntRange(1, 480), help="Of answers.  [default: 45, screen: 30]")
+@click.option("--kind", type=KIND, help="Of this kind.")
+@click.option("--lesson", help="Of this lesson, such as 11b.")
 @click.option("--level", type=LEVEL, help="Of this level.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same questions.")
-def mock(minutes: int, level: str | None, seed: int | None) -> int:
-    """Hold a timed mock interview, with a score sheet."""
+@click.option("--resume", is_flag=True, help="Grade an interview that was stopped.")
+def mock(
+    name: str | None,
+    minutes: int | None,
+    kind: str | None,
+    lesson: str | None,
+    level: str | None,
+    seed: int | None,
+    resume: bool,
+) -> int:
+    """Hold a timed interview; the rubric comes at its end.
+
+    Without options it is the round that your plan has for today.
+    """
     from course.practice.mock import mock
 
-    return mock(minutes, level, seed)
+    return mock(minutes, level, seed, kind, lesson, name, resume)
 
 
 def _katas(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
