@@ -506,7 +506,8 @@ def printed(text):
 
 def run(call, words):
     shown = call(*words, lines=["q"])
-    assert shown.exit_code in (0, 130), (words, shown.output, shown.stderr)
+    not_passed = 1 if words[0] in ("kata", "ticket") else 0
+    assert shown.exit_code in (0, 130, not_passed), (words, shown.output, shown.stderr)
 
 
 @pytest.mark.parametrize("name", ROUNDS)
