@@ -91,9 +91,6 @@ GIVEN = {  # by question: figures that follow from the prompt, or that the field
     "load-little-s-law": {"27": "8 requests by 300 a second"},
     "load-plan-a-load-test": {"200": "an example of too few requests"},
     "faster-how-many-replicas": {"60 %": "the usual target of utilisation", "70 %": "the same"},
-    "design-cost-of-errors": {"4": "an example", "1": "an example", "80 %": "their quantile, 4 by 4 + 1"},
-    "design-monitoring-late-labels": {"30": "how the trade counts a missed payment"},
-    "design-trip-duration-service": {"50": "an example of a limit", "99": "the name of a percentile"},
 }
 FIGURE = re.compile(r"(?<![\w.,])[-−+]?\d(?:[\d.,]*\d)?(?: ?%)?(?!\w)")
 
