@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 import zipfile
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from course import lessons, progress
 from course.practice import bank
 from course.practice.anki import export
 from course.practice.bank import BankError, choose, load_bank
-from course.practice.reviews import State
+from course.practice.reviews import State, utc_now
+from course.practice.schedule import Schedule
 from course.practice.stats import stats
 from course.student import lesson_run, workspace
 from course.student.report import show_progress
@@ -507,3 +509,20 @@ def test_questions_of_a_lesson_that_there_is_not(homes, monkeypatch, lesson, sai
     monkeypatch.setattr(bank, "NOTEBOOKS", workspace.NOTEBOOKS)
     with pytest.raises(BankError, match=said):
         choose([question("01a"), question("13a")], lesson)
+
+
+def test_answers_to_questions_that_are_gone_or_had_other_points_stay_and_break_nothing(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path))
+    asked, state = load_bank(), State()
+    first = asked[0]
+    for name in sorted(GONE_QUESTIONS):
+        state.record(first.model_copy(update={"id": name}), [False] * 4, [], 60.0, "practice")
+    state.record(first, [True] * (len(first.must) + 2), [False], 60.0, "practice")
+    now = utc_now() + timedelta(days=30)  # all of them would be due
+    order = [question.id for question in Schedule(asked, state, now).following(2 * len(asked))]
+    assert sorted(order) == sorted(question.id for question in asked)
+    stats()
+    assert sum(map(int, re.findall(r"^  \d\d[a-z]? .* seen (\d+) of", capsys.readouterr().out, re.M))) == 1
+    assert {review.question for review in state.reviews()} == GONE_QUESTIONS | {first.id}
