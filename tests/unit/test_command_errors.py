@@ -225,6 +225,17 @@ CASES = {
         (["mock", "--level", "senior"], NOTHING, "no question has level 'senior' here; there is mid"),
         *[(["mock"], wrong, says) for wrong, says in BROKEN_LOGS[:3] + BROKEN_BANKS[:3]],
     ],
+    "ticket": [
+        (["ticket", "slow"], NOTHING, "there is no ticket 'slow': choose one of broken_release"),
+        (["ticket", ""], NOTHING, "there is no ticket ''"),
+        (["ticket", "../restarts"], NOTHING, "there is no ticket"),
+        (["ticket", "--seed", "3"], NOTHING, "--seed wants a ticket's name"),
+        (["ticket", "restarts", "--seed", "-1"], NOTHING, "-1 is not in the range"),
+        (["ticket", "restarts", "--seed", "one"], NOTHING, "'one' is not a valid integer"),
+        (["ticket"], folder("state/tickets.jsonl"), "tickets.jsonl can't be read .*WALKFORWARD_STATE"),
+        (["ticket", "restarts"], instead_of_a_folder("state"), "can't be .*WALKFORWARD_STATE"),
+        *[(["ticket"], wrong, says) for wrong, says in (*BROKEN_LOGS[:2], BROKEN_LOGS[3])],
+    ],
     "stats": [(["stats"], wrong, says) for wrong, says in BROKEN_LOGS + BROKEN_BANKS[:3]],
     "export-anki": [
         (["export-anki"], NOTHING, "Missing argument"),

@@ -70,6 +70,22 @@ def kata(name: str | None, minutes: float | None) -> int:
     return kata(name, minutes)
 
 
+def _tickets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course.practice.tickets import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=_tickets)
+@click.option("--seed", type=click.IntRange(0), help="The same seed, the same fault.")
+def ticket(name: str | None, seed: int | None) -> int:
+    """Find a fault by asking for evidence."""
+    from course.practice.tickets import ticket
+
+    return ticket(name, seed)
+
+
 @click.command()
 def stats() -> None:
     """Show your strength per lesson, and coming reviews."""
@@ -120,4 +136,4 @@ def rehearse(name: str | None) -> int:
     return rehearse(name)
 
 
-COMMANDS = (practice, mock, kata, stats, export_anki, story)
+COMMANDS = (practice, mock, kata, ticket, stats, export_anki, story)
