@@ -79,12 +79,9 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-HELP = """Walk-Forward: a course on forecasts that meet the future.
-
-\b
-Examples:
+HELP = """\b
+Walk-Forward: a course on forecasts that meet the future.
   walkforward lab                             start the course
-  walkforward practice --lesson 11b           interview questions on a lesson
 """
 
 

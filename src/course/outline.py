@@ -153,6 +153,19 @@ def path_named(name: str, notebooks: Path | None = None) -> Route:
     return known[name]
 
 
+def done(path: Route, passed: set[str]) -> set[str]:
+    """Return the names of a path's sittings that are done, by the exercises that were passed.
+
+    Done is a sitting whose exercises are all passed; one that has none, when a later one was begun.
+    """
+    begun = [bool(passed.intersection(one.exercises)) for one in path.sittings]
+    return {
+        one.name
+        for at, one in enumerate(path.sittings)
+        if (passed.issuperset(one.exercises) if one.exercises else any(begun[at:]))
+    }
+
+
 def unmet(path: Route, course: list[Lesson]) -> list[str]:
     """Return a line for each lesson that a sitting of the path needs and that does not come before it."""
     by_stem, walked, found = {lesson.stem: lesson for lesson in course}, set(), []

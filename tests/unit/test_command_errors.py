@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sqlite3
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -120,6 +121,8 @@ def review(question="a", rating=3, reviewed="2026-01-01T00:00:00+00:00", must="[
 
 
 NOTHING = write("nothing", "")
+TODAY = datetime.now().astimezone().date()
+SOON = (TODAY + timedelta(days=14)).isoformat()
 BROKEN_LOGS = [
     (folder("state/interview.sqlite"), "interview.sqlite can't be written .*WALKFORWARD_STATE"),
     (write("state/interview.sqlite", "no database " * 100), "can't be read .*: move it away"),
@@ -217,6 +220,54 @@ CASES = {
         (["practice", "--interview-date", "2001-01-01"], NOTHING, "is over; name a day to come"),
         (["practice", "--interview-date", ""], NOTHING, "'' is no day"),
         *[(["practice"], wrong, says) for wrong, says in BROKEN_LOGS + BROKEN_BANKS],
+    ],
+    "plan": [
+        (
+            ["plan"],
+            NOTHING,
+            r"there is no plan yet: `walkforward plan --date \d{4}-\d\d-\d\d --hours 1.5` makes one",
+        ),
+        (["plan", "--all"], NOTHING, "there is no plan yet"),
+        (["plan", "--hours", "2"], NOTHING, "for which day"),
+        (["plan", "--done", "01a"], NOTHING, "for which day"),
+        (["plan", "--date", "soon"], NOTHING, "--date 'soon' is no day: write a day to come as 2026-12-05"),
+        (["plan", "--date", ""], NOTHING, "--date '' is no day"),
+        (["plan", "--date", "2026-02-30"], NOTHING, "is no day"),
+        (["plan", "--date", "2001-01-01"], NOTHING, "--date 2001-01-01 is over"),
+        (["plan", "--date", TODAY.isoformat()], NOTHING, "is today: write a day to come"),
+        (["plan", "--date", "9999-12-31"], NOTHING, "days away: a plan reaches 365"),
+        *[
+            (
+                ["plan", "--date", SOON, "--hours", hours],
+                NOTHING,
+                f"--hours '{hours}': write the hours of a day",
+            )
+            for hours in ("0", "-1", "0.1", "30", "many", "nan", "inf", "")
+        ],
+        (
+            ["plan", "--date", SOON, "--path", "short"],
+            NOTHING,
+            "there is no path 'short'; there is interview",
+        ),
+        (
+            ["plan", "--date", SOON, "--done", "99z"],
+            NOTHING,
+            "--done '99z' is no sitting of the plan: it has 00a",
+        ),
+        (["plan", "--date", SOON, "--job", "none.txt"], NOTHING, "none.txt can't be read .No such file"),
+        (["plan", "--date", SOON, "--job", "work"], NOTHING, "work can't be read .Is a directory"),
+        (["plan", "--date", SOON, "--job", "ad"], write("ad", ""), "ad is empty: save"),
+        (["plan", "--date", SOON, "--job", "ad"], write("ad", b"\x00\x01\x02"), "ad is no text: save"),
+        (["plan", "--date", SOON, "--job", "ad"], write("ad", b"x" * 5_000_000), "ad has 5.0 MB, more than"),
+        (["plan", "--date", SOON], folder("state/progress.jsonl"), "progress.jsonl can't be read"),
+        (
+            ["plan"],
+            log_of("INSERT INTO settings VALUES ('plan', '{')"),
+            "the plan that is kept can't be read",
+        ),
+        (["plan"], log_of("INSERT INTO settings VALUES ('plan', '{\"version\": 2}')"), "can't be read"),
+        (["plan"], *BROKEN_LOGS[-1]),
+        *[(["plan", "--date", SOON], wrong, says) for wrong, says in BROKEN_LOGS[:-1] + BROKEN_BANKS],
     ],
     "mock": [
         (["mock", "--minutes", "0"], NOTHING, "0 is not in the range"),

@@ -87,6 +87,22 @@ def ticket(name: str | None, seed: int | None) -> int:
 
 
 @click.command()
+@click.option("--date", "day", metavar="DAY", help="The interview: 2026-12-13; none drops the plan.")
+@click.option("--hours", metavar="HOURS", help="For each day, such as 1.5.")
+@click.option("--job", metavar="FILE", help="An advertisement's text; what it names comes first.")
+@click.option("--path", metavar="NAME", help="The sittings of a path: interview, course, forecasting.")
+@click.option("--done", multiple=True, metavar="SITTING", help="A sitting that you have done, such as I3.1.")
+@click.option("--all", "whole", is_flag=True, help="Every day, and why something does not fit.")
+def plan(
+    day: str | None, hours: str | None, job: str | None, path: str | None, done: tuple[str, ...], whole: bool
+) -> None:
+    """Plan the days until the interview; say what today is."""
+    from course.practice.agenda import plan
+
+    plan(day, hours, job, path, done, whole)
+
+
+@click.command()
 def stats() -> None:
     """Show your strength per lesson, and coming reviews."""
     from course.practice.stats import stats
@@ -136,4 +152,4 @@ def rehearse(name: str | None) -> int:
     return rehearse(name)
 
 
-COMMANDS = (practice, mock, kata, ticket, stats, export_anki, story)
+COMMANDS = (plan, practice, mock, kata, ticket, stats, export_anki, story)

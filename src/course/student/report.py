@@ -7,7 +7,7 @@ from datetime import datetime
 
 from course import outline, progress
 from course.exercise import source as exercise_source
-from course.outline import Route, Sitting
+from course.outline import Route
 from course.paths import ROOT
 from course.student import workspace
 
@@ -52,19 +52,11 @@ def _show(name: str, exercises: Iterable[str], records: list[dict[str, str]]) ->
 
 
 def _walked(path: Route, passed: set[str]) -> str:
-    """How many sittings of a path are done, and which is next.
-
-    Done is a sitting whose exercises are all passed; one that has none, when a later one was begun.
-    """
-    begun = [bool(passed.intersection(one.exercises)) for one in path.sittings]
-
-    def is_done(at: int, one: Sitting) -> bool:
-        return passed.issuperset(one.exercises) if one.exercises else any(begun[at:])
-
-    left = [one for at, one in enumerate(path.sittings) if not is_done(at, one)]
-    done = len(path.sittings) - len(left)
+    """How many sittings of a path are done, and which is next."""
+    done = outline.done(path, passed)
+    left = [one for one in path.sittings if one.name not in done]
     follows = f"next is {left[0].name}" if left else "you have walked it"
-    return f"{path.title} ({path.name}): {done} of {len(path.sittings)} sittings done; {follows}"
+    return f"{path.title} ({path.name}): {len(done)} of {len(path.sittings)} sittings done; {follows}"
 
 
 def _day(record: dict[str, str]) -> str:
