@@ -90,6 +90,7 @@ CONSTANTS = {
 GIVEN = {  # by question: figures that follow from the prompt, or that the field uses as a rule of thumb
     "load-little-s-law": {"27": "8 requests by 300 a second"},
     "load-plan-a-load-test": {"200": "an example of too few requests"},
+    "sql-row-number-rank-dense-rank": dict.fromkeys("123", "what the three functions give, by definition"),
     "faster-how-many-replicas": {"60 %": "the usual target of utilisation", "70 %": "the same"},
 }
 FIGURE = re.compile(r"(?<![\w.,])[-−+]?\d(?:[\d.,]*\d)?(?: ?%)?(?!\w)")
