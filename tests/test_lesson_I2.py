@@ -92,3 +92,47 @@ def test_each_card_is_of_the_design_bank():
         if "data" in out
     ]
     assert sum("**Practice** · " in text for text in shown) == 3
+
+
+# ------------------------------------------------- the blank case
+def test_the_blank_case_has_a_clock_a_form_and_an_answer_for_each_step_and_level():
+    case = PROSE[PROSE.index("## Sitting 3") :]
+    steps = re.findall(r"^\| \*\*([\w -]+)\*\* \| (\d+) \|", case, re.MULTILINE)
+    assert sum(int(minutes) for _, minutes in steps) == 35
+    assert re.findall(r"^\*\*([\w -]+)\.\*\* …$", case, re.MULTILINE) == [
+        name.replace("*", "") for name, _ in steps
+    ]
+    answers = re.findall(r"^\| \*\*([\w -]+)\*\* \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", case, re.MULTILINE)
+    assert [step for step, *_ in answers] == [name for name, _ in steps]
+    assert all(len(set(levels)) == 3 and all(level.strip() for level in levels) for _, *levels in answers)
+
+
+def test_answers_of_the_blank_case_are_folded_until_they_are_asked_for():
+    cells = [cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown"]
+    start = next(place for place, text in enumerate(cells) if "## What the interviewer answers" in text)
+    folded = [text for text in cells[start:] if "<details>" in text]
+    assert sum(text.count("<summary>") for text in folded) == 7
+    assert all(text.count("<details>") == text.count("</details>") for text in folded)
+    for cell in (text for text in folded if "| junior |" in text):
+        assert cell.index("<details>") < cell.index("| junior |") < cell.index("</details>")
+
+
+def test_the_estimates_of_the_blank_case_are_those_that_its_answer_uses():
+    movement = 5 * 1000 * 4 * 2
+    assert round(420 * 16 * 600 * movement / 1e9) == 161
+    assert round(16 * 600 * movement * 8 / 2e6 / 60) == 26
+    assert round(100 * 150 / (0.7 * 9000), 1) == 2.4
+    about = 65 * 5 / 365
+    alarms = [about * 0.6 + (6720 - about) * rate for rate in (0.03, 0.01, 0.001, 0.0002)]
+    assert np.allclose(column("rare", "alarms a night"), alarms, atol=6e-4)
+    assert np.allclose(column("rare", "share that is real"), [about * 0.6 / n for n in alarms], atol=6e-4)
+    (table,) = tables_of(CELLS["rare"])
+    pays = [row[table.columns.index("pays")] == "True" for row in table.body]
+    assert pays == [about * 0.6 / n > 150 / 6300 for n in alarms] and pays[0] != pays[-1]
+
+
+def test_few_failures_leave_a_wide_interval():
+    low, high = column("few", "from"), column("few", "to")
+    widths = [b - a for a, b in zip(low, high, strict=True)]
+    assert widths == sorted(widths, reverse=True) and widths[1] > 0.3
+    assert all(a < 0.6 < b for a, b in zip(low, high, strict=True))

@@ -16,11 +16,11 @@
 # After this walkthrough you can lead a design interview yourself: four steps in 45 minutes, each box with a reason, each number worked out where the interviewer can see it.
 
 # %% [markdown]
-# > **You will learn to** get from the cost of an error to the quantity to order · tell sales from demand · put a baseline and its price before any model · work out rows, bytes and minutes · say what is watched and who acts
+# > **You will learn to** get from the cost of an error to the quantity to order · tell sales from demand · put a baseline and its price before any model · work out rows, bytes and minutes · say what is watched and who acts · answer a blank case against a clock
 # >
 # > **Before you start** [13b · Walk-forward](13b_walk_forward.ipynb); [09a · Serving](09a_serving.ipynb) and [11d · Detectors](11d_detectors.ipynb) help
 # >
-# > **Time** 70 minutes of study, in 2 sittings, then tell it aloud once in 45; it runs in a few seconds
+# > **Time** 100 minutes of study, in 3 sittings, then tell it aloud once in 45; it runs in a few seconds
 # >
 # > **Interview questions it answers** Design the daily demand forecasts for 10,000<!-- given --> shops. · What do you ask before you choose a model? · A table or a service?
 
@@ -43,6 +43,7 @@ from time import perf_counter
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 from xgboost import XGBRegressor
 
 from course import exercise
@@ -498,7 +499,156 @@ practice_card("design-cost-of-errors")
 practice_card("design-batch-or-online")
 
 # %% [markdown]
-# In a terminal, `walkforward practice --kind design` asks the other nine: a trip-duration service under load, late labels, retraining, releases, deletion.
+# In a terminal, `walkforward practice --kind design` asks the others: recommendations, fraud, ad clicks, a service under load, late labels, retraining, releases, deletion.
+
+# %% [markdown]
+# ## Sitting 3 · A case of your own
+#
+# **Time** 30 minutes of study. Between them lie 35<!-- given --> minutes by the clock, in which you work and nobody helps you.
+
+# %% [markdown]
+# ## The case
+#
+# **Interviewer.** *We run 420<!-- given --> trains. A door that fails in service stops a line. We record what the doors do, and we keep a list of failures. Predict which door fails next, so that we repair it before it does.*
+#
+# Set a clock to 35<!-- given --> minutes and fill the form below. Speak while you write. Ask your questions aloud first, then open the answers that belong to them; an answer that you did not ask for stays closed. The model answer comes after the two estimates. It is worth nothing to you before you have an answer of your own.
+#
+# | step | minutes | what it must hold |
+# |---|---|---|
+# | **Requirements** | 6 | who acts on it, until when, what each error costs, what can be done in a night |
+# | **Numbers** | 5 | doors, failures, bytes, alarms |
+# | **Data and labels** | 7 | what a failure is, what is missing, what leaks |
+# | **Baseline** | 4 | a rule without a model, and its price |
+# | **Model and evaluation** | 6 | what it predicts, how you split, with how many failures you judge |
+# | **Serving** | 3 | where it is computed, when, what happens if it is not |
+# | **Monitoring** | 2 | what you see before the failures come in |
+# | **Trade-offs** | 2 | what you chose against what, and what you are least sure of |
+
+# %% [markdown]
+# *Double-click this cell and write.*
+#
+# **Requirements.** …
+#
+# **Numbers.** …
+#
+# **Data and labels.** …
+#
+# **Baseline.** …
+#
+# **Model and evaluation.** …
+#
+# **Serving.** …
+#
+# **Monitoring.** …
+#
+# **Trade-offs.** …
+
+# %% [markdown]
+# ## What the interviewer answers
+#
+# <details><summary>What does a failure cost, and what does a repair?</summary>
+#
+# A failure in service costs 9,000<!-- given --> on average. Looking at a door at night costs 150<!-- given -->. If it was about to fail, the visit prevents it in 7<!-- given --> cases of 10<!-- given -->. The depot manages 12<!-- given --> doors a night.
+#
+# </details>
+#
+# <details><summary>How many failures are there?</summary>
+#
+# 130<!-- given --> in two years. They are work orders: a date, a text, often the number of the door. 30<!-- given --> of them are second failures of the same door within a week.
+#
+# </details>
+#
+# %% [markdown]
+# <details><summary>By when do you need the list, and what is done today?</summary>
+#
+# By eight in the evening, for the night. A motor takes three days to arrive. Today each door is looked at every 90<!-- given --> days.
+#
+# </details>
+#
+# <details><summary>What is recorded?</summary>
+#
+# Each train has 16<!-- given --> doors, each door moves 600<!-- given --> times a day for 5<!-- given --> seconds. Four signals, 1,000<!-- given --> times a second, two bytes each. The trains have a link of 2<!-- given --> megabits a second.
+#
+# </details>
+#
+# <details><summary>Does anything change soon?</summary>
+#
+# In spring 60<!-- given --> trains get motors of another maker.
+#
+# </details>
+
+# %% [markdown]
+# ## Two estimates
+#
+# These two decide more of the design than the choice of a model. Work them out by hand first, as you would at the whiteboard; then write the function, so that the next question "and with twice the trains?" costs you nothing.
+
+# %% exercise="sensor_load"
+
+# %%
+exercise.check(sensor_load)
+
+# %% exercise="alarms_a_night"
+
+# %%
+exercise.check(alarms_a_night)
+
+# %% [markdown]
+# Here is what the second one says of this case. Each row is a model that finds 60<!-- given --> % of the doors that fail within five days; they differ in how often they ring for a healthy one. A visit pays when the share of real alarms times the 0.7<!-- given --> that a visit prevents times 9,000<!-- given --> exceeds 150<!-- given -->.
+
+# %% name="rare"
+DOORS, A_YEAR, NIGHTS, RECALL = 420 * 16, 65, 5, 0.6
+VISIT, FAILURE, PREVENTED = 150, 9_000, 0.7
+about_to_fail = A_YEAR * NIGHTS / 365
+rates = pd.Series([0.03, 0.01, 0.001, 0.0002], name="false alarms, of healthy doors")
+found, false = about_to_fail * RECALL, (DOORS - about_to_fail) * rates
+rare = pd.DataFrame({"alarms a night": found + false, "share that is real": found / (found + false)})
+rare["pays"] = rare["share that is real"] * PREVENTED * FAILURE > VISIT
+rare.set_index(rates).round(3)
+
+# %% [markdown]
+# A model with 1<!-- given --> % of false alarms sounds good. It rings for 68<!-- =rare[0.0100, alarms a night] --> doors a night, of which a share of 0.008<!-- =rare[0.0100, share that is real] --> is real: more than the depot can visit, and each visit loses money. Accuracy and the ROC curve hide this, because healthy doors are nearly all there is. What counts is how many of the 12<!-- given --> doors at the top of the list are real.
+
+# %% [markdown]
+# The other number nobody likes to say aloud is how little a test on few failures proves. Three tests that all find 60<!-- given --> %:
+
+# %% name="few"
+tests = {"10 failures": (6, 10), "30 failures": (18, 30), "130 failures": (78, 130)}
+bounds = {name: binomtest(*one).proportion_ci(method="wilson") for name, one in tests.items()}
+pd.DataFrame({name: [low, high] for name, (low, high) in bounds.items()}, index=["from", "to"]).T.round(2)
+
+# %% [markdown]
+# With 30<!-- given --> failures in the test the true share lies anywhere from 0.42<!-- =few[30 failures, from] --> to 0.75<!-- =few[30 failures, to] -->. Two models that differ by five points can't be told apart. So test on all failures by walking forward through the two years, compare models on the same nights, and say the interval.
+
+# %% [markdown]
+# ## What each level answers
+#
+# Open it when your form is full. Hold your own line beside each row: which column is it in?
+#
+# <details><summary>Requirements, numbers, data, baseline</summary>
+#
+# | step | junior | mid | senior |
+# |---|---|---|---|
+# | **Requirements** | predict failure, yes or no | asks for costs and lead time; a ranked list for the night | the product is a list of 12<!-- given --> doors; a visit pays above 2.4<!-- given --> % precision; asks who may overrule the list |
+# | **Numbers** | "big data, so Spark" | 161<!-- given --> GB a day raw, about 65<!-- given --> failures a year | sees that a train needs 26<!-- given --> minutes of its link a day; computes twenty features a movement on the train, keeps raw signals around failures |
+# | **Data and labels** | uses the list of failures as it is | defines a window before a failure; drops the second failures or joins them to the first | knows that visits hide failures (a repaired door is censored); texts are read twice to measure the labels' own error; nothing from after the work order |
+# | **Baseline** | none, or "always healthy" | oldest door first | today's 90<!-- given --> days in money; a rule on motor current against the door's own past; the model is worth what it adds to that |
+#
+# </details>
+
+# %% [markdown]
+# <details><summary>Model, serving, monitoring, trade-offs</summary>
+#
+# | step | junior | mid | senior |
+# |---|---|---|---|
+# | **Model and evaluation** | a network, accuracy, random split | boosted trees, class weights, split by time, average precision | each door against its own past and its sisters, then a small model; walk forward; no door in train and test of one fold; precision at 12<!-- given --> with an interval, and money; a survival model if repairs censor much |
+# | **Serving** | an endpoint | a nightly batch, a table for the depot | computed before eight; if it fails, yesterday's list plus the oldest doors; the list gives a reason for each door, or nobody opens it |
+# | **Monitoring** | accuracy in production | drift of features, share of visits that found something | what the mechanics found, as the label that arrives next day; some visits by lot, or the model only learns about doors that it chose; the new motors as a group of their own |
+# | **Trade-offs** | none | recall against visits | says what is least sure, whether the texts are right, and spends the first two weeks on that; no model if the rule finds the same doors |
+#
+# </details>
+
+# %% [markdown]
+# Three things lift an answer by a level here. The list is as long as the depot's night, so the metric is set by the crew and not by you. A visited door can't fail any more, so the model's own success removes its labels, and some visits must be drawn by lot. And with 130<!-- given --> failures a simple rule on each door's own past is hard to beat; who says so, and says how it would be shown, is heard as senior.
 
 # %% [markdown]
 # ## Take-aways
@@ -507,6 +657,7 @@ practice_card("design-batch-or-online")
 # - The cost of one too many and one too few is a quantile. A perfect mean would run out on a share of 0.43<!-- =quantity[mean, days with too few] --> of all days here.
 # - Sales are not demand. Learn from sales and orders shrink; drop the sold-out days and they collapse; treat them as censored and they hold.
 # - A rule of one line has a price in money on the same days. The model is worth what it takes off that price.
+# - Where failures are rare I first say how many alarms a night there are, and how many are real.
 # - Rows, bytes and minutes decide between a table and a service, one machine and a cluster. A long enough horizon is a fallback.
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""Exercises of I2: the order that two costs ask for, demand where the shelf was empty, and shops for a rollout."""
+"""Exercises of I2: an order from two costs, demand behind an empty shelf, shops for a rollout, two estimates."""
 
 import math
 from statistics import NormalDist
@@ -357,3 +357,214 @@ def has_the_level_built_in(sd, effect, alpha=0.05, power=0.8):
 @wrong(shops_per_arm, caught_by=level_and_power_are_used)
 def has_the_power_built_in(sd, effect, alpha=0.05, power=0.8):
     return int(np.ceil(2 * (NormalDist().inv_cdf(1 - alpha / 2) + 0.841621) ** 2 * (sd / effect) ** 2))
+
+
+# --- sensor_load ------------------------------------------------------------------------------------------------------
+
+
+@right
+def sensor_load(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    """Return two numbers: the gigabytes that all trains record in a day, and the minutes one train needs to send its own.
+
+    A train has `doors` doors, and each moves `cycles` times a day for `seconds` seconds. `signals` signals are
+    recorded `hertz` times a second, a value takes `bytes_each` bytes. A train sends `megabits` megabits a second.
+    A gigabyte is 10⁹ bytes, a megabit 10⁶ bits.
+    """
+    train = doors * cycles * seconds * hertz * signals * bytes_each
+    return trains * train / 1e9, train * 8 / (megabits * 1e6) / 60
+
+
+_LOAD = {
+    "trains": 420,
+    "doors": 16,
+    "cycles": 600,
+    "seconds": 5,
+    "hertz": 1000,
+    "signals": 4,
+    "bytes_each": 2,
+    "megabits": 2,
+}
+
+
+def _load(answer, **changed):
+    got = answer(**_LOAD | changed)
+    assert isinstance(got, tuple | list | np.ndarray) and len(got) == 2, (
+        f"return two numbers, gigabytes and minutes; you returned {got!r}"
+    )
+    return float(got[0]), float(got[1])
+
+
+@checks(sensor_load)
+def all_trains_together_record(answer):
+    """How many values does one movement of one door give, and how many movements are there in a day? Multiply until you have bytes, then divide once."""
+    got, _ = _load(answer)
+    assert abs(got - 161.28) < 0.01, (
+        f"6,720 doors, 600 movements, 5,000 samples of 4 signals, 2 bytes: 161.28 GB a day; you have {got:,.2f}"
+    )
+
+
+@checks(sensor_load)
+def a_train_sends_its_own(answer):
+    """Whose bytes go over one train's link? And is a link's speed given in bytes?"""
+    _, got = _load(answer)
+    assert abs(got - 25.6) < 0.01, (
+        f"a train records 384 MB, which are 3,072 megabits: 25.6 minutes at 2 megabits a second; you have {got:,.2f}"
+    )
+
+
+@checks(sensor_load)
+def everything_that_is_given_counts(answer):
+    """What does twice the doors change, what twice the trains? Ask it of each argument."""
+    base = _load(answer)
+    for name, (volume, sending) in {
+        "trains": (2, 1),
+        "doors": (2, 2),
+        "signals": (2, 2),
+        "megabits": (1, 0.5),
+    }.items():
+        got = _load(answer, **{name: 2 * _LOAD[name]})
+        due = base[0] * volume, base[1] * sending
+        assert np.allclose(got, due), (
+            f"twice the {name}: {due[0]:.1f} GB and {due[1]:.1f} minutes are due; you have {got[0]:.1f} and {got[1]:.1f}"
+        )
+
+
+@also_right(sensor_load)
+def from_one_movement_upwards(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    movement = seconds * hertz * signals * bytes_each
+    a_train = movement * cycles * doors
+    megabytes_a_second = megabits / 8
+    return [a_train * trains / 10**9, a_train / 10**6 / megabytes_a_second / 60]
+
+
+@also_right(sensor_load)
+def as_a_product_of_an_array(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    bits = 8 * np.prod([doors, cycles, seconds, hertz, signals, bytes_each], dtype=float)
+    return np.array([bits / 8 * trains / 1e9, bits / (60e6 * megabits)])
+
+
+@wrong(sensor_load, caught_by=all_trains_together_record)
+def forgets_the_signals(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    volume, sending = sensor_load(trains, doors, cycles, seconds, hertz, 1, bytes_each, megabits)
+    return volume, sending * signals
+
+
+@wrong(sensor_load, caught_by=all_trains_together_record)
+def counts_in_powers_of_two(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    volume, sending = sensor_load(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits)
+    return volume * 1e9 / 2**30, sending
+
+
+@wrong(sensor_load, caught_by=a_train_sends_its_own)
+def takes_bits_for_bytes(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    volume, sending = sensor_load(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits)
+    return volume, sending / 8
+
+
+@wrong(sensor_load, caught_by=a_train_sends_its_own)
+def sends_the_whole_fleet(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    volume, sending = sensor_load(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits)
+    return volume, sending * trains
+
+
+@wrong(sensor_load, caught_by=everything_that_is_given_counts)
+def has_sixteen_doors_built_in(trains, doors, cycles, seconds, hertz, signals, bytes_each, megabits):
+    return sensor_load(trains, 16, cycles, seconds, hertz, signals, bytes_each, megabits)
+
+
+# --- alarms_a_night ---------------------------------------------------------------------------------------------------
+
+
+@right
+def alarms_a_night(doors, failures_a_year, nights, recall, false_rate):
+    """Return two numbers: how many doors a model rings for in a mean night, and the share of them that is real.
+
+    A door is about to fail in the `nights` nights before its failure; there are `failures_a_year` failures in 365
+    nights. In each of these nights the model rings for it with probability `recall`. For every other door it rings
+    with probability `false_rate`.
+    """
+    about_to_fail = failures_a_year * nights / 365
+    real = about_to_fail * recall
+    false = (doors - about_to_fail) * false_rate
+    return real + false, real / (real + false)
+
+
+def _alarms(answer, *args):
+    got = answer(*args)
+    assert isinstance(got, tuple | list | np.ndarray) and len(got) == 2, (
+        f"return two numbers, alarms and the share that is real; you returned {got!r}"
+    )
+    return float(got[0]), float(got[1])
+
+
+@checks(alarms_a_night)
+def doors_about_to_fail_are_few(answer):
+    """On a mean night, how many doors are in their last nights? A failure counts on several nights, and a year has 365."""
+    got, _ = _alarms(answer, 1000, 73, 5, 0.5, 0.0)
+    assert abs(got - 0.5) < 1e-9, (
+        f"73 failures, 5 nights each, 365 nights: one door a night is about to fail, a recall of 0.5 and no false alarm "
+        f"make 0.5 alarms; you have {got:.3f}"
+    )
+
+
+@checks(alarms_a_night)
+def false_alarms_come_from_healthy_doors(answer):
+    """For which doors can an alarm be false? Take those away that are about to fail."""
+    got, _ = _alarms(answer, 10, 365, 4, 0.0, 0.5)
+    assert abs(got - 3) < 1e-9, (
+        f"10 doors, 4 of them about to fail: 6 healthy ones at a rate of 0.5 make 3 false alarms; you have {got:.3f}"
+    )
+
+
+@checks(alarms_a_night)
+def share_is_of_the_alarms(answer):
+    """Of what is a precision the share: of the doors that fail, or of those that the model rings for?"""
+    alarms, share = _alarms(answer, 6720, 65, 5, 0.6, 0.01)
+    assert abs(alarms - 67.725) < 0.01 and abs(share - 0.007888) < 1e-5, (
+        f"6,720 doors, 65 failures, 5 nights, recall 0.6, 1 % false alarms: 67.7 alarms, a share of 0.0079 real; "
+        f"you have {alarms:.1f} and {share:.4f}"
+    )
+
+
+@also_right(alarms_a_night)
+def by_probabilities(doors, failures_a_year, nights, recall, false_rate):
+    prior = failures_a_year / doors * nights / 365
+    rings = prior * recall + (1 - prior) * false_rate
+    return doors * rings, prior * recall / rings
+
+
+@also_right(alarms_a_night)
+def over_a_whole_year(doors, failures_a_year, nights, recall, false_rate):
+    door_nights = pd.Series(
+        {"real": failures_a_year * nights, "false": doors * 365 - failures_a_year * nights}
+    )
+    rung = door_nights * pd.Series({"real": recall, "false": false_rate})
+    return [rung.sum() / 365, rung["real"] / rung.sum()]
+
+
+@wrong(alarms_a_night, caught_by=doors_about_to_fail_are_few)
+def counts_each_failure_on_one_night(doors, failures_a_year, nights, recall, false_rate):
+    return alarms_a_night(doors, failures_a_year, 1, recall, false_rate)
+
+
+@wrong(alarms_a_night, caught_by=doors_about_to_fail_are_few)
+def takes_the_year_for_a_night(doors, failures_a_year, nights, recall, false_rate):
+    return alarms_a_night(doors, failures_a_year * 365 / nights, nights, recall, false_rate)
+
+
+@wrong(alarms_a_night, caught_by=false_alarms_come_from_healthy_doors)
+def rings_falsely_for_all(doors, failures_a_year, nights, recall, false_rate):
+    real, false = failures_a_year * nights / 365 * recall, doors * false_rate
+    return real + false, real / (real + false)
+
+
+@wrong(alarms_a_night, caught_by=share_is_of_the_alarms)
+def returns_the_recall(doors, failures_a_year, nights, recall, false_rate):
+    alarms, _ = alarms_a_night(doors, failures_a_year, nights, recall, false_rate)
+    return alarms, recall
+
+
+@wrong(alarms_a_night, caught_by=share_is_of_the_alarms)
+def takes_accuracy_for_the_share(doors, failures_a_year, nights, recall, false_rate):
+    alarms, _ = alarms_a_night(doors, failures_a_year, nights, recall, false_rate)
+    return alarms, 1 - false_rate
