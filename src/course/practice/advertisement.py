@@ -87,6 +87,11 @@ class Term(BaseModel):
             return True
         return listed and bool(BEFORE.search(before))
 
+    def asks(self, question: Question) -> bool:
+        """Whether a question is about the term: by its words, its subject or its id."""
+        about = question.id in self.questions or question.subject in self.subjects
+        return about or bool(self.where(_prompt(question.prompt)))
+
     def stems(self, there: Iterable[str]) -> list[str]:
         """Return the lessons that teach it, of those that are there, the first one first."""
         known = list(there)
@@ -115,6 +120,11 @@ def plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("\u00ad", "").replace("\r\n", "\n")
     text = re.sub("[\u2010\u2011\u2012\u2212]", "-", text)
     return re.sub(r"(?<=[^\W\d_])-\n\s*(?=[a-zäöüß])", "", text)
+
+
+@cache
+def _prompt(text: str) -> str:
+    return plain(text)
 
 
 @cache
@@ -201,10 +211,18 @@ class Weights:
     def _numbers(self) -> set[str]:
         return {lessons.number(stem) for stem in self.lessons}
 
+    @cached_property
+    def _alone(self) -> list[Term]:
+        return [term for term in self.terms if not term.stems(self.there)]
+
     def wanted(self, question: Question) -> int:
-        """Return 2 for a question that names a term itself, 1 for one of a lesson that teaches it, else 0."""
-        asked = plain(question.prompt)
-        for term in self.terms:
-            if question.id in term.questions or question.subject in term.subjects or term.where(asked):
-                return 2
+        """Return how much a question is wanted, from 3 to 0.
+
+        3: it asks about a term that no lesson teaches yet, so that questions are all there is; 2: it asks
+        about another term; 1: a lesson that teaches a term has it; 0: none of these.
+        """
+        if any(term.asks(question) for term in self._alone):
+            return 3
+        if any(term.asks(question) for term in self.terms):
+            return 2
         return int(question.lesson in self._numbers)

@@ -373,7 +373,7 @@ def _say_advertisement(course: Course) -> None:
     bank, word = load_bank(), kept.terms
 
     def asked(term: Term) -> str:
-        number = sum(bool(term.where(advertisement.plain(one.prompt))) for one in bank)
+        number = sum(term.asks(one) for one in bank)
         return f" ({_questions(number)})" if number else ""
 
     def numbers(term: Term) -> str:

@@ -297,7 +297,9 @@ class Ready:
 
         self.waiting = ordered(bank)
         self.named = [
-            one for level in (2, 1) for one in ordered([one for one in bank if wanted.get(one.id) == level])
+            one
+            for level in (3, 2, 1)
+            for one in ordered([one for one in bank if wanted.get(one.id) == level])
         ]
 
     def take(self, number: int) -> list[Question]:

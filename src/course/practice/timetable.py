@@ -15,8 +15,9 @@ from course import lessons
 
 ROUND = {"coding": 45, "design": 45, "behavioural": 45, "screen": 30, "debugging": 45, "cv": 45}
 """Minutes of each round as `mock` holds it, in the order in which they are kept when not all fit."""
-QUESTION, STORY, KATA = 6, 15, 20  # minutes of one, with its rubric
-ROUNDS_SHARE, STORIES_SHARE, KATAS_SHARE, QUESTIONS_SHARE = 0.25, 0.1, 0.12, 0.25  # of the minutes at most
+QUESTION, STORY, KATA = 5, 15, 20  # minutes of one, with its rubric
+ROUNDS_SHARE, SITTINGS_SHARE, STORIES_SHARE, KATAS_SHARE = 0.25, 0.5, 0.1, 0.1  # of all minutes, at most
+QUESTIONS_SHARE = 0.3  # of a day's minutes, at least, where a sitting leaves them
 MOST_QUESTIONS, MOST_KATAS = 12, 3  # a day
 PASSES = 2  # times that all six rounds are held, at most
 LONGEST = 60  # minutes of a sitting, at most
@@ -158,7 +159,8 @@ def _rounds(filled: Days, wishes: Wishes) -> None:
                 filled.left.append(Left(what="round", name=name, minutes=minutes, why=why))
     if not wanted:
         return
-    alone = filled.budget >= max(lasts.values()) + LONGEST + QUESTION  # a sitting fits beside it
+    beside = max(lasts.values()) + LONGEST + _reserve(filled.budget)
+    alone = filled.budget >= beside  # a sitting fits beside a round
     bundles: list[list[Item]] = []
     for item in wanted:
         fits = bundles and len(bundles[-1]) < 2 and bundles[-1][0].minutes + item.minutes <= filled.budget
@@ -258,15 +260,24 @@ def _placed(filled: Days, pieces: Sequence[Piece]) -> list[list[Item]] | None:
     count, budget = len(filled.days), filled.budget
     total = sum(piece.minutes for piece in pieces)
     even = max(LONGEST, math.ceil(total / (0.8 * count)))
-    for most in (even, max(LONGEST, int(0.6 * budget)), budget):
-        if found := _first_fit(filled, pieces, most):
+    reserve = _reserve(budget)
+    attempts = [(even, reserve), (max(LONGEST, int(0.6 * budget)), reserve), (budget, reserve)]
+    if total <= SITTINGS_SHARE * count * budget:
+        attempts.append((budget, reserve // 2))
+    for most, kept in attempts:
+        if found := _first_fit(filled, pieces, most, kept):
             return found
     return None
 
 
-def _first_fit(filled: Days, pieces: Sequence[Piece], most: int) -> list[list[Item]] | None:
+def _reserve(budget: int) -> int:
+    """Return the minutes of a day that are kept for questions, where a sitting leaves them."""
+    return int(QUESTIONS_SHARE * budget) // QUESTION * QUESTION
+
+
+def _first_fit(filled: Days, pieces: Sequence[Piece], most: int, reserve: int) -> list[list[Item]] | None:
+    """Return the items by day, at most so many minutes of sittings a day; None where not all fit."""
     count, budget = len(filled.days), filled.budget
-    reserve = int(QUESTIONS_SHARE * budget) // QUESTION * QUESTION
     least = QUESTION if budget >= 3 * QUESTION else 0
     taken = [[] for _ in range(count)]
     day = 0
@@ -306,7 +317,7 @@ def _katas(filled: Days, wishes: Wishes) -> None:
     names = list(wishes.katas)
     count, whole = len(filled.days), wishes.elapsed + len(filled.days)
     number = min(len(names) + wishes.solved, int(KATAS_SHARE * whole * filled.budget) // KATA)
-    reserve = max(QUESTION, int(QUESTIONS_SHARE * filled.budget / 2))  # questions stay on every day
+    reserve = max(QUESTION, _reserve(filled.budget))
     for day in _spread(number, 0, whole - 1)[wishes.solved :] if number else []:
         free = [other for other in range(count) if filled.has(other, "kata") < MOST_KATAS]
         _put(filled, Item(what="kata", minutes=KATA), max(0, day - wishes.elapsed), free, reserve)
@@ -318,8 +329,7 @@ def _katas(filled: Days, wishes: Wishes) -> None:
 
 
 def hours(minutes: int) -> str:
-    """Return minutes as one says them: 45 minutes, 1 hour, 9 h 45."""
+    """Return minutes as one says them: 45 minutes, 1 hour, 9.8 hours."""
     if minutes < 60:
         return f"{minutes} minutes"
-    whole, rest = divmod(minutes, 60)
-    return f"{whole} h {rest:02d}" if rest else f"{whole} hour{'s' * (whole > 1)}"
+    return "1 hour" if minutes == 60 else f"{round(minutes / 60, 1):g} hours"
