@@ -43,6 +43,7 @@ GONE_QUESTIONS = {  # and questions that are asked no more: trivia, or one with 
     "debug-target-mean-of-its-own-row",
     "debug-test-month-chose-the-round",
     "debug-two-answers-by-luck",
+    "fail-circuit-breaker",
     "packaging-what-mlproject-checks",
     "packaging-when-mlflow-projects",
     "registry-auditor-asks",
