@@ -35,7 +35,7 @@ class Course:
 
     def sources(self, chosen: list[str] | tuple[str, ...] = ()) -> list[Path]:
         """Return the lesson sources, all or those whose name starts with one of `chosen`."""
-        found = sorted(self.lessons.glob("[0-9I]*_*.py"))  # 00 to 17, and I1 to I4 of the interview half
+        found = sorted(self.lessons.glob("[0-9I]*_*.py"))  # 00 to 17, and I1 to I5 of the interview half
         if not chosen:
             return found
         for name in chosen:

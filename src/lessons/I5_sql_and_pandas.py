@@ -36,7 +36,6 @@ import pandas as pd
 from course import exercise
 from course.data.database import open_database, plan
 from course.exercise import TODO
-from course.practice.cards import practice_card
 
 db = open_database(first_month, last_month)
 
@@ -917,10 +916,7 @@ exercise.check(payments_pivot)
 #
 # ## Practice
 #
-# A kata in the terminal, in your editor and on a clock: `walkforward kata latest_trip`.
-
-# %%
-practice_card("tables-latest-row-per-key")
+# A kata in the terminal, in your editor and on a clock: `walkforward kata latest_trip`. The questions aloud: `walkforward practice --lesson I5`.
 
 # %% [markdown]
 # ## In an interview
@@ -932,4 +928,4 @@ practice_card("tables-latest-row-per-key")
 # %% [markdown]
 # ## Up next
 #
-# [I1 · Coding](I1_coding.ipynb) asks for the same care without a database; `walkforward practice --lesson I5` asks the questions of this page aloud.
+# [I1 · Coding](I1_coding.ipynb) asks for the same care without a database.
