@@ -492,3 +492,17 @@ def test_a_killed_plan_is_the_old_one_or_the_new_one(at):
         if plan.minutes == 90:
             assert plan == old
         assert State().interview() == plan.interview
+
+
+def test_katas_of_all_lessons_come_by_turns(at):
+    plan = make(30, "4")
+    names = [item.name for item in in_order(plan) if item.what == "kata"]
+    assert names[:4] == [kata.names("I1")[0], kata.names("I5")[0], kata.names("I1")[1], kata.names("I5")[1]]
+
+
+def test_of_a_notebook_off_the_path_the_first_sitting_is_added(at, tmp_path):
+    file = tmp_path / "ad.txt"
+    file.write_text("We want SQL: window functions, joins.")
+    call("--date", "2026-12-29", "--hours", "4", "--job", str(file))
+    assert [name for name in sat(kept()) if name.startswith("I5")] == ["I5_sql_and_pandas 1"]
+    assert sat(kept())[0] == "I5_sql_and_pandas 1"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import zip_longest
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -148,7 +149,7 @@ class Course:
                 added.add(stem)
                 waiting += self.lessons[stem].needs
         for stem, lesson in self.lessons.items():
-            found |= {one.name: one for one in lesson.sittings if stem in added}
+            found |= {one.name: one for one in lesson.sittings[:1] if stem in added}  # the first of several
         return found
 
     @cached_property
@@ -365,9 +366,11 @@ def made_anew(plan: Plan, old: Plan | None, state: State, today: date) -> Plan:
 
 
 def _katas() -> list[str]:
+    """The katas of the lessons that have some, by turns."""
     from course.practice import kata
 
-    return kata.names()
+    turns = zip_longest(*(kata.names(lesson) for lesson in kata.LESSONS))
+    return [name for turn in turns for name in turn if name is not None]
 
 
 def _kept(done: Done, today: date, old: Plan | None, course: Course) -> list[Item]:
