@@ -272,7 +272,7 @@ def _screen(form: Round, bank: Sequence[Question], rng: random.Random, length: i
 
 
 def _chapter(question: Question) -> str:
-    return question.topic[:2] if question.lesson else question.topic
+    return question.topic[:2] if question.topic == question.lesson else question.topic
 
 
 DRAW: dict[str, Any] = {
