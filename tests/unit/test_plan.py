@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from course import outline, progress
 from course.cli import main
@@ -506,3 +509,50 @@ def test_of_a_notebook_off_the_path_the_first_sitting_is_added(at, tmp_path):
     call("--date", "2026-12-29", "--hours", "4", "--job", str(file))
     assert [name for name in sat(kept()) if name.startswith("I5")] == ["I5_sql_and_pandas 1"]
     assert sat(kept())[0] == "I5_sql_and_pandas 1"
+
+
+@st.composite
+def wishes(draw):
+    number = draw(st.integers(0, 12))
+    pieces = [
+        Piece(
+            f"p{at}",
+            draw(st.integers(5, 60)),
+            tuple(f"p{need}" for need in draw(st.sets(st.integers(0, at - 1), max_size=2))) if at else (),
+        )
+        for at in range(number)
+    ]
+    names = [piece.name for piece in pieces]
+    return Wishes(
+        pieces,
+        rank=draw(st.permutations(names)),
+        first=draw(st.lists(st.sampled_from(names), unique=True)) if names else [],
+        held=draw(st.lists(st.sampled_from(ROUNDS), max_size=8)),
+        told=draw(st.integers(0, 9)),
+        katas=[f"k{at}" for at in range(draw(st.integers(0, 9)))],
+        solved=draw(st.integers(0, 9)),
+        elapsed=draw(st.integers(0, 20)),
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(0, 20), budget=st.integers(15, 400), wished=wishes())
+def test_whatever_is_wished_no_day_is_above_its_budget_and_nothing_is_lost(count, budget, wished):
+    filled = fill(count, budget, wished)
+    assert len(filled.days) == count
+    assert all(sum(item.minutes for item in day) <= budget for day in filled.days)
+    items = [item for day in filled.days for item in day]
+    minutes = Counter()
+    for item in items:
+        if item.what == "sitting":
+            minutes[item.name] += item.minutes
+    pieces = {piece.name: piece for piece in wished.pieces}
+    assert minutes == {name: pieces[name].minutes for name in minutes}
+    left = {one.name for one in filled.left if one.what == "sitting"}
+    assert left | minutes.keys() == pieces.keys()
+    assert not left & minutes.keys()
+    order = list(minutes)
+    for name in order:
+        assert set(pieces[name].needs) <= set(order[: order.index(name)])
+    katas = [item.name for item in items if item.what == "kata"]
+    assert katas == list(wished.katas)[: len(katas)]
