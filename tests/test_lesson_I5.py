@@ -99,6 +99,7 @@ def test_attempt_first_then_what_is_behind_it():
         place = next(i for i, cell in enumerate(NOTEBOOK.cells) if cell.id == f"exercise-{name}")
         behind = NOTEBOOK.cells[place + 2 :]
         folded = next(cell.source for cell in behind if "<details>" in cell.source)
+        assert "**Cost.**" in folded or "**Index.**" in folded, name
         assert (
             "```sql" in folded and "**They ask next.**" in folded and folded.rstrip().endswith("</details>")
         ), name

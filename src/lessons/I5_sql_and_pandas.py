@@ -187,6 +187,8 @@ plan(
 #
 # `WHERE fare > 10` answers another question: the mean of the dear trips. In pandas the steps stand in the order in which they run: filter, group, aggregate, filter.
 #
+# **Index.** On `payment_type` it would stay unused: most rows are by card, and a scan reads those faster.
+#
 # **They ask next.** *May WHERE name an alias of SELECT?* Not in the standard, as it runs earlier; DuckDB allows it. *A condition that could stand in both?* In WHERE, it makes the groups smaller.
 #
 # </details>
@@ -211,7 +213,9 @@ exercise.check(cash_share)
 #
 # Three branches: yes, no, unknown. `COUNT(CASE … THEN 1 ELSE 0 END)` counts every row, because 0 is a value. Where you divide counts, `NULLIF(n, 0)` turns an empty group into NULL: in DuckDB 2 a division of 1 by 0 gives infinity, in PostgreSQL an error.
 #
-# **They ask next.** *Why not two queries and a join?* The table is read twice. *Is the share of unknown rows the same in all zones?* If not, the share is biased, whatever the query does.
+# **Cost.** One pass for both counts; two queries and a join read the table twice.
+#
+# **They ask next.** *Is the share of unknown rows the same in all zones?* If not, the share is biased, whatever the query does.
 #
 # </details>
 
@@ -243,6 +247,8 @@ exercise.check(fare_per_mile)
 # SELECT zone, SUM(fare) / SUM(distance) AS fare_per_mile
 # FROM trips WHERE distance > 0 AND fare IS NOT NULL GROUP BY zone
 # ```
+#
+# **Cost.** One pass, two sums a group. Sums of parts can be added, so many machines can share the work.
 #
 # **They ask next.** *What do you store in a summary table?* Sums and counts, which can be added later; no averages, no medians, no distinct counts.
 #
@@ -437,6 +443,8 @@ exercise.check(last_fare_of_zone)
 # ```
 #
 # FIRST_VALUE of the reversed order needs no frame, because the frame does begin at the first row.
+#
+# **Cost.** Windows with the same PARTITION BY and ORDER BY can share one sort.
 #
 # **They ask next.** *MAX in its place?* That is the highest, not the last; it agrees on data that only grow, and in the test that somebody wrote with such data.
 #
@@ -675,6 +683,8 @@ exercise.check(every_day)
 #
 # PostgreSQL has `generate_series` as well; elsewhere there is a calendar table, or a recursive CTE. pandas: `asfreq("D")` for each station.
 #
+# **Cost.** Keys times days, whatever the table holds; so give each key its own days only.
+#
 # **They ask next.** *One spine for all stations?* Then a station that opened later gets rows before it was built.
 #
 # </details>
@@ -734,6 +744,8 @@ exercise.check(carried_forward)
 #
 # Here the default frame is what you want. Where a database lacks IGNORE NULLS, number the stretches: `COUNT(rides)` so far grows by one at each known value; in each stretch the MAX is that value. In pandas a plain `ffill` fills the first rows of a station with the last of the one above it.
 #
+# **Cost.** One sort and one pass. The correlated subquery wants an index on `(station, day)`.
+#
 # **They ask next.** *And backward?* Never in a feature: it is the future. *How far?* Say a limit; a value of last year is no value of today.
 #
 # </details>
@@ -763,6 +775,8 @@ exercise.check(closures)
 # ```
 #
 # Or mark each beginning and take the running sum of the marks: it works for any rule of "goes on", and the next sitting uses it. Then run it on the real table: what do all closures have in common?
+#
+# **Cost.** WHERE runs before the window, so only the closed days are sorted. Joining each beginning with all ends is quadratic.
 #
 # **They ask next.** *The longest run?* The same, ordered by days. *With repeats in the table?* DISTINCT first, or the difference drifts.
 #
@@ -797,6 +811,8 @@ exercise.check(busy_spells)
 # ```
 #
 # ELSE 1 serves the first row too, whose gap is NULL.
+#
+# **Cost.** Both windows have the same PARTITION BY and ORDER BY and can share one sort.
 #
 # **They ask next.** *On a stream?* The last clock of each key is the state; a late row can join two sessions.
 #
@@ -834,6 +850,8 @@ exercise.check(retention)
 # ```
 #
 # Divide by the cohort's size, which is its row with 0 months. Young cohorts have fewer months behind them: an average over cohorts compares others at each age.
+#
+# **Cost.** DISTINCT first makes the table small: zones times months in the place of trips.
 #
 # **They ask next.** *Months or 30 days?* Months for a report; days since the first for a fair comparison of people who came on the 1st and on the 31st.
 #
@@ -899,6 +917,8 @@ exercise.check(payments_pivot)
 # ```
 #
 # The columns of a query are known before it runs, so a pivot names them. FILTER is standard; elsewhere it is `SUM(CASE WHEN … THEN 1 ELSE 0 END)`. pandas: `crosstab` leaves out NaN and every column that does not occur: name the unknown, `reindex`, fill with 0. Then check that the columns add up to the trips.
+#
+# **Cost.** One pass for all columns. A join for each column reads the table as often.
 #
 # **They ask next.** *Columns that nobody knows beforehand?* Two queries: the values first. Or stay long and let the report pivot.
 #

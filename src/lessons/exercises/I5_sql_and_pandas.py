@@ -48,7 +48,7 @@ def _random_trips(seed, rows=60):
                 START + datetime.timedelta(minutes=15 * chance.randint(0, 400)),
                 chance.choice([1, 1, 1, 2, 2, 3, None]),
                 chance.choice([0, 1, 2, None]),
-                chance.choice([0.0, 0.5, 1.0, 2.5, 8.0, None]),
+                chance.choice([0.0, 0.5, 2.5, 5.0, 8.0, -1.0, None]),
                 chance.choice([4.0, 7.5, 12.0, 30.0, -4.0, None]),
             )
             for number in chance.sample(range(1, 500), rows)
@@ -655,7 +655,7 @@ def nan_is_not_two():
 
 
 def _fare_per_mile(trips):
-    measured = [trip for trip in trips if trip.distance and trip.fare is not None]
+    measured = [trip for trip in trips if (trip.distance or 0) > 0 and trip.fare is not None]
     return [
         (zone, sum(row.fare for row in rows) / sum(row.distance for row in rows))
         for zone, rows in _by(measured, "zone").items()
@@ -717,7 +717,7 @@ def per_mile_as_a_weighted_mean():
 @also_right(fare_per_mile)
 def per_mile_by_filters():
     sql = """
-        SELECT zone, SUM(fare) FILTER (WHERE distance > 0) / SUM(distance) FILTER (WHERE fare IS NOT NULL)
+        SELECT zone, SUM(fare) FILTER (WHERE distance > 0) / SUM(distance) FILTER (WHERE distance > 0 AND fare IS NOT NULL)
             AS fare_per_mile
         FROM trips GROUP BY zone HAVING COUNT(*) FILTER (WHERE distance > 0 AND fare IS NOT NULL) > 0
     """
@@ -753,6 +753,11 @@ def the_mean_of_ratios_in_pandas():
         return ratio.groupby(measured["zone"]).mean().rename("fare_per_mile").reset_index()
 
     return fare_per_mile()[0], frames
+
+
+@wrong(fare_per_mile, caught_by=per_mile_in_sql)
+def takes_a_distance_below_zero():
+    return fare_per_mile()[0].replace("distance > 0", "distance <> 0"), fare_per_mile()[1]
 
 
 @wrong(fare_per_mile, caught_by=per_mile_in_pandas)
@@ -1572,6 +1577,11 @@ def the_condition_in_where():
 @wrong(long_trips_by_type, caught_by=long_trips_in_sql)
 def counts_the_empty_row():
     return long_trips_by_type()[0].replace("COUNT(trips.trip_id)", "COUNT(*)"), long_trips_by_type()[1]
+
+
+@wrong(long_trips_by_type, caught_by=long_trips_in_sql)
+def five_miles_are_long():
+    return long_trips_by_type()[0].replace("distance > 5", "distance >= 5"), long_trips_by_type()[1]
 
 
 @wrong(long_trips_by_type, caught_by=long_trips_in_sql)
