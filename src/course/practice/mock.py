@@ -6,7 +6,6 @@ import contextlib
 import random
 import sys
 from collections import Counter
-from importlib.util import find_spec
 
 import click
 
@@ -112,8 +111,6 @@ def _begin(
 def _todays(state: State) -> str | None:
     """Return the first round that the plan has for today and that was not held yet."""
     now = utc_now()
-    if find_spec("course.practice.plan") is None:
-        return None
     planned = part("plan").today(state, now)
     held = {
         attempt.name

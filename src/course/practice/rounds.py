@@ -113,10 +113,12 @@ def mixed(bank: Sequence[Question], length: int, seed: int) -> list[Question]:
     chosen = cases[:1] if cases and rng.randrange(ONE_IN) == 0 else []
     spent = Counter({one.kind: one.minutes for one in chosen})
     topics = Counter(one.topic for one in chosen)
-    while fits := [one for one in order if one not in chosen and one.minutes <= length - spent.total()]:
-        short = [one for one in fits if 3 * one.minutes <= length] or fits
+    left = [one for one in order if one not in chosen]
+    while left := [one for one in left if one.minutes <= length - spent.total()]:
+        short = [one for one in left if 3 * one.minutes <= length] or left
         question = min(short, key=lambda one: (spent[one.kind], topics[one.topic]))  # ties: as shuffled
         chosen.append(question)
+        left = [one for one in left if one is not question]
         spent[question.kind] += question.minutes
         topics[question.topic] += 1
     return chosen
