@@ -573,6 +573,8 @@ exercise.check(rides_on_game_days)
 #
 # `SUM(DISTINCT rides)` seems to mend it, and loses two days that happen to have equal rides. pandas says it aloud: `merge(…, validate="many_to_one")` raises.
 #
+# **Cost.** A semi join looks up each row once; a join and a DISTINCT make all pairs and sort them out again.
+#
 # **They ask next.** *How do you see it in a pipeline?* Count the rows before and after each join, and the sum of one column.
 #
 # </details>
