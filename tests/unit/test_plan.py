@@ -370,6 +370,17 @@ def test_work_that_was_done_today_counts_when_the_plan_changes(at):
     assert shown.count("[x]") >= 2
 
 
+def test_answers_in_a_round_are_none_of_the_days_questions(at):
+    make(14, "1.5")
+    before = today(State(), START).questions
+    question = BANK[0]
+    State().record(question, [True] * len(question.must), [False] * len(question.good), 60.0, "mock")
+    assert len(today(State(), START).questions) == len(before)
+    question = BANK[1]
+    State().record(question, [True] * len(question.must), [False] * len(question.good), 60.0, "practice")
+    assert len(today(State(), START).questions) == len(before) - 1
+
+
 def test_more_than_planned_moves_the_rest_up(at):
     make(14, "1.5")
     route = outline.path_named("interview")

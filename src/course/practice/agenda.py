@@ -293,7 +293,7 @@ def _say_missed(kept: Plan) -> None:
             shown = [short(name) for name in names] if what == "sitting" else names
             parts.append(f"{plural} {', '.join(shown)}")
     since = f" since {_day(kept.since)}" if kept.since else ""
-    say(f"Missed{since}: {'; '.join(parts)}. The days below make up for it where they can.", hang=2)
+    say(f"Missed{since}: {'; '.join(parts)}. What fits is moved to the days that are left.", hang=2)
     if kept.fallen:
         say(f"No longer fits: {', '.join(kept.fallen)}.", hang=2)
     click.echo()

@@ -94,8 +94,9 @@ class Done:
 
     @cached_property
     def answered(self) -> Counter[date]:
-        """Answers graded, by day."""
-        return Counter(day_of(review.reviewed) for review in self.state.reviews())
+        """Answers graded, by day, without those of rounds, which have their own minutes."""
+        found = self.state.reviews()
+        return Counter(day_of(review.reviewed) for review in found if review.source != "mock")
 
     @cached_property
     def rounds(self) -> list[tuple[str, date]]:
