@@ -12,6 +12,7 @@ from xgboost import XGBRegressor
 
 from course.data import load_ridership, load_trips, months, prepare_trips
 from course.exercise import source as exercise_source
+from course.practice import tickets
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "I3_debugging.ipynb", as_version=4)
@@ -63,7 +64,7 @@ def test_eight_tickets_eight_repairs_and_a_diagnosis():
     prose = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
     assert re.findall(r"^## Ticket ([A-Z]) · ", prose, re.M) == list("ABCDEFGH")
     assert re.findall(r"^### ([A-Z]) · ", prose, re.M) == list("ABCDEFGH")
-    assert len(NAMES) == 9
+    assert len(NAMES) == 10
     ids = [cell.id for cell in NOTEBOOK.cells]
     for name in NAMES:
         given = f"{name}={name}" if name == "diagnosis" else name
@@ -247,3 +248,21 @@ def test_the_repaired_features_are_those_of_training(trips):
     assert (made == test[["hour", "weekday"]]).all(axis=None)
     naive = CLINIC.takes_the_hour_as_it_comes(requests)
     assert (naive["hour"] != test["hour"]).all()
+
+
+# ------------------------------------------------- blind tickets
+def test_the_table_names_every_ticket_that_there_is():
+    prose = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
+    assert sorted(re.findall(r"^\| `(\w+)` \|", prose, re.M)) == tickets.names()
+
+
+def test_the_ticket_that_is_shown_has_two_dates_and_a_cause_for_each():
+    days = [float(value) for value in re.findall(r"week +([\d.]+) ", output("blind_days"))]
+    assert len(days) == 14 and CLINIC.jump_days(days) == [8, 11], "Tuesday and Friday of the second week"
+    assert set(re.findall(r"answers with version (\d+)", output("blind_version"))) == {"12"}
+    old, new = numbers("blind_version", r"version 11 ([\d.]+) minutes, version 12 ([\d.]+)")
+    assert new < old, "the reporter's suspect is the better model"
+    assert numbers("blind_rows", r"hour: +(\d+) % of the rows differ") == [100]
+    assert numbers("blind_inputs", r"phone +(\d+) % +(\d+) %") == [0, 100]
+    faults = {fault.name for fault in tickets.case("two_steps", 3).faults}
+    assert len(faults) == 2 and any("UTC" in name for name in faults) and any("0" in name for name in faults)

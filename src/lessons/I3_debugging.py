@@ -19,7 +19,7 @@
 # >
 # > **Before you start** [03a · Tracking](03a_tracking.ipynb), [07a · Registry](07a_registry.ipynb) and [13b · Walk-forward](13b_walk_forward.ipynb)
 # >
-# > **Time** 145 minutes of study, in 4 sittings; it runs in half a minute
+# > **Time** 160 minutes of study, in 5 sittings; it runs in half a minute
 # >
 # > **Interview questions it answers** The score is too good. What do you do? · The offline score is fine and users complain. Where do you look? · Which of ten runs do you ship?
 
@@ -643,7 +643,7 @@ exercise.check(release_approved)
 # %% [markdown]
 # ## Sitting 4 · Repairs E to H
 #
-# **Time** 45 minutes. The other four, and a table of what to look at first.
+# **Time** 40 minutes. The other four, and a table of what to look at first.
 
 # %% [markdown]
 # ### E · Luck was taken for progress
@@ -732,6 +732,90 @@ exercise.check(features_as_trained)
 # | cannot be repeated | digest, row count and dates of the data | code version, "changed since" | library versions, seeds, threads |
 #
 # Each row starts with the look that costs least and rules out most.
+
+# %% [markdown]
+# ## Sitting 5 · Blind tickets
+#
+# **Time** 20 minutes of study, then as long again for each ticket you take. Nobody shows you where to look any more.
+
+# %% [markdown]
+# ## What is different at work
+#
+# In the eight tickets above the page chose what you saw, and each had one fault. At work a user reports a symptom and adds a theory, three teams have changed something in the same week, and the evidence is in twenty places. Each look costs a minute in which the service is still broken. Sometimes two things are broken, and sometimes none is.
+
+# %% [markdown]
+# Three habits carry over from the five moves:
+#
+# - **Ask for what halves the suspects.** Model, inputs, service or world? One table that rules out two of the four is worth more than a long look at the first suspect.
+# - **Let a suspect explain the size, the date and the group.** If it explains only one of the three, keep looking.
+# - **Ask what is left after the first cause.** If a repair brings back half of the loss, look for the second. If everything is explained without a fault, say that: nothing is broken.
+#
+# Here is one ticket of the kind, with the evidence that its owner asks for.
+
+# %% name="blind_report"
+from textwrap import fill
+
+from course.practice import tickets
+
+ticket = tickets.case("two_steps", 3)
+print(fill(ticket.report, 100))
+
+
+# %% [markdown]
+# **Predict first.** The reporter has a theory, the new model. Write down which one look would clear it or confirm it, and which look you would take first.
+
+
+# %%
+def ask(what):
+    print(tickets.evidence(ticket, what, "two_steps", 3))
+
+
+# %% name="blind_days"
+ask("metric over time")
+
+# %% name="blind_version"
+ask("model version")
+
+# %% [markdown]
+# The error rises on Tuesday and again on Friday: two dates. One release can't have done both. The version clears the model: every replica answers with the new one, and on the same test month the new one is better. It came on the day of the first step, which makes it a suspect, and no more than that.
+#
+# So what the model gets must have changed. Ask for the same request as training and as the service sees it:
+
+# %% name="blind_rows"
+ask("sample rows")
+
+# %% name="blind_inputs"
+ask("inputs")
+
+# %% [markdown]
+# Now both steps have a cause. The hour differs in 100<!-- =blind_rows: hour: +(\d+) % --> % of the rows, by one: the service takes it in another time zone. The weight of one source is 0 in 100<!-- =blind_inputs: phone +0 % +(\d+) % --> % of its rows. The first hits everybody a little, the second hits one group hard. Whoever finds one of them sees a good part of the error go and may close the ticket.
+#
+# How would you have found the two dates without reading a picture? Fit levels: split the days into three pieces, so that the squared distances from each piece's own mean are smallest.
+
+# %% exercise="jump_days"
+# %%
+exercise.check(jump_days)
+
+# %% [markdown]
+# ## Your turn, blind
+#
+# `walkforward ticket` opens a ticket in the terminal. It shows the report and nothing else. You ask for evidence in your own words, "the logs", "pip freeze", "what changed", "error by region"; each answer costs a minute of the story, and after twelve minutes the call begins. Then you type what is broken, what is innocent, and what you do.
+#
+# | ticket | what is reported |
+# |---|---|
+# | `orders_page` | a page that was quick on Friday takes seconds |
+# | `night_job` | a job is gone at night, without an error |
+# | `broken_release` | a release does not come up |
+# | `gateway_errors` | some requests fail, others do not |
+# | `scores_fell` | the weekly error is up |
+# | `volume_alarm` | fewer rows than the alarm allows |
+# | `restarts` | pods that do not stay up |
+# | `two_steps` | estimates that became worse |
+#
+# A name says the symptom and not the fault. Behind each of them are at least three faults, and a new seed takes another one with other names and numbers. A traceback in them is a real one, a query plan is the database's own, memory is measured.
+
+# %% [markdown]
+# You pass if you asked for the evidence, named every fault, blamed nothing that is innocent, and your remedy mends it. A right guess without evidence does not pass: in an interview it is heard as luck. The verdict lists what a senior would have asked for, in order. Take one ticket a day, `walkforward ticket NAME --seed N` brings the same one back.
 
 # %% [markdown]
 # ## Take-aways

@@ -1,9 +1,10 @@
-"""Exercises of I3: eight faults named by their runs, and each of them mended."""
+"""Exercises of I3: eight faults named by their runs, each of them mended, and the days of two jumps."""
 
 import logging
 import math
 import uuid
 from datetime import datetime
+from itertools import combinations
 from zoneinfo import ZoneInfo
 
 import mlflow
@@ -1337,3 +1338,133 @@ def takes_the_offset_of_the_first_row(requests):
     offset = utc.dt.tz_convert("America/New_York").iloc[0].utcoffset()
     clock = utc + offset
     return pd.DataFrame({"hour": clock.dt.hour, "weekday": clock.dt.dayofweek})
+
+
+# --- jump_days --------------------------------------------------------------------------------------------------------
+
+
+@right
+def jump_days(errors, jumps=2):
+    """Return the places at which a new level begins, a list of `jumps` whole numbers in order; the first day is 0.
+
+    `errors` is a list with a number for each day. Cut the days into `jumps` + 1 pieces, none of them empty, so that the squared
+    distances of all days from the mean of their own piece have the smallest sum.
+    """
+
+    def loss(cuts):
+        return sum(((piece - piece.mean()) ** 2).sum() for piece in np.split(np.asarray(errors, float), cuts))
+
+    return list(min(combinations(range(1, len(errors)), jumps), key=loss))
+
+
+def _jumps(answer, errors, *args):
+    got = answer(list(errors), *args)
+    assert isinstance(got, list | tuple | np.ndarray | pd.Series | pd.Index), (
+        f"return a list of places, not a {type(got).__name__}"
+    )
+    return [int(place) for place in got]
+
+
+@checks(jump_days)
+def two_clear_jumps(answer):
+    """Which two places cut the days into three pieces that hardly vary in themselves? A place is where the new level begins."""
+    errors = [2.0, 2.1, 1.9, 2.0, 5.0, 5.1, 4.9, 8.0, 8.2, 7.9]
+    got = _jumps(answer, errors)
+    assert got == [4, 7], f"{errors}: new levels begin at 4 and 7, you returned {got}"
+
+
+@checks(jump_days)
+def noise_is_no_jump(answer):
+    """Is the largest step from one day to the next always a new level? Compare whole pieces, not neighbours."""
+    errors = [2.0, 4.4, 2.2, 4.5, 2.1, 4.3, 5.2, 7.6, 5.0, 7.5, 5.1, 9.1, 11.4, 9.0, 11.5, 9.2]
+    got = _jumps(answer, errors)
+    due = jump_days(errors)
+    assert got == due, (
+        f"days that swing by 2.4 around 3.2, 6.1 and 10.0: new levels begin at {due}, you returned {got}"
+    )
+
+
+@checks(jump_days)
+def a_level_can_fall(answer):
+    """A repair is a jump as well. Does your answer hold when the error goes down?"""
+    errors = [6.0, 6.2, 5.9, 9.0, 9.1, 8.8, 2.0, 2.1, 1.9]
+    got = _jumps(answer, errors)
+    assert got == [3, 6], f"{errors}: up at 3, down at 6; you returned {got}"
+
+
+@checks(jump_days)
+def as_many_jumps_as_asked(answer):
+    """How many places are asked for? With one jump there are two pieces, with three there are four."""
+    errors = [1.0, 1.1, 3.0, 3.1, 6.0, 6.1, 9.0, 9.2]
+    for jumps in (1, 3):
+        got, due = _jumps(answer, errors, jumps), jump_days(errors, jumps)
+        assert got == due, f"{errors} with {jumps} jump{'s' * (jumps > 1)}: {due} is due, you returned {got}"
+
+
+@also_right(jump_days)
+def with_sums_of_squares(errors, jumps=2):
+    total = np.concatenate([[0.0], np.cumsum(errors)])
+    squares = np.concatenate([[0.0], np.cumsum(np.square(errors))])
+
+    def loss(cuts):
+        edges = [0, *cuts, len(errors)]
+        return sum(
+            squares[b] - squares[a] - (total[b] - total[a]) ** 2 / (b - a)
+            for a, b in zip(edges, edges[1:], strict=False)
+        )
+
+    best = None
+    for cuts in combinations(range(1, len(errors)), jumps):
+        if best is None or loss(cuts) < loss(best):
+            best = cuts
+    return list(best)
+
+
+@also_right(jump_days)
+def piece_by_piece(errors, jumps=2):
+    days = pd.Series(errors, dtype=float)
+
+    def within(start, end):
+        return float(days.iloc[start:end].var(ddof=0) * (end - start))
+
+    best = {(0, end): (within(0, end), []) for end in range(1, len(days) + 1)}
+    for count in range(1, jumps + 1):
+        for end in range(count + 1, len(days) + 1):
+            best[count, end] = min(
+                (best[count - 1, cut][0] + within(cut, end), [*best[count - 1, cut][1], cut])
+                for cut in range(count, end)
+            )
+    return best[jumps, len(days)][1]
+
+
+@wrong(jump_days, caught_by=two_clear_jumps)
+def names_the_last_day_of_a_level(errors, jumps=2):
+    return [place - 1 for place in jump_days(errors, jumps)]
+
+
+@wrong(jump_days, caught_by=two_clear_jumps)
+def finds_the_first_jump_only(errors, jumps=2):
+    return jump_days(errors, 1)
+
+
+@wrong(jump_days, caught_by=noise_is_no_jump)
+def takes_the_largest_steps(errors, jumps=2):
+    steps = np.abs(np.diff(errors))
+    return sorted(int(place) + 1 for place in np.argsort(steps)[-jumps:])
+
+
+@wrong(jump_days, caught_by=a_level_can_fall)
+def looks_upwards_only(errors, jumps=2):
+    whole = np.asarray(errors, float)
+
+    def loss(cuts):
+        pieces = np.split(whole, cuts)
+        rises = all(a.mean() < b.mean() for a, b in zip(pieces, pieces[1:], strict=False))
+        return sum(((piece - piece.mean()) ** 2).sum() for piece in pieces) if rises else np.inf
+
+    return list(min(combinations(range(1, len(errors)), jumps), key=loss))
+
+
+@wrong(jump_days, caught_by=as_many_jumps_as_asked)
+def has_two_jumps_built_in(errors, jumps=2):
+    return jump_days(errors, 2)

@@ -62,7 +62,7 @@ HERRINGS = (
     ),
     Fault("the traffic jam", (r"(?:traffic jams?|road ?works?|roadwork|construction)",)),
 )
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def _log(
@@ -139,7 +139,7 @@ def case(rng: Random) -> Case:
     def over_time() -> str:
         daily = rows.groupby("day")["error"].mean()
         return "mean absolute error by day, minutes:\n" + "\n".join(
-            f"{DAYS[day % 7]} {'last' if day < 7 else 'this'} week  {value:5.1f}  {'#' * round(3 * value)}"
+            f"{DAYS[day % 7]:.3} {'last' if day < 7 else 'this'} week  {value:5.1f}  {'#' * round(3 * value)}"
             for day, value in daily.items()
         )
 
@@ -262,7 +262,7 @@ def case(rng: Random) -> Case:
             ("sample rows", "the same request, as training and as the service sees it: do they agree?"),
         ),
         story=" ".join(told[kind] for kind in order)
-        + " One repair brings the error down by half, and it is tempting to stop there.",
+        + " One repair takes away a good part of the error, and it is tempting to stop there.",
         remedy="; ".join(repair[kind] for kind in order),
         mends=tuple((mends[kind],) for kind in kinds),
         harm=(
