@@ -1,13 +1,10 @@
 """I1: what each kata shows is so, solutions agree with libraries, and other right answers pass as well."""
 
-import bisect
-import functools
-import heapq
 import itertools
 import random
 import re
 import statistics
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -15,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.sparse import csgraph, csr_matrix
 from solved import smaller
 
 from course.data import load_ridership, load_trips
@@ -44,13 +42,56 @@ def result(name, answer):
     return getattr(KATAS, name).exercise.run(answer)
 
 
-# ------------------------------------------------- twelve katas at least, three wrong answers each
-def test_fourteen_katas_each_with_its_check_in_the_notebook():
-    assert len(NAMES) == 14
+# ------------------------------------------------- the katas, by pattern, the attempt first
+OF_BEFORE = """middle_element middle_node running_median top_k moving_average merge_intervals reservoir_sample
+first_bad mean_by as_of_join split_by_time ks_distance mase_by_hand keep_recent""".split()
+
+
+def test_fourteen_katas_of_before_and_fifteen_new_ones():
+    assert len(NAMES) == 29 and set(OF_BEFORE) < set(NAMES)
+    listed = [name for held in KATAS.PATTERNS.values() for name in held]
+    assert sorted(listed) == sorted(NAMES) and len(KATAS.PATTERNS) == 11
+
+
+def test_each_kata_is_request_clock_stub_and_check_and_then_what_is_folded():
     ids = [cell.id for cell in NOTEBOOK.cells]
     for name in NAMES:
-        check = NOTEBOOK.cells[ids.index(f"exercise-{name}") + 1]
-        assert check.source == f"exercise.check({name})"
+        at = ids.index(f"exercise-{name}")
+        request, clock, _, check, after = NOTEBOOK.cells[at - 2 : at + 3]
+        assert request.source.startswith("## ") and "**You ask.**" in request.source
+        assert clock.source == f'clock.start("{name}")' and check.source == f"exercise.check({name})"
+        assert after.source.startswith("### After your first check: ")
+        assert after.metadata["jp-MarkdownHeadingCollapsed"] is True, "JupyterLab folds what follows"
+        shown, _, folded = after.source.partition("<details>")
+        assert len(shown.splitlines()) <= 2 and folded.endswith("</details>"), "GitHub folds the text"
+        for part in ("**Idea.**", "**Steps.**", "**Listened for**", "**Next question**"):
+            assert part in folded and part not in request.source
+
+
+def test_the_road_names_every_kata():
+    (road,) = [cell.source for cell in NOTEBOOK.cells if "```mermaid" in cell.source]
+    named = re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", road)
+    assert sorted(set(named)) == sorted(NAMES)
+    places = dict(zip(NAMES, range(len(NAMES)), strict=True))
+    order = [name.removeprefix("exercise-") for name in (cell.id for cell in NOTEBOOK.cells)]
+    assert [name for name in order if name in places] == NAMES
+
+
+def test_the_stored_notebook_holds_no_time():
+    for cell in NOTEBOOK.cells:
+        if cell.cell_type == "code" and "clock.start" in cell.source:
+            (shown,) = cell.outputs
+            assert shown.data["text/plain"].startswith("15 minutes for `")
+    assert not re.search(r"\d:\d\d of \d", str([cell.get("outputs") for cell in NOTEBOOK.cells]))
+
+
+def test_every_exercise_has_two_other_right_answers_and_its_hints_of_today_ask():
+    for name in NAMES:
+        exercise = getattr(KATAS, name).exercise
+        assert len(exercise.also_right) >= 2
+        if name not in OF_BEFORE:
+            assert all("?" in check.__doc__ for check in exercise.checks), name
+            assert all(re.match(r"[A-Z][^.]*\?", check.__doc__) for check in exercise.checks), name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,6 +112,19 @@ COUNTED = {
     "as_of_join": "scans_for_each_event",
     "ks_distance": "counts_for_each_value",
     "keep_recent": "keeps_the_order_in_a_list",
+    "added_and_removed": "sorts_the_difference_of_sets",
+    "longest_stretch": "counts_from_every_start",
+    "two_invoices": "tries_all_pairs",
+    "sessions_of": "collects_the_times",
+    "rate_limit": "filters_all_times",
+    "merge_logs": "looks_at_all_heads",
+    "smallest_capacity": "tries_one_after_the_other",
+    "fewest_hops": "marks_on_each_way_only",
+    "affected_by": "goes_round_until_nothing_changes",
+    "build_order": "looks_for_a_ready_one_each_time",
+    "merge_identities": "follows_long_chains",
+    "days_until_higher": "looks_ahead_from_each_day",
+    "fewest_batches": "tries_all_ways",
 }
 
 
@@ -83,95 +137,6 @@ def test_an_answer_that_is_right_and_wasteful_fails_on_a_count(name, monkeypatch
     assert said.status == "failed"
     assert said.done >= 2, "its results are right"
     assert re.search(r"\d", said.message), "the message names a count"
-
-
-# ------------------------------------------------- others' right answers
-def by_insertion(stream):
-    seen = []
-    for value in stream:
-        bisect.insort(seen, value)
-        half, odd = divmod(len(seen), 2)
-        yield seen[half] if odd else (seen[half - 1] + seen[half]) / 2
-
-
-def by_a_late_second_pointer(head):
-    if head is None:
-        raise ValueError("empty")
-    slow, fast, odd = head, head, True
-    while fast.next is not None:
-        fast, odd = fast.next, not odd
-        if odd:
-            slow = slow.next
-    return slow.value
-
-
-def by_fresh_sums(stream, width):
-    """Two half windows, each summed afresh: the total is rebuilt from the deque once in a width."""
-    window, total, since = deque(maxlen=width), 0.0, 0
-    for value in stream:
-        if len(window) == width:
-            total -= window[0]
-        window.append(value)
-        total, since = total + value, since + 1
-        if since == width:
-            total, since = sum(window), 0
-        if len(window) == width:
-            yield total / width
-
-
-def by_draws_with_keys(stream, k, rng):
-    return [value for _, _, value in heapq.nlargest(k, ((rng.random(), -n, v) for n, v in enumerate(stream)))]
-
-
-def by_bisect(n, is_bad):
-    found = bisect.bisect_left(range(1, n + 1), True, key=is_bad) + 1
-    return found if found <= n else None
-
-
-def by_one_merged_walk(events, snapshots):
-    rows = [(time, 0, n, key, None) for n, (key, time) in enumerate(events)]
-    rows += [(time, 1, n, key, value) for n, (key, time, value) in enumerate(snapshots)]
-    latest, joined = {}, [None] * len(events)
-    for _, is_snapshot, n, key, value in sorted(rows, key=lambda row: (row[0], row[1], row[2])):
-        if is_snapshot:
-            latest[key] = value
-        else:
-            joined[n] = latest.get(key)
-    return joined
-
-
-def by_a_plain_dict(load, capacity):
-    kept = {}
-
-    def get(key):
-        kept[key] = kept.pop(key) if key in kept else load(key)
-        if len(kept) > capacity:
-            del kept[next(iter(kept))]
-        return kept[key]
-
-    return get
-
-
-OTHERS = {
-    "running_median": by_insertion,
-    "middle_node": by_a_late_second_pointer,
-    "top_k": lambda stream, k: heapq.nlargest(k, stream),
-    "moving_average": by_fresh_sums,
-    "reservoir_sample": by_draws_with_keys,
-    "first_bad": by_bisect,
-    "as_of_join": by_one_merged_walk,
-    "keep_recent": by_a_plain_dict,
-}
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_another_right_answer_passes(name):
-    assert repr(result(name, OTHERS[name])).startswith("✓")
-
-
-def test_the_cache_of_the_standard_library_passes():
-    answer = lambda load, capacity: functools.lru_cache(maxsize=capacity)(load)  # noqa: E731
-    assert result("keep_recent", answer).passed
 
 
 # ------------------------------------------------- solutions against libraries, on inputs of their own
@@ -217,6 +182,104 @@ def test_intervals_against_a_grid():
         hours = {hour for start, end in outages for hour in range(start, end)}
         assert sum(end - start for start, end in merged) == len(hours)
         assert all(end < start for (_, end), (start, _) in itertools.pairwise(merged))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_new_solutions_agree_with_trying_everything(seed):
+    rng = random.Random(seed)
+    amounts = [rng.randrange(-9, 30) for _ in range(12)]
+    pairs = [(i, j) for j in range(12) for i in range(j) if amounts[i] + amounts[j] == 25]
+    assert KATAS.two_invoices(amounts, 25) == (pairs[0] if pairs else None)
+
+    fine = [rng.random() < 0.7 for _ in range(30)]
+    stretches = itertools.combinations(range(31), 2)
+    longest = max((b - a for a, b in stretches if fine[a:b].count(False) <= 2), default=0)
+    assert KATAS.longest_stretch(fine, 2) == longest
+
+    errors = [rng.randrange(8) for _ in range(20)]
+    due = [next((k for k in range(1, 20 - d) if errors[d + k] > errors[d]), None) for d in range(20)]
+    assert KATAS.days_until_higher(errors) == due
+
+    sizes, nights = [rng.randint(1, 12) for _ in range(9)], rng.randint(1, 9)
+    cuts = itertools.combinations_with_replacement(range(10), nights - 1)
+    loads = ([sum(sizes[a:b]) for a, b in itertools.pairwise((0, *cut, 9))] for cut in cuts)
+    assert KATAS.smallest_capacity(sizes, nights) == min(max(load) for load in loads)
+
+    batches = rng.sample(range(2, 9), 3)
+    sums = {sum(c): n for n in range(9, -1, -1) for c in itertools.combinations_with_replacement(batches, n)}
+    assert KATAS.fewest_batches(batches, 17) == sums.get(17)
+
+    old, new = (sorted(rng.sample(range(40), rng.randint(0, 30))) for _ in range(2))
+    changes = sorted(set(old) ^ set(new))
+    assert list(KATAS.added_and_removed(old, new)) == [("-" if one in old else "+", one) for one in changes]
+
+    times, allow, passed = sorted(rng.choices(range(60), k=40)), KATAS.rate_limit(3, 10), []
+    for time in times:
+        fits = sum(time - 10 < before for before in passed) < 3
+        assert allow(time) is fits
+        passed += [time] * fits
+
+    logs = [sorted((rng.randrange(20), f"{place}") for _ in range(6)) for place in range(4)]
+    assert list(KATAS.merge_logs(logs)) == sorted(itertools.chain(*logs), key=lambda row: row[0])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_graphs_agree_with_scipy(seed):
+    rng = np.random.default_rng(seed)
+    linked = rng.random((12, 12)) < 0.13
+    feeds = {a: np.flatnonzero(linked[a]).tolist() for a in range(12)}
+    hops = csgraph.shortest_path(csr_matrix(linked.astype(int)), unweighted=True)
+    for goal in range(12):
+        way = KATAS.fewest_hops(feeds, 0, goal)
+        assert (way is None) == np.isinf(hops[0, goal])
+        assert way is None or len(way) == hops[0, goal] + 1
+    for changed in range(12):
+        reached = {b for b in range(12) if np.isfinite(hops[b, changed]) and b != changed}
+        assert KATAS.affected_by(feeds, changed) == reached, "here a table reads what it is linked to"
+    count, label = csgraph.connected_components(csr_matrix(linked), directed=False)
+    pairs = [(a, b) for a in feeds for b in feeds[a]] + [(a, a) for a in feeds]
+    groups = sorted(np.flatnonzero(label == one).tolist() for one in range(count))
+    assert KATAS.merge_identities(pairs) == groups
+    needs = {a: [b for b in feeds[a] if b > a] for a in feeds}  # no circle
+    place = {one: at for at, one in enumerate(KATAS.build_order(needs))}
+    assert len(place) == 12 and all(place[b] < place[a] for a in needs for b in needs[a])
+
+
+def test_sessions_are_those_of_pandas():
+    rng = np.random.default_rng(3)
+    log = pd.DataFrame({"user": rng.integers(0, 4, 200), "time": np.sort(rng.integers(0, 9000, 200))})
+    log["session"] = log.groupby("user")["time"].diff().gt(120).groupby(log["user"]).cumsum()
+    rows = log.groupby(["user", "session"])["time"].agg(["min", "max", "size"])
+    due = {user: [tuple(row) for row in own.to_numpy().tolist()] for user, own in rows.groupby(level=0)}
+    got = KATAS.sessions_of(log[["user", "time"]].itertuples(index=False, name=None), 120)
+    assert got == due and sum(map(len, got.values())) > 20
+
+
+def test_own_times_add_up_to_the_whole():
+    rng, trace, running, time = random.Random(4), [], [], 0
+    while len(trace) < 300 or running:
+        time += rng.randint(0, 5)
+        if running and (len(trace) >= 300 or rng.random() < 0.5):
+            trace.append((running.pop(), "end", time))
+        else:
+            running.append(rng.choice("fgh"))
+            trace.append((running[-1], "begin", time))
+    idle, depth, last = 0, 0, 0
+    for _, what, now in trace:
+        idle, last = idle + (now - last) * (depth == 0), now
+        depth += 1 if what == "begin" else -1
+    assert sum(KATAS.self_times(trace).values()) == time - idle > 0
+
+
+def test_names_in_snake_case_stay_so():
+    rng = random.Random(5)
+    for _ in range(500):
+        name = "".join(rng.choices("abXYZ19 _-($", k=rng.randint(0, 9)))
+        once = KATAS.snake_case(name)
+        assert re.fullmatch(r"(?:[a-z0-9]+(?:_[a-z0-9]+)*)?", once)
+        assert KATAS.snake_case(once) == once
+        for other in KATAS.snake_case.exercise.also_right:
+            assert other(name) == once, name
 
 
 # ------------------------------------------------- what the cells show
@@ -356,6 +419,51 @@ def test_a_cache_is_a_bet():
     for place in range(5000):
         get(place % 6)
     assert len(loads) == 5000
+
+
+def test_one_row_in_front_changes_every_place():
+    assert numbers("place_by_place", r"place: ([\d,]+) of ([\d,]+) rows differ") == [1000, 1000]
+    assert numbers("place_by_place", r"id by id: (\d+)") == [1]
+
+
+def test_the_obvious_answers_to_the_new_katas_pay_what_the_text_says():
+    (looks,) = numbers("from_every_start", r"start: ([\d,]+) looks")
+    assert looks > 100 * 4000
+    assert numbers("finds_itself", r"([\d,]+) pairs, ([\d,]+) look-ups") == [1_999_000, 2000]
+    assert "[(0, 0)]" in output("finds_itself") and KATAS.two_invoices([500, 300], 1000) is None
+    assert numbers("one_last_time", r"gap 30: (\d+) session .*, (\d+) sessions") == [1, 8]
+    (compared,) = numbers("on_a_tie", r"([\d.]+) comparisons an entry")
+    assert compared < 8
+    (entries,) = numbers("until_nothing_changes", r": ([\d,]+) entries")
+    assert entries == 500 * 501
+    (labels,) = numbers("labels_all_anew", r": ([\d,]+) labels")
+    assert labels == pytest.approx(499**2 / 2, rel=0.02)
+    assert numbers("looks_ahead", r"rising: ([\d,]+) comparisons") == [999]
+    assert numbers("looks_ahead", r"falling: ([\d,]+) comparisons") == [1000 * 999 / 2]
+
+
+def test_the_obvious_answers_to_the_new_katas_are_wrong_where_the_text_says():
+    assert "PULocationID: _p_u_location_i_d" in output("every_capital")
+    assert numbers("fixed_window", r"(\d+) calls passed within ([\d.]+) s") == [200, 0.2]
+    allow = KATAS.rate_limit(100, 10)
+    assert sum(allow(time) for time in [9.9] * 100 + [10.1] * 100) == 100
+    assert "whole entries: ['a job'" in output("on_a_tie") and "by time: ['started'" in output("on_a_tie")
+    assert KATAS.smallest_capacity([6, 6, 6], 2) == 12 > numbers("mean_of_a_night", r"night: (\d+)")[0]
+    assert numbers("one_begin_a_name", r"time is (\d+)") == [11]
+    assert output("depth_first").split("\n")[0] == "stack: raw > clean > x > y > report"
+    assert "queue: raw > clean > report" in output("depth_first")
+    assert "built before what it needs: score" in output("by_number_of_needs")
+    assert "largest first: [4, 1, 1]" in output("greedy") and KATAS.fewest_batches([4, 3, 1], 6) == 2
+
+
+def test_a_tree_of_calls_grows_by_three_fifths_a_row():
+    counts = [1] + [0] * 40
+    calls = []
+    for rows in range(1, 41):
+        counts[rows] = sum(counts[rows - size] for size in (1, 3, 4) if size <= rows)
+        calls.append(sum(counts[: rows + 1]))
+    assert calls[19] == numbers("greedy", r"tree: ([\d,]+) calls")[0]
+    assert calls[39] / calls[38] == pytest.approx(1.6, abs=0.05)
 
 
 # ------------------------------------------------- the bank, and the lesson made small

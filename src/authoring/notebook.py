@@ -16,6 +16,8 @@ from authoring.lesson import Course, Lesson, LessonError
 from course import outline
 from course.files import write_whole
 
+FOLDED = "folded"
+
 
 def generate(lesson: Lesson, solved: bool = False) -> Any:
     """Return the notebook of a lesson without outputs; `solved` fills the exercises with their solutions.
@@ -56,6 +58,8 @@ def generate(lesson: Lesson, solved: bool = False) -> Any:
         tags = list(written.metadata.get("tags", []))
         if tags:
             cell.metadata["tags"] = tags
+        if FOLDED in tags:  # JupyterLab folds what stands under this heading until it is clicked
+            cell.metadata["jp-MarkdownHeadingCollapsed"] = True
         if name and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
             raise LessonError(
                 f"{lesson.path.name}: the cell name {name!r} may hold only letters, digits, - and _"
