@@ -21,7 +21,7 @@ from course.data.database import connect
 from course.exercise.source import TODO
 
 Row = tuple[Any, ...]
-MOST_ROWS = 8  # of a table that a message shows
+MOST_ROWS = 12  # of a table that a message shows
 _SQL = {"int": "INTEGER", "float": "DOUBLE", "text": "VARCHAR", "day": "DATE", "time": "TIMESTAMP"}
 _READ: dict[str, Callable[[str], Any]] = {
     "int": int,

@@ -84,8 +84,8 @@ TRIPS = {
         3 10 2019-07-01T08:00 1 1 2.0 10.0
         2 10 2019-07-01T08:00 1 1 2.0 14.0
         1 10 2019-07-01T07:00 2 1 6.0  9.0
-        5 20 2019-07-01T08:00 1 1 2.0 10.0
         4 20 2019-07-01T08:00 1 1 2.0 10.0
+        5 20 2019-07-01T08:00 1 1 2.0 10.0
         """,
     ),
     "NULLs": Table(
@@ -98,6 +98,10 @@ TRIPS = {
         5 20 2019-07-01T08:00 - - -   -
         6 30 2019-07-01T08:00 2 1 0.0 50.0
         7 30 2019-07-01T08:30 1 0 6.0 10.0
+        8 30 2019-07-01T08:40 1 1 2.0 14.0
+        9 30 2019-07-01T08:50 1 1 1.0 -
+        10 40 2019-07-01T08:00 1 1 2.0 20.0
+        11 40 2019-07-01T09:00 1 1 2.0 -
         """,
     ),
     "one trip": Table(TRIP, "1 10 2019-07-01T08:00 1 1 2.0 10.0"),
@@ -2409,6 +2413,15 @@ def fills_from_the_future():
     return carried_forward()[0], frames
 
 
+MANY_RUNS = Table(
+    RIDE,
+    [
+        (station, datetime.date(2019, 7, day), rides)
+        for station in ("western", "polk", "monroe", "harlem", "clinton", "belmont", "austin", "adams")
+        for day, rides in ((16, 0.0), (15, 0.0), (9, 2.0), (3, 0.0), (1, 0.0), (2, 0.0))
+    ],
+)
+
 # --- closures -------------------------------------------------------------------------------------------------------
 
 
@@ -2426,7 +2439,12 @@ def _closures(rides):
     return found
 
 
-CLOSURES = Task("station first_day last_day days", ONLY_RIDES, _closures, ordered=True)
+CLOSURES = Task(
+    "station first_day last_day days",
+    ONLY_RIDES | {"eight stations": {"rides": MANY_RUNS}},
+    _closures,
+    ordered=True,
+)
 
 
 @right
