@@ -167,6 +167,17 @@ def test_an_answer_that_does_not_run_is_said_in_words(answer, said):
     assert said in " ".join(done.stdout.split()) and "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_kata_of_sql_runs_by_the_same_command():
+    module = source.FOLDER / "I5_sql_and_pandas.py"
+    name = source.names(module)[0]
+    assert name in kata.names("I5") and name in kata.names()
+    right = source.solution_source(module, name)
+    assert piped(right, name).returncode == 0
+    done = piped(f"def {name}(*given):\n    return 'SELECT 1', lambda *frames: frames[0]\n", name)
+    assert done.returncode == 1 and f"✗ {name}: 0 of " in done.stdout and "Traceback" not in done.stdout
+    assert [one.passed for one in State().attempts("kata")] == [True, False]
+
+
 def test_what_the_notebook_imports_is_imported():
     assert piped("def top_k(stream, k):\n    return heapq.nlargest(k, stream)\n", "top_k").returncode == 0
     assert "heapq" in kata.draft("top_k").read_text().partition("def top_k")[0]
