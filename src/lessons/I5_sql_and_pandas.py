@@ -19,7 +19,7 @@
 # >
 # > **Before you start** nothing of this course; you have written a SELECT with a GROUP BY before
 # >
-# > **Time** 260 minutes of study, in 5 sittings; it runs in a quarter of a minute
+# > **Time** 265 minutes of study, in 5 sittings; it runs in a quarter of a minute
 # >
 # > **Interview questions it answers** The latest row of each key, please, and what happens with ties? · Why did the revenue double after the join? · Find the days in a row on which the station was closed.
 
@@ -165,7 +165,7 @@ print(f"{with_nan.dtype}: {(with_nan != 2).sum():,} are not 2")
 exercise.check(dear_zones)
 
 # %% [markdown]
-# This is what the planner makes of it. Read it from the bottom: each line takes the rows of the lines that are indented below it.
+# EXPLAIN says what the planner makes of it, and `plan` shows that as a table. Read it from the bottom: each line takes the rows of the lines that are indented below it.
 
 # %% name="plan_having"
 plan(
@@ -260,7 +260,7 @@ exercise.check(fare_per_mile)
 # **Time** 55 minutes. Five katas on ROW_NUMBER, its relatives, and the frame of a window. From a fresh kernel, run the cells above Sitting 1 first.
 
 # %% [markdown]
-# ### Sent twice
+# ### Rows that were sent twice
 #
 # A sender that tries again makes a row twice, with a new id. What the same trip is, you have to say: here, the same zone and second.
 
@@ -312,7 +312,7 @@ print(f"tail(1): {ways.tail(1).isna().sum()} zones of unknown payment type")
 exercise.check(latest_trip)
 
 # %% [markdown]
-# What does it cost? The planner, asked with EXPLAIN ANALYZE, runs the query and counts the rows:
+# What does it cost? EXPLAIN ANALYZE runs the query and counts the rows; its seconds, which are others each time, are left out here:
 
 # %% name="plan_latest"
 plan(
@@ -343,7 +343,7 @@ plan(
 # </details>
 
 # %% [markdown]
-# ### The best two
+# ### The best two of each
 #
 # Top N of each group, in order. Say what you do with ties before you are asked: all of them, or the first by a rule? Three functions, three answers:
 
@@ -377,7 +377,7 @@ exercise.check(two_best_days)
 # </details>
 
 # %% [markdown]
-# ### So far
+# ### The sum so far
 #
 # **Predict first.** A running sum over the trips of one zone, in order of the pickup. Two of them begin in the same second. Which sum does the first of the two get?
 
@@ -468,7 +468,7 @@ ask("SELECT name FROM payment_types WHERE payment_type NOT IN (SELECT payment_ty
 exercise.check(unused_types)
 
 # %% [markdown]
-# The planner knows both forms, and they are not the same join:
+# The plans of the two forms, NOT IN and NOT EXISTS, are different joins:
 
 # %% name="plan_anti"
 NOT_IN = "SELECT name FROM payment_types WHERE payment_type NOT IN (SELECT payment_type FROM trips)"
@@ -498,7 +498,7 @@ pd.concat(plans).droplevel(1).drop(columns="estimate")
 # </details>
 
 # %% [markdown]
-# ### None is a number
+# ### A row for zero
 #
 # "How many of each type" has a row for each type, also where the answer is 0. This query was meant to have six rows:
 
@@ -509,7 +509,7 @@ ask("""
 """)
 
 # %% [markdown]
-# And here two libraries disagree. A table of one row has the name "nobody" for the payment type NULL; which of the 372<!-- =by_type[4, trips] --> trips of unknown type does it meet?
+# And here pandas and SQL disagree. A table of one row has the name "nobody" for the payment type NULL; which of the 372<!-- =by_type[4, trips] --> trips of unknown type does it meet?
 
 # %% name="null_keys"
 nobody = pd.DataFrame({"payment_type": pd.array([None], dtype="Int32"), "name": ["nobody"]})
@@ -540,7 +540,7 @@ exercise.check(long_trips_by_type)
 # </details>
 
 # %% [markdown]
-# ### Twice is more
+# ### When a join doubles rows
 #
 # **Predict first.** Rides at Clark/Lake on days with a home game. Does the join change the sum?
 
@@ -571,7 +571,7 @@ exercise.check(rides_on_game_days)
 # WHERE EXISTS (SELECT 1 FROM games WHERE games.day = rides.day) GROUP BY station
 # ```
 #
-# `SUM(DISTINCT rides)` seems to mend it, and loses two days that happen to have equal rides. pandas says it aloud: `merge(…, validate="many_to_one")` raises.
+# `SUM(DISTINCT rides)` seems to mend it, and loses two days that happen to have equal rides. In pandas `merge(…, validate="many_to_one")` raises an error.
 #
 # **Cost.** A semi join looks up each row once; a join and a DISTINCT make all pairs and sort them out again.
 #
@@ -627,6 +627,9 @@ ask("""
     WHERE station = 'clinton' QUALIFY day BETWEEN '2009-09-18' AND '2009-09-22' ORDER BY day
 """)
 
+# %% [markdown]
+# On Monday the 21st it looks at Thursday the 10th: two closed weekends lie between.
+
 # %% exercise="change_on_last_week"
 # %%
 exercise.check(change_on_last_week)
@@ -651,7 +654,7 @@ exercise.check(change_on_last_week)
 # %% [markdown]
 # ## Sitting 4 · The calendar
 #
-# **Time** 40 minutes. Four katas in which a day that is missing matters. From a fresh kernel, run the cells above Sitting 1 first.
+# **Time** 45 minutes. Four katas in which a day that is missing matters. From a fresh kernel, run the cells above Sitting 1 first.
 
 # %% [markdown]
 # ### A row for every day
@@ -703,6 +706,9 @@ ask("""
     FROM open_days WHERE station = 'polk'
     QUALIFY day BETWEEN '2001-01-18' AND '2001-01-22' ORDER BY day
 """)
+
+# %% [markdown]
+# The seven rows of Monday the 22nd reach back to the Monday before: 1.944<!-- =rows_or_range[3, by_rows] --> against 2.090<!-- =rows_or_range[3, by_days] --> thousand rides.
 
 # %% exercise="rolling_week"
 # %%
@@ -821,9 +827,9 @@ exercise.check(busy_spells)
 # </details>
 
 # %% [markdown]
-# ### Who comes back
+# ### Cohorts and retention
 #
-# Cohorts and retention, here of zones: those with their first pickup in a month, and how many of them are active later. **Predict first.** The oldest cohort of trips from July to December 2019?
+# Of the zones with their first pickup in a month, how many are active later? **Predict first.** The oldest cohort of trips from July to December 2019?
 
 # %% name="oldest"
 ask("""
@@ -833,7 +839,7 @@ ask("""
 """)
 
 # %% [markdown]
-# One meter believed that it was 2008, and its zone is a cohort of its own. A minimum is the statistic that one wrong clock decides: look at the cohorts before you plot them. And these trips are a sample, so a zone without a pickup may have had one; with real users you would say the same of an unlogged visit.
+# The clock of one meter said 2008, and its zone is a cohort of its own. A minimum is the statistic that one wrong clock decides: look at the cohorts before you plot them. And these trips are a sample, so a zone without a pickup may have had one; with real users you would say the same of an unlogged visit.
 
 # %% exercise="retention"
 # %%
@@ -860,7 +866,7 @@ exercise.check(retention)
 # </details>
 
 # %% [markdown]
-# ### The middle and the tail
+# ### Median and percentiles
 #
 # The median fare, in one step or over the zones' medians:
 
@@ -873,7 +879,7 @@ ask("""
 """)
 
 # %% [markdown]
-# 9.50<!-- =medians[0, of_trips] --> and 16.75<!-- =medians[0, of_zone_medians] --> USD. Half of the zones lie far out and have few trips; in the second number they count like midtown.
+# 9.50<!-- =medians[0, of_trips] --> and 16.75<!-- =medians[0, of_zone_medians] --> USD. Many zones have few trips, long ones among them; in the second number such a zone counts as much as a busy one.
 
 # %% exercise="fare_percentiles"
 # %%
@@ -944,7 +950,7 @@ exercise.check(payments_pivot)
 # ## In an interview
 #
 # - *The latest row of each key, please, and what happens with ties?* Shown in [The latest of each key](#The-latest-of-each-key).
-# - *Why did the revenue double after the join?* Shown in [Twice is more](#Twice-is-more).
+# - *Why did the revenue double after the join?* Shown in [When a join doubles rows](#When-a-join-doubles-rows).
 # - *Find the days in a row on which the station was closed.* Shown in [Days in a row](#Days-in-a-row).
 
 # %% [markdown]

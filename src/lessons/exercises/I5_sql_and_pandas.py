@@ -1390,7 +1390,7 @@ UNUSED = Task(
 def unused_types():
     """Return `(sql, frames)`: the names in `payment_types` that no row of `trips` has the payment type of.
 
-    Column: name. Both columns payment_type may hold NULL, and NULL is the same as nothing, also not as NULL.
+    Column: name. Both columns payment_type may hold NULL, and NULL equals nothing, not even NULL.
     `frames(payment_types, trips)` gives the same.
     """
     sql = """
@@ -1507,7 +1507,7 @@ LONG = Task(
 def long_trips_by_type():
     """Return `(sql, frames)`: for each row of `payment_types` how many trips of it are longer than 5 miles, 0 if none.
 
-    Columns: name, long_trips. Names are unique. A payment type NULL equals none, also not NULL.
+    Columns: name, long_trips. Names are unique. NULL equals nothing, not even NULL.
     `frames(payment_types, trips)` gives the same.
     """
     sql = """
