@@ -328,10 +328,8 @@ def test_the_level_follows_from_the_criteria_and_what_is_missing(scores, missing
     assert why in " ".join(said)
 
 
-def test_the_coding_round_runs_two_katas(call, parts, clock):
-    clock(60, 60)
+def test_the_coding_round_runs_two_katas(call, parts):
     lines = ["Linear, one pass.", "", "", "y", "y", *"22222"]
-    clock(60, 1, 60)
     shown = call("mock", "--round", "coding", "--minutes", "30", "--seed", "2", lines=lines)
     assert shown.exit_code == 0, shown.output
     (first, minutes), (second, _) = parts.sat
@@ -673,6 +671,82 @@ def test_stopped_in_a_terminal_nothing_but_the_screen_is_lost(stop, signalled, c
     (review,) = State().reviews()
     assert (review.must, review.good, review.said) == ([True, True], [True], "A note typed here.")
     assert len(State().attempts("round")) == 1
+
+
+def held_in_a_terminal(name, lines, columns, home, tmp_path):
+    """Answer each prompt of a round with its line; return what was on the screen."""
+    editor = tmp_path / "editor.sh"
+    editor.write_text("#!/bin/sh\n")
+    editor.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDITOR", str(editor))
+        child = spawn("mock", "--round", name, "--seed", "3", columns=columns)
+    text = ""
+    for place, line in lines:
+        child.expect(place)
+        text += child.before + child.after
+        child.sendline(line)
+    child.expect("What to do next")
+    text += child.before
+    child.wait()
+    assert child.exitstatus == 0
+    return text
+
+
+SCORES = [(rf"{number}/5 [\s\S]*0-3: ", "2") for number in range(1, 6)]
+
+
+@TERMINAL
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_coding_round_with_real_katas_in_a_terminal(columns, home, tmp_path):
+    pytest.importorskip("duckdb")
+    kata = [(r"q: leave[\s\S]*> ", ""), (r"s: solution, q:\s+leave[\s\S]*> ", "q"), (r"0:00 of 2:00", "")]
+    ticks = [(r"must 1/1[\s\S]*y/n: ", "y")] * 2
+    text = held_in_a_terminal("coding", [*kata, *kata, *ticks, *SCORES], columns, home, tmp_path)
+    assert text.count("Kata · ") == 2
+    assert text.index("Rubric 1 of") > text.rindex("Kata · ")
+    assert text.count(": not passed, 0:") == 2
+    assert "Level: junior" in text  # the criteria say mid, but two katas of four points were not passed
+    (attempt,) = State().attempts("round")
+    assert [answer["passed"] for answer in attempt.detail["answers"]] == [False, None, False, None]
+
+
+@TERMINAL
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_debugging_round_with_a_real_ticket_in_a_terminal(columns, home, tmp_path):
+    ticket = [(r"q: stop[\s\S]*\d\d:\d\d > ", "logs"), (r"\d\d:\d\d > ", "d")]
+    ticket += [(r"diagnosis:[\s\S]*> ", ""), (r"remedy:[\s\S]*> ", "")]
+    spoken = [(r"0:00 of 3:00", "A note."), (r"0:\d\d of 3:00", ""), (r"0:00 of 3:00", "")]
+    ticks = [(rf"must {count}/2[\s\S]*y/n: ", "y") for count in (1, 2, 1, 2)]
+    text = held_in_a_terminal("debugging", [*ticket, *spoken, *ticks, *SCORES], columns, home, tmp_path)
+    assert "» A note." in text
+    assert "Verdict" in text
+    (own,) = State().attempts("ticket")
+    (attempt,) = State().attempts("round")
+    assert (own.passed, attempt.detail["answers"][0]["passed"]) == (False, False)
+    assert attempt.detail["answers"][0]["detail"]["asked"] == own.detail["asked"] == ["logs"]
+    assert (attempt.passed, attempt.detail["level"]) == (True, "mid")
+
+
+@TERMINAL
+@pytest.mark.parametrize("name", ["coding", "debugging"])
+def test_a_kata_or_a_ticket_that_is_stopped_is_in_the_sheet_so_far(name, home):
+    pytest.importorskip("duckdb")
+    child = spawn("mock", "--round", name, "--seed", "3", columns=60)
+    child.expect(r"q: (leave|stop)[\s\S]*> ")
+    child.sendintr()
+    child.expect(r"Stopped; graded and kept: 0\.")
+    child.expect(r": stopped, 0:\d\d of")
+    child.expect("walkforward mock --resume")
+    child.wait()
+    assert child.exitstatus == 130
+    child = spawn("mock", "--resume")
+    for place, line in SCORES:
+        child.expect(place)
+        child.sendline(line)
+    child.expect("Level: junior")
+    child.wait()
+    assert [attempt.name for attempt in State().attempts("round")] == [name]
 
 
 @TERMINAL

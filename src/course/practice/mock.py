@@ -9,7 +9,7 @@ from collections import Counter
 
 import click
 
-from course.practice import drafts, rounds, sheet, stories
+from course.practice import drafts, rounds, sheet, stories, terminal
 from course.practice.asking import PracticeError
 from course.practice.bank import Question, choose, load_bank
 from course.practice.drafts import Answer, Draft
@@ -203,10 +203,17 @@ def _ask_all(draft: Draft) -> None:
         if step.what == "spoken":
             _spoken(draft, place)
             continue
-        answer = _kata(step) if step.what == "kata" else _ticket(step)
-        answer.step = place
-        draft.answers.append(answer)
-        draft.keep()
+        started = terminal.monotonic()
+        answer = Answer(step=place, seconds=0, passed=False, detail={"stopped": True})
+        try:
+            answer = _kata(step) if step.what == "kata" else _ticket(step)
+        except (KeyboardInterrupt, EOFError):  # what was tried is kept by the kata or the ticket itself
+            answer.seconds = max(0.0, terminal.monotonic() - started)
+            raise
+        finally:
+            answer.step = place
+            draft.answers.append(answer)
+            draft.keep()
 
 
 def _spoken(draft: Draft, place: int) -> None:
@@ -248,14 +255,15 @@ def _ticket(step: Step) -> Answer:
 def _grade(draft: Draft, state: State) -> None:
     rest = [answer for answer in draft.answers if not answer.graded]
     bank = {question.id: question for question in load_bank()} if rest else {}
-    for count, answer in enumerate(rest, 1):
+    ticked = [one.step for one in rest if draft.steps[one.step].must and not one.skipped]
+    for answer in rest:
         step = draft.steps[answer.step]
         points = [(f"must {place}/{len(step.must)}", text) for place, text in enumerate(step.must, 1)]
         points += [(f"good {place}/{len(step.good)}", text) for place, text in enumerate(step.good, 1)]
         if answer.skipped:
             answer.had = [False] * len(points)
         elif points:
-            rule(f"Rubric {count} of {len(rest)} · {step.title}")
+            rule(f"Rubric {ticked.index(answer.step) + 1} of {len(ticked)} · {step.title}")
             say(step.ask)
             for line in answer.said:
                 say(f"» {line}", hang=2)

@@ -230,7 +230,7 @@ def _debugging(
     tickets = part("tickets")
     each = 60 * (length - sum(probe.minutes for probe in form.probes))
     name = rng.choice(sorted(tickets.names()))
-    ticket = Step(name=name, title="a ticket", what="ticket", seconds=max(60.0, each), seed=seed)
+    ticket = Step(name=name, title=f"ticket {name}", what="ticket", seconds=max(60.0, each), seed=seed)
     return [ticket, *map(_probe, form.probes)]
 
 

@@ -110,6 +110,8 @@ def _each(draft: Draft, bank: dict[str, Question]) -> None:
 
 
 def _result(step: Step, answer: Answer) -> str:
+    if answer.detail.get("stopped"):
+        return "stopped"
     if answer.passed is not None:
         return "passed" if answer.passed else "not passed"
     if not answer.graded:
