@@ -70,14 +70,15 @@ def _begin(
     lesson: str | None,
     name: str | None,
 ) -> Draft:
-    bank = choose(load_bank(), lesson, kind, level)
+    whole = load_bank()
+    bank = choose(whole, lesson, kind, level)
     total = length or (rounds.forms()[name].minutes if name else MINUTES)
     if not name and (shortest := min(question.minutes for question in bank)) > total:
         raise PracticeError(f"no question fits into --minutes {total}; the shortest wants {shortest}")
 
     def steps(number: int) -> list[Step]:
         if name:
-            return rounds.draw(name, bank, length, number)
+            return rounds.draw(name, bank, length, number, whole)
         return [rounds.asked(question) for question in rounds.mixed(bank, total, number)]
 
     if seed is None:
@@ -324,7 +325,7 @@ def _record(draft: Draft, answer: Answer, question: Question, state: State) -> N
 def _which_story(step: Step) -> str | None:
     """Ask which of the learner's own stories was told; None for another."""
     own = [file.stem for file in stories.stories()]
-    if not own or len(step.must) != len(stories.RUBRIC):
+    if not own:
         return None
     say(colour("Which of your stories was it?", bold=True))
     for place, stem in enumerate(own, 1):

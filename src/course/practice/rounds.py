@@ -24,6 +24,7 @@ from course.practice.kinds import LEVELS, ROUNDS
 FILE = ROOT / "data" / "rounds.yaml"
 FULL_CASE = 20  # minutes: a design question of this length is a case for a round of its own
 FOLLOW_UP = 3  # minutes to answer what the interviewer asks next
+STORY = 5  # points of a listener's rubric: a question with so many asks for a story
 SHORT = 4  # minutes: the longest question that fits into a phone call
 ONE_IN = 4  # mixed interviews that begin with a full design case, where one fits
 OWN = ("coding", "debugging", "cv")  # rounds that ask nothing of the bank
@@ -58,9 +59,9 @@ class Round(_Form):
 
     says: str
     minutes: int
-    opening: list[Probe] = []
+    opening: list[str] = Field([], description="Ids of the bank")
     probes: list[Probe] = []
-    closing: list[Probe] = []
+    closing: list[str] = Field([], description="Ids of the bank")
     drawn: int = Field(2, description="Probes of one round")
     concepts: int = Field(0, description="Short questions of the bank")
     criteria: list[Criterion]
@@ -87,14 +88,26 @@ def forms() -> dict[str, Round]:
     return TypeAdapter(dict[str, Round]).validate_python(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
-def draw(name: str, bank: Sequence[Question], minutes: int | None, seed: int) -> list[Step]:
+def draw(
+    name: str,
+    bank: Sequence[Question],
+    minutes: int | None,
+    seed: int,
+    whole: Sequence[Question] | None = None,
+) -> list[Step]:
     """Return the steps of a round, the same by seed; their times are cut in proportion to fit the minutes.
 
-    Raises PracticeError where the bank has nothing for the round.
+    whole: where the round's opening and closing are, when `bank` is chosen from it by options. Raises
+    PracticeError where the bank has nothing for the round.
     """
     form, rng = forms()[name], random.Random(f"{name} {seed}")
     length = minutes or form.minutes
     steps = DRAW[name](form, bank, rng, length, seed)
+    by_id = {one.id: one for one in (bank if whole is None else whole)}
+    if missing := [one for one in [*form.opening, *form.closing] if one not in by_id]:
+        raise PracticeError(f"the bank has no question {missing[0]!r}; restore data/questions with git")
+    first, last = ([asked(by_id[one]) for one in ids] for ids in (form.opening, form.closing))
+    steps = [*first, *steps, *last]
     total = sum(step.seconds for step in steps)
     scale = min(1.0, 60 * length / total)
     return [step.model_copy(update={"seconds": round(scale * step.seconds)}) for step in steps]
@@ -134,7 +147,7 @@ def asked(question: Question) -> Step:
         must=question.must,
         good=question.good,
         question=question.id,
-        behavioural=question.kind == "behavioural",
+        behavioural=question.kind == "behavioural" and len(question.must) == STORY,
     )
 
 
@@ -254,7 +267,7 @@ def _behavioural(
 
 def _cv(form: Round, bank: Sequence[Question], rng: random.Random, length: int, seed: int) -> list[Step]:
     probes = rng.sample(form.probes, form.drawn)
-    return [*map(_probe, form.opening), *map(_probe, probes)]
+    return [_probe(probe) for probe in probes]
 
 
 def _screen(form: Round, bank: Sequence[Question], rng: random.Random, length: int, seed: int) -> list[Step]:
@@ -270,7 +283,7 @@ def _screen(form: Round, bank: Sequence[Question], rng: random.Random, length: i
         pool.remove(question)
         chosen.append(question)
         chapters[_chapter(question)] += 1
-    return [*map(_probe, form.opening), *map(asked, chosen), *map(_probe, form.closing)]
+    return [asked(question) for question in chosen]
 
 
 def _chapter(question: Question) -> str:

@@ -62,9 +62,9 @@ def _passed(draft: Draft, answer: Answer) -> bool:
 
 
 def _missing(draft: Draft) -> tuple[int, int]:
-    """The points of `must` that are missing, and how many there were; a kata that failed counts as one."""
+    """The points of `must` that are missing, and how many there were; a kata or a ticket counts as two."""
     had = [tick for one in draft.answers if one.graded for tick in one.had[: len(draft.steps[one.step].must)]]
-    had += [answer.passed for answer in draft.answers if answer.passed is not None]
+    had += [answer.passed for answer in draft.answers if answer.passed is not None for _ in range(2)]
     return had.count(False), len(had)
 
 
