@@ -12,7 +12,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-NOT = r"(?:not|\w+n't|cannot|never|no longer|without|fails? to|failed to|forgets? to|forgot to)"
+NOT = (
+    r"(?:not|\w+n't|cannot|never|nobody|no one|no longer|without"
+    r"|fails? to|failed to|forgets? to|forgot to)"
+)
 """For patterns of faults whose own name is a negation: NOT + r" (?:\\w+ ){0,3}(?:closed|returned)"."""
 
 _VERB = (

@@ -156,9 +156,21 @@ def meant(words: str) -> list[str]:
 # Judging ------------------------------------------------------------------------------------------------
 
 
-def judge(one: Case, asked: Sequence[str], diagnosis: str, remedy: str, mended: bool | None = None) -> Judged:
-    """Return what a sitting is worth; `mended` overrules what is read of the remedy."""
+def judge(
+    one: Case,
+    asked: Sequence[str],
+    diagnosis: str,
+    remedy: str,
+    said: Sequence[str] = (),
+    mended: bool | None = None,
+) -> Judged:
+    """Return what a sitting is worth.
+
+    said: faults that the candidate found in the diagnosis where it could not be read. mended: overrules what
+    is read of the remedy.
+    """
     claims = {fault.name: read(diagnosis, fault.says).blamed for fault in (*one.faults, *one.suspects)}
+    claims |= dict.fromkeys(said, True)
     innocent = [fault.name for fault in one.suspects if claims[fault.name]]
     return Judged(
         missing=tuple(need for need in one.needs if not set(need) & set(asked)),
@@ -409,20 +421,31 @@ def _once_more(sitting: Sitting, one: Case, spent: Callable[[], float]) -> None:
 def _close(sitting: Sitting, one: Case, seconds: float) -> Ticket:
     diagnosis, remedy = _text(sitting, "diagnosis"), _text(sitting, "remedy")
     judged = judge(one, sitting.asked, diagnosis, remedy)
+    compared = []
+    if diagnosis.strip() and not (judged.missing or judged.blamed):
+        compared = [name for name in judged.unnamed if _same(f"Not read in your diagnosis: {name}.")]
+        judged = judge(one, sitting.asked, diagnosis, remedy, said=compared)
     if remedy.strip() and not judged.mended and not judged.harm:
-        click.echo()
-        say(f"What mends it: {one.remedy}")
-        while (reply := ask("  Does yours come to the same? y/n: ").lower()) not in ("y", "n", "yes", "no"):
-            pass
-        judged = judge(one, sitting.asked, diagnosis, remedy, mended=reply.startswith("y"))
+        mended = _same(f"What mends it: {one.remedy}.")
+        judged = judge(one, sitting.asked, diagnosis, remedy, said=compared, mended=mended)
     _verdict(sitting, one, judged, seconds)
     faults = [fault.name for fault in one.faults]
     detail = {"seed": sitting.seed, "asked": sitting.asked, "faults": faults, "unnamed": list(judged.unnamed)}
     detail |= {"missing": [list(need) for need in judged.missing], "blamed": list(judged.blamed)}
     detail |= {"diagnosis": diagnosis, "remedy": remedy, "mended": judged.mended}
+    detail |= {"compared": compared}
     State().record_attempt("ticket", sitting.ticket, judged.passed, seconds, detail)
     keep(sitting, "done", "closed", seconds)
     return Ticket(sitting.ticket, sitting.seed, judged.passed, list(sitting.asked), seconds)
+
+
+def _same(text: str) -> bool:
+    """Show what is due and let the candidate compare: no pattern knows every way to say it."""
+    click.echo()
+    say(text)
+    while (reply := ask("  Does yours come to the same? y/n: ").lower()) not in ("y", "n", "yes", "no"):
+        pass
+    return reply.startswith("y")
 
 
 def _verdict(sitting: Sitting, one: Case, judged: Judged, seconds: float) -> None:

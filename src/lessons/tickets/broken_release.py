@@ -1,5 +1,6 @@
 """A release that does not come up. The resolver and the tracebacks are real, the packages are made up."""
 
+from dataclasses import replace
 from random import Random
 
 from course.practice.evidence import resolve, run
@@ -26,18 +27,19 @@ def faults(
         "conflict": Fault(
             "two pins exclude each other",
             (
-                r"(?:version |dependency |requirements? |pin )?(?:conflicts?|clash\w*|incompatible|contradict\w*|unsatisfiable|no (?:common )?(?:version|solution))\b & (?:pins?|pinned|requirements?|require[sd]?|needs?|want\w*|resol\w+|dependenc\w+|version|packages|install\w*|"
+                r"(?:version |dependency |requirements? |pin )?(?:conflicts?|clash\w*|incompatible|contradict\w*|unsatisfiable|no (?:common )?(?:version|solution))\b & (?:pins?|pinned|requirements?|require[sd]?|needs?|want\w*|resol\w+|dependenc\w+|versions|packages|install\w*|"
                 + rf"{user}|{other})",
                 rf"(?:{user}|{other}) & (?:needs?|requires?|wants?|asks? for|demands?) & {base} & (?:while|but|and|other|both|<|>)",
-                r"(?:resolutionimpossible|resolution impossible|cannot be resolved|can't be resolved|resolver (?:fails|gives up|finds no))",
+                r"(?:resolutionimpossible|resolution impossible|cannot be resolved|can't be resolved|unresolvable|resolver (?:fails|gives up|finds no))",
                 r"(?:exclude|rule out) each other",
+                rf"{base}\s?<\s?3 & {base}\s?>=?\s?3",
             ),
             ("install log", r"conflicting dependencies"),
         ),
         "drifted": Fault(
             "a package that nobody pinned moved to a new major version",
             (
-                r"(?:unpinned|not pinned|isn't pinned|wasn't pinned|never pinned|nobody pinned|no pin|without (?:a )?(?:pin|upper bound)|not (?:in|part of) the lock\w*|missing (?:in|from) the lock\w*|floating|transitive|not locked|no upper bound)\b",
+                r"(?:unpinned|not pinned|isn't pinned|wasn't pinned|never pinned|nobody pinned|no pin|without (?:a )?(?:pin|upper bound)|not (?:in|part of) the lock\w*|missing (?:in|from) the lock\w*|lock(?: ?file)? (?:doesn't|does not|did not|didn't) (?:include|name|contain|list|pin|cover)|floated|floating|transitive|not locked|no upper bound)\b",
                 rf"{base} & (?:3(?:\.0)?(?:\.\d)?|major|new(?:er)? version|upgrad\w+|updat\w+|moved|jumped|bumped|latest|breaking) & (?:remov\w+|renam\w+|gone|breaking|major|no longer|attribute|api|from 2|2\.|frame|pulled|resolved)",
                 r"breaking (?:change|release|upgrade) & (?:package|dependency|version|library|" + base + ")",
             ),
@@ -46,7 +48,7 @@ def faults(
         "shadow": Fault(
             "a file of ours hides a module of the standard library",
             (
-                rf"(?:shadow\w*|hid(?:es|ing|den)|mask\w*|overrid\w+|collid\w*|same name|name clash|named like|called like|clash\w* with|instead of the (?:standard|stdlib|built)) & (?:{module}|stdlib|standard library|module|built-?in|file)",
+                rf"(?:shadow\w*|hid(?:es|ing|den)|mask\w*|overrid\w+|collid\w*|same name|has the name|name (?:clash|collision|conflict)|collision|named like|called like|clash\w* with|instead of the (?:standard|stdlib|built)) & (?:{module}|stdlib|standard library|module|built-?in|file)",
                 r"import\w* (?:our|its|the local|a local|the wrong|your) (?:own )?(?:file|module|\w+\.py)",
                 rf"(?:our|local|own|new|project's) (?:file )?{module}(?:\.py)? & (?:import\w*|found|picked|first|loaded|standard|stdlib|instead)",
             ),
@@ -55,7 +57,7 @@ def faults(
         "pickle": Fault(
             "the model was pickled under another version of the package",
             (
-                r"(?:pickle\w*|unpickl\w*|serialis\w*|serializ\w*|deserial\w*|model file|model\.pkl|saved model|artifact|dumped) & (?:version|older|old|newer|different|other|another|renam\w*|class|mov\w*|no longer|mismatch|2\.|3\.|incompatib\w*)",
+                r"(?:pickle\w*|unpickl\w*|serialis\w*|serializ\w*|deserial\w*|model file|model\.pkl|saved model|artifact|dumped) & (?:version|older|old|newer|saved with|different|other|another|renam\w*|class|mov\w*|no longer|mismatch|2\.|3\.|incompatib\w*)",
             ),
             ("traceback", r"Can't get attribute"),
         ),
@@ -168,6 +170,9 @@ def case(rng: Random) -> Case:
             r"(?:pin|retrain|re-?train|re-?sav|re-?export|re-?pickl|convert|onnx|skops|downgrad|revert|roll\w* back|same version|alias)\w*",
         ),
     }[kind]
+    suspects = {name: fault for name, fault in all_faults.items() if name != kind}
+    if kind == "pickle":  # that the package moved on is true here; that nobody pinned it is not
+        suspects["drifted"] = replace(suspects["drifted"], says=suspects["drifted"].says[:1])
     return Case(
         report=f"{who}, release manager: the rollout of {service} hangs since 08:40. It is a tiny release. Also in it: the base image, "
         f"Python 3.11.{patch} -> 3.11.{patch + 1}; and the secret of the database was rotated yesterday. It works on my laptop. Shall I "
@@ -206,7 +211,7 @@ def case(rng: Random) -> Case:
             + " In a fresh one it fails as in the cluster.",
         },
         faults=(all_faults[kind],),
-        suspects=tuple(fault for name, fault in all_faults.items() if name != kind) + HERRINGS,
+        suspects=tuple(suspects.values()) + HERRINGS,
         needs={
             "conflict": (("install log",),),
             "drifted": (("traceback", "logs"), ("packages", "install log")),

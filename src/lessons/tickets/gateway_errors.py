@@ -14,6 +14,8 @@ FAULTS = {
             r"(?:connections?|sessions?|pool|handles?) & leak\w*",
             r"(?:connections?|sessions?) & (?:lost|kept|held|stay\w*|remain\w*|checked out|stuck) & (?:error|exception|fail\w*|rais\w*|invalid|forever|for ever)",
             r"(?:no|missing|lacks?|without)(?:\s\w+){0,2} (?:finally|context manager|with block|with statement) & (?:connections?|sessions?|pool|release|close)",
+            r"never (?:go|goes|come|comes|get|gets) back (?:\w+ ){0,2}pool|missing (?:\w+[ /]){0,2}finally",
+            NOT + r"(?:\s\w+){0,3} (?:finally|with block|context manager)",
             r"release(?:\s\w+){0,4} (?:skipped|not reached|never reached|missed|not called)",
         ),
         ("traceback", r"PoolTimeout"),
@@ -24,6 +26,7 @@ FAULTS = {
             r"(?:transaction|export|job|writer|write|commit|report) & (?:lock\w*|block\w*)",
             r"(?:keeps?|kept|holds?|held|leaves?)(?: \w+){0,2} transaction(?: \w+){0,2} open|transaction (?:is |stays |stayed |was )?(?:kept |left |held )?open",
             r"(?:long|open|uncommitted|exclusive)(?:-running)?(?:\s\w+){0,2} (?:write )?transaction",
+            r"(?:holds?|keeps?|held)(?:\s\w+){0,3} transaction|(?:one|single) writer",
             r"database (?:is )?locked & (?:export|job|transaction|write\w*|commit\w*|report|while|by)",
             r"(?:lock|locks) & (?:held|holds|hold|contention) & (?:export|job|transaction|writer|report)",
         ),
@@ -42,7 +45,7 @@ FAULTS = {
     "clock": Fault(
         "times with a zone are compared with times without one",
         (
-            r"(?:naive|aware|time ?zones?|tz|utc|offset|zone) & (?:compar\w*|mix\w*|datetime\w*|timestamp\w*|clients?|pars\w*|naive|without|missing|times?)",
+            r"(?:without (?:a )?(?:tzinfo|time ?zone|zone|offset)|naive|aware|time ?zones?|tz|utc|offset|zone|tzinfo|\+0\d:00) & (?:compar\w*|mix\w*|datetime\w*|timestamp\w*|clients?|pars\w*|naive|without|missing|times?)",
         ),
         ("traceback", r"can't compare offset-naive and offset-aware"),
     ),

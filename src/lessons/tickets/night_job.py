@@ -8,20 +8,21 @@ from course.practice.diagnosis import NOT
 from course.practice.evidence import run
 from course.practice.tickets import Case, Fault
 
-KEPT = r"(?:grow\w*|grew|unbounded|unlimited|without (?:a |any )?(?:limit|bound|eviction|size)|no (?:limit|bound|maximum|eviction|max\w*)|never (?:\w+ ){0,2}(?:evict\w*|clear\w*|empt\w*|expire\w*|freed|shrinks?)|infinite\w*|leak\w*|fills|every row|all rows|forever|not (?:bounded|limited))"
+KEPT = r"(?:grow\w*|grew|unbounded|unlimited|without (?:a |any )?(?:limit|bound|eviction|size)|no (?:limit|bound|maximum|eviction|max\w*)|never (?:\w+ ){0,2}(?:evict\w*|clear\w*|empt\w*|expire\w*|freed|shrinks?)|infinite\w*|leak\w*|fills|collects?|entries|unique|never hits|every row|all rows|forever|not (?:bounded|limited))"
 FAULTS = {
     "cache": Fault(
         "a cache without a limit",
         (
-            rf"(?:cache\w*|caching|memo\w*|_seen|dict(?:ionary)?) & {KEPT}",
-            r"(?:unbounded|unlimited|endless|growing|leaking) (?:\w+ ){0,2}(?:cache|dict\w*|memo\w*)",
+            rf"(?:cache\w*|caching|memoi[sz]\w*|_seen|dict(?:ionary)?) & {KEPT}",
+            r"(?:unbounded|unlimited|endless|growing|leaking) (?:\w+ ){0,2}(?:cache|dict\w*)",
         ),
         ("memory", r"_seen\[key\] = "),
     ),
     "list": Fault(
         "every result is kept in a list until the end",
         (
-            r"(?:list|results?|kept|array|frames?|features?) & (?:append\w*|accumulat\w*|collect\w*|(?:kept|keeps?|held|holds?|stored?|stays?|retain\w*)(?: \w+){0,3} (?:until|till|to the end|in memory|all)|pil\w+ up)",
+            r"(?:list|results?|kept|array|frames?|features?) & (?:append\w*|accumulat\w*|collect\w*|(?:kept|keeps?|held|holds?|stored?|stays?|retain\w*|alive)(?: \w+){0,3} (?:until|till|to the end|in memory|all)|pil\w+ up)",
+            r"(?:stores?|keeps?|holds?|retains?|saves?)(?: [\w']+){0,4} (?:features|results)(?: [\w']+){0,3} (?:in memory|until|till|instead)",
             r"accumulat\w*(?: \w+){0,3} (?:results?|features?|rows|list|memory|frames?)",
             NOT
             + r" (?:be )?(?:stream\w*|aggregat\w*|sum\w*|written|flush\w*) & (?:list|results?|append\w*|features?)",
@@ -35,6 +36,9 @@ FAULTS = {
             NOT
             + r" (?:\w+ ){0,2}(?:stream\w*|chunk\w*|batch\w*|iterat\w*|lazily) & (?:file|rows|input|list|read\w*|load\w*)",
             r"(?:instead of|rather than) (?:\w+ ){0,3}(?:stream\w*|chunk\w*|batch\w*|iterat\w*|row by row|one by one) & (?:list|file|rows|read\w*|load\w*|everything)",
+            r"(?:generator|iterator|stream|rows) (?:is |was |gets |are )?(?:materiali[sz]ed|turned into a list)",
+            r"list\(\W*\) (?:\w+ )?(?:reads?|loads?|pulls?|builds?)|before the first row",
+            r"everything (?:\w+ ){0,2}(?:at once|up front|in one go|into memory)",
             r"list\(rows|materiali[sz]e\w* (?:the |all )?(?:rows|generator|iterator|input|file)",
         ),
         ("memory", r"everything = list\("),
@@ -44,6 +48,7 @@ FAULTS = {
         (
             r"limits? & (?:lower\w*|reduc\w*|cut|halv\w*|too (?:low|small|tight)|decreas\w*|shr[aiu]nk|dropped|tighten\w*|below|changed|from|set to|smaller)",
             r"(?:lower\w*|reduc\w*|cut|halv\w*|decreas\w*|tighten\w*|smaller|too low|too small|chang\w*)(?: \w+){0,4} (?:limit|quota|request)s?",
+            r"new (?:default )?(?:memory )?limit|(?:cut|lower\w*|reduc\w*|halv\w*)(?: \w+){0,2} (?:memory|ram)\b",
             r"(?:quota|memory request) & (?:lower\w*|reduc\w*|cut|too (?:low|small))",
         ),
         ("config", r"^-\s+memory: \d+Gi"),

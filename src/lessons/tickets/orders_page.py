@@ -14,6 +14,10 @@ FAULTS = {
         (
             r"(?:no|missing|lost|dropped|drops|lacks?|without|lose|loses|deleted|removed|absent)(?:\s[\w.'-]+){0,3}\s(?:index|indices|indexes)",
             r"ind(?:ex|exes|ices)\b & (?:missing|gone|dropped|lost|lacking|absent|removed|not there|does not exist|doesn't exist|disappeared|(?:not|never|n't) (?:been )?(?:re-?)?created|not recreated|(?:is|was) no longer)",
+            NOT
+            + r"(?:\s[\w']+){0,2} (?:carr|cop|keep|kept|bring|re-?creat|mov|tak)\w*(?:\s[\w']+){0,3} ind(?:ex|exes|ices)",
+            r"ind(?:ex|exes|ices)\b & \(?none\b",
+            r"(?:lost|dropped|missing|no) (?:the )?idx",
             r"(?:re-?created|rebuilt|re-?built)(?:\s[\w.'-]+){0,4} (?:without|lost)(?:\s[\w.'-]+){0,3} ind(?:ex|exes|ices)",
         ),
         ("schema", r"^indexes: \(none\)"),
@@ -21,11 +25,12 @@ FAULTS = {
     "function": Fault(
         "a function around the column keeps the index from being used",
         (
-            r"(?:wrap\w*|function|expression|cast|casts|casting|substr|date\(|date function|sargable|lower\(|upper\() & (?:index|column|where|predicate|condition|filter|sargable|scan)",
+            r"(?:wrap\w*|function|expression|cast|casts|casting|substr|date\(|date function|sargable|lower\(|upper\(|trim\() & (?:index|column|where|predicate|condition|filter|sargable|scan)",
             NOT
             + r" (?:be )?(?:use|used|using)(?:\s[\w.'-]+){0,3} index & (?:wrap\w*|function|expression|cast\w*|substr|lower|upper)",
             r"ind(?:ex|exes|ices)(?:\s[\w.'-]+){0,4} (?:cannot|can't|not|isn't|never) (?:be )?used & (?:wrap\w*|function|expression|cast\w*|substr|lower|upper)",
-            r"(?:non|not|un)-?\s?sargable",
+            r"(?:prevent|stop|keep|hinder)\w*(?:\s\w+){0,4} us(?:e|ing)(?:\s\w+){0,2} index",
+            r"(?:not|\w+n't|no longer|non)[-\s](?:\w+\s)?sargable|unsargable",
         ),
         ("queries", r"WHERE (?:substr|lower|trim)\("),
     ),
@@ -33,6 +38,7 @@ FAULTS = {
         "one query for each row (N+1)",
         (
             r"n\s?\+\s?1",
+            r"(?:each|every) row(?:\s[\w']+){0,5} (?:own|separate|another|a|one|extra) (?:select|query|statement|lookup)",
             r"(?:one|a|separate|single|extra|own) (?:query|statement|select|call|lookup|round ?trip)s?(?:\s[\w.'-]+){0,3} (?:for each|for every|per|each|every)",
             r"(?:query|queries|select|selects|statements?|lookups?) (?:is |are )?(?:run |sent |made )?(?:in|inside|within) (?:a|the) loop",
             r"(?:lazy|lazily)(?: |-)load\w*",

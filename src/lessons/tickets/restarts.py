@@ -2,6 +2,7 @@
 
 from random import Random
 
+from course.practice.diagnosis import NOT
 from course.practice.evidence import run
 from course.practice.tickets import Case, Fault
 
@@ -9,7 +10,8 @@ FAULTS = {
     "probe": Fault(
         "the liveness probe kills it before it has started",
         (
-            r"(?:liveness|probe|health ?check) & (?:kill\w*|too (?:early|short|strict|tight|soon|impatient)|before|slow\w*|start\w*|timeout|initial\w*|delay|fail\w*|not ready|long\w*)",
+            r"(?:liveness|probe|health ?check) & (?:kill\w*|gives? up|too (?:early|short|strict|tight|soon|impatient)|before|slow\w*|start\w*|timeout|initial\w*|delay|fail\w*|not ready|long\w*)",
+            r"(?:probe|liveness)(?: \w+)? (?:without|has no|lacks)(?: \w+){0,3} delay",
             r"(?:slow|long\w*|takes)(?: \w+){0,4} (?:start\w*|load\w*|warm\w*) & (?:probe|liveness|killed)",
         ),
         ("events", r"Liveness probe failed"),
@@ -18,6 +20,10 @@ FAULTS = {
         "an environment variable is missing or has another name",
         (
             r"(?:env\w*|variables?|settings?|config\w*|secret|keys?|[a-z]+_(?:url|dsn|uri)) & (?:missing|not set|unset|undefined|absent|renamed|rename|wrong name|misspel\w*|not (?:there|defined|found)|another name|no longer|lacks?|keyerror|old name|different name)",
+            r"\w+_uri & \w+_url",
+            r"(?:env\w*|variables?|settings?|\w+_ur[li]) & "
+            + NOT
+            + r" (?:\w+ ){0,2}(?:set|defined|there|present|exist\w*|found|passed|given)",
             r"keyerror & (?:env\w*|variable|config\w*|setting|\w+_url)",
         ),
         ("traceback", r"KeyError: '[A-Z]+_URL'"),
@@ -25,7 +31,7 @@ FAULTS = {
     "memory": Fault(
         "it is killed for memory: more worker processes than the limit allows, each with a model of its own",
         (
-            r"(?:workers?|processes|copies|replicas of the model|each (?:with|has|loads)) & (?:memory|limit|oom\w*|too many|model|ram)",
+            r"(?:workers?|processes|copies|replicas of the model|each (?:with|has|loads)) & (?:memory|limit|oom\w*|too many|model|ram|fit|2 ?gi\w*|gigs?|\w*mib)",
             r"(?:oom\w*|out of memory|memory limit|memory) & (?:workers?|processes|model (?:each|per)|copies|killed|exceed\w*|too (?:low|small)|limit)",
         ),
         ("events", r"OOMKilled"),

@@ -13,6 +13,7 @@ FAULTS = {
         "a join doubles the rows of one group",
         (
             r"(?:duplicat\w*|doubl\w*|multiplie\w*|repeated|twice|fan(?:s|ned)?(?:-| )?out) & (?:rows?|deliver\w*|records?|join\w*|keys?|ids?|table|orders?)",
+            r"(?:rows?|deliver\w*|records?|ids?) & (?:(?:two|three|five|six|several|many|multiple) times|several legs|more than once)",
             r"join & (?:one(?:-| )to(?:-| )many|many|not unique|non-unique|multipl\w*|fan\w*|two rows|dupl\w*)",
             r"(?:keys?|ids?|\w+_id)(?: \w+){0,3} (?:not|no longer|isn't) unique",
         ),
@@ -21,7 +22,8 @@ FAULTS = {
     "labels": Fault(
         "the last days have no labels yet, and the report counts them as 0",
         (
-            r"labels?|outcomes?|actuals?|ground truth|true (?:minutes|values?)|targets? & (?:late|delay\w*|missing|immature|incomplete|not (?:yet )?(?:there|arrived|in|complete|known)|zero|0|filled|yet|lag\w*|pending|have not|haven't)",
+            r"labels?|outcomes?|actuals?|ground truth|true (?:minutes|values?)|targets? & (?:late|delay\w*|missing|immature|incomplete|not (?:yet )?(?:there|arrived|in|complete|known)|zero|0|filled|yet|lag\w*|pending|have not|haven't|(?:don't|do not) exist|exist yet)",
+            r"(?:no|without|missing|lack\w*)(?: \w+){0,2} (?:labels?|outcomes?|actuals?) & (?:zeros?|0|yet|late|days|counted|filled)",
         ),
         ("labels", r"with a label: .*(?<!\d)[1-9]\d %"),
     ),
@@ -39,6 +41,9 @@ FAULTS = {
         "an input arrives empty from one source and is filled with 0",
         (
             r"(?:null|nulls|missing|empty|zeros?|0|none|nan|blank|filled|imput\w*|default\w*|absent)s? & (?:column|feature|input|field|weight|volume|distance|floors?|source|sensor|app|scanner|value|values)",
+            r"(?:scanner|app|phone|source)s? & "
+            + NOT
+            + r" (?:\w+ ){0,2}(?:send|deliver|provid|fill|report|includ|transmit|pass)\w*",
             r"(?:column|feature|input|field|weight|volume|floors?) & (?:lost|dropped|renamed|gone|no longer (?:sent|filled)|stopped|not (?:sent|filled))",
         ),
         ("inputs", r"share of 0: .*week 8 [1-9]"),

@@ -5,6 +5,7 @@ from random import Random
 import numpy as np
 import pandas as pd
 
+from course.practice.diagnosis import NOT
 from course.practice.tickets import Case, Fault
 
 FAULTS = {
@@ -22,6 +23,9 @@ FAULTS = {
         (
             r"(?:replica|pod|instance|server|one of (?:the )?(?:three|3)) & (?:old|stale|previous|outdated|earlier|wrong|older|v?\d+|not (?:reloaded|updated|restarted)) & (?:model|version|v?\d+)",
             r"(?:old|stale|previous|outdated|earlier|wrong|older) (?:model )?(?:version|model) & (?:served|serves?|serving|answer\w*|replica|pod|third|still|instance|running|loaded|live)",
+            r"(?:replica|pod|instance|server)s? & "
+            + NOT
+            + r" (?:\w+ ){0,2}(?:pick|load|get|got|reload|updat|restart|switch|mov)\w* & (?:model|version)",
             r"(?:mixed|two|different|several) (?:model )?versions & (?:serv\w*|answer\w*|replica|live|running|at once)",
         ),
         ("model version", r"answers with version \d+ +\(old\)"),
@@ -38,6 +42,9 @@ FAULTS = {
         "one source sends no weight, and 0 is filled in",
         (
             r"(?:zeros?|0|null|nulls|missing|empty|blank|no|without|none|nan) & (?:weights?|kg) & (?:source|scanner|app|phone|fill\w*|imput\w*|send\w*|arriv\w*|firmware|missing|rows|value\w*|default)",
+            r"(?:scanner|app|phone|source)s? & "
+            + NOT
+            + r" (?:\w+ ){0,2}(?:send|deliver|provid|fill|report|includ|transmit|pass)\w* & (?:weights?|kg)",
             r"(?:scanner|app|phone)s? & (?:no|zeros?|0|null|missing|empty|without|stopp\w*|lost|drop\w*|blank) & (?:weights?|kg|column|field|feature|value)",
         ),
         ("inputs", r"^(?:app|phone|scanner) +0 % +100 %"),

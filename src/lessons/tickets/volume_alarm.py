@@ -24,6 +24,7 @@ FAULTS = {
         "one source's partition did not arrive",
         (
             r"(?:partition|file|feed|upload|delivery|batch|source|region|depot|city|data) & (?:missing|never (?:arrived|came|landed)|not (?:arrive\w*|there|delivered|landed|come|received|loaded)|lost|absent|did not|didn't|failed|incomplete|empty|dropped out|no rows|zero rows|0 rows)",
+            r"(?:delivered|sent|uploaded|sends) (?:nothing|no rows|no data|zero|0)\b|upload (?:gave up|failed|was given up)",
             r"(?:no|missing|lost|0|zero) (?:rows|data|partition|file|upload)s? (?:from|of|for) (?:\w+ ?){1,2}",
         ),
         ("row counts", r"^\w+ +[\d,]+ +0$"),
@@ -32,6 +33,9 @@ FAULTS = {
         "the deduplication drops real rows, since its key was shortened",
         (
             r"(?:dedup\w*|de-dup\w*|duplicate (?:filter|removal|check)|distinct|drop_duplicates|unique) & (?:key|drop\w*|remov\w*|throw\w*|lose\w*|too (?:many|much|coarse|wide|broad)|wrong|chang\w*|real|discard\w*|shorten\w*|collaps\w*)",
+            r"(?:rows?|purchases?|records?) (?:\w+ ){0,3}(?:thrown away|dropped|removed|discarded|treated|counted|taken) (?:\w+ ){0,2}(?:as|for) dupl\w*",
+            r"(?:purchases?|visits|rows|customers?) & (?:collaps\w*|merged?|counted (?:once|as one)|become one)",
+            r"(?:dedup\w*|de-dup\w*|cleaning)(?: \w+){0,3} lost (?:the )?(?:time|hour)",
             r"key & (?:shorten\w*|too (?:short|coarse)|no longer unique|without|lost|dropp\w*|lacks) & (?:dedup\w*|de-dup\w*|rows|drop\w*|duplicat\w*|time|hour)",
         ),
         ("config", r"^-\s+dedup_key: "),
@@ -39,7 +43,8 @@ FAULTS = {
     "rule": Fault(
         "the alarm's rule: it holds this weekday against the mean of all days",
         (
-            r"(?:alarm|alert|rule|threshold|baseline|monitor)\w* & (?:compar\w*|mean of|average|all days|weekday\w*|seven days|7 days|season\w*|wrong|weekend|same (?:day|weekday)|held against|hold against|miscalibrated|badly (?:set|chosen))",
+            r"(?:alarm|alert|rule|threshold|baseline|monitor)\w* & (?:compar\w*|mean of|average|mean|all days|weekday\w*|seven days|7 days|season\w*|wrong|weekend|same (?:day|weekday)|held against|hold against|miscalibrated|badly (?:set|chosen))",
+            r"(?:sunday|saturday|weekend\w*|weekday|quiet day) & (?:held|hold|compar\w*|measur\w*|judg\w*) & (?:average|mean|week|seven|7)",
             r"(?:weekly|day-of-week) (?:seasonality|pattern|cycle) & (?:ignor\w*|alarm\w*|alert\w*|rule|threshold|baseline|"
             + NOT
             + ")",
