@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from fsrs import Card, Rating, Scheduler
 
 from course.cli import main
+from course.practice import asking, reviews, stories, terminal
 from course.practice import bank as interview
-from course.practice import reviews, stories, terminal
 from course.practice import sitting as practice
 from course.practice.bank import Question, load_bank
 from course.practice.cards import section
@@ -51,7 +51,7 @@ BANK = [
     question("two", lesson="03", kind="design", level="senior"),
     question("three", lesson=None, kind="behavioural", good=[]),
 ]
-PASSED = ["", "y", "y", "y"]  # Enter when it is said, then the points
+PASSED = ["", "y", "y", "y", ""]  # Enter when it is said, then the points, then Enter at the follow-up
 
 
 @pytest.fixture(autouse=True)
@@ -332,7 +332,7 @@ def test_a_clock_that_is_set_to_no_time_is_told_in_one_line(call, monkeypatch, g
 
 def test_practice_asks_grades_and_explains(call, clock):
     clock(100, 500, 30)
-    shown = call("practice", lines=[*PASSED, "", *PASSED, "", "", "n", "y"])
+    shown = call("practice", lines=[*PASSED, "", *PASSED, "", "", "n", "y", ""])
     assert shown.exit_code == 0, shown.output
     assert ratings() == [("one", "Easy"), ("two", "Hard"), ("three", "Again")]
     text = " ".join(shown.output.split())
@@ -341,7 +341,7 @@ def test_practice_asks_grades_and_explains(call, clock):
     assert "Easy: must 2 of 2, good 1 of 1, 1:40 of 4:00. It comes back" in text
     assert "Again: must 1 of 2, good 0 of 0, 0:30 of 4:00. It comes back in 10 minutes." in text
     assert "✗ Myth of one. It is not so." in text
-    assert "? And then? Then that." in text
+    assert "? And then? Answer, then Enter; q: leave. Then that." in text
     assert "3 graded: Again 1, Hard 1, Easy 1" in text
     assert "Next review: in 10 minutes; within a day: 2." in text
     assert "\x1b" not in shown.output
@@ -376,8 +376,9 @@ def test_the_link_is_an_address_where_the_lab_runs(call, clock, monkeypatch, tmp
 
 @pytest.mark.parametrize("how", [EOFError, KeyboardInterrupt])
 def test_stopped_at_any_prompt_keeps_what_was_graded(call, monkeypatch, how, home):
-    lines = [*PASSED, "", "", "y", "n", "y", "", *PASSED[:-1]]
-    complete = [4, 9, 13]  # answers read when a question is graded
+    lines = [*PASSED, "", "", "y", "n", "y", "", "", *PASSED[:-2]]
+    complete = [4, 10, 15]  # lines read when a question is graded
+    ticked = {stop: stop - start - 1 for start in (0, 6, 12) for stop in range(start + 1, start + 4)}
     for stop in range(len(lines)):
         for file in home.glob("*"):
             file.unlink()
@@ -390,16 +391,21 @@ def test_stopped_at_any_prompt_keeps_what_was_graded(call, monkeypatch, how, hom
 
         monkeypatch.setattr(terminal, "ask", typed)
         monkeypatch.setattr(practice, "ask", typed)
-        monkeypatch.setattr(terminal.tick, "__defaults__", (typed,))
+        monkeypatch.setattr(asking, "ask", typed)
         shown = call("practice")
         kept = sum(done <= stop for done in complete)
         assert shown.exit_code == 130
-        assert shown.stderr == f"Stopped; graded and kept: {kept}.\n"
+        half = ""
+        if stop in ticked:
+            ticks = f" and its ticks ({ticked[stop]})" if ticked[stop] else ""
+            half = f" The answer on the screen{ticks} is kept; practice goes on there."
+        assert shown.stderr == f"Stopped; graded and kept: {kept}.{half}\n"
         assert len(ratings()) == kept
+        assert len(State().unfinished()) == bool(half)
 
 
 def test_the_end_of_input_ends_a_sitting(call):
-    shown = call("practice", lines=[*PASSED, "", "", "y"])
+    shown = call("practice", lines=[*PASSED, ""])
     assert (shown.exit_code, shown.stderr) == (130, "Stopped; graded and kept: 1.\n")
     assert [name for name, _ in ratings()] == ["one"]
 
@@ -411,7 +417,7 @@ def test_a_question_is_skipped_and_a_sitting_ended_by_a_letter(call):
 
 
 def test_a_wrong_key_asks_again_and_b_goes_back(call):
-    shown = call("practice", "--limit", "1", lines=["", "b", "maybe", "n", "b", "YES", "y", "", "no"])
+    shown = call("practice", "--limit", "1", lines=["", "b", "maybe", "n", "b", "YES", "y", "", "no", ""])
     assert shown.exit_code == 0
     (review,) = State().reviews()
     assert (review.must, review.good) == ([True, True], [False])
@@ -425,7 +431,7 @@ def test_filters_and_limit(call):
     shown = call("practice", "--lesson", "12")
     assert (shown.exit_code, shown.stderr) == (
         2,
-        "Error: no question has lesson '12' here; there is 01, 03\n",
+        "Error: no question has lesson '12' here; there is 01, 03, I4\n",
     )
     assert call("practice", "--limit", "0").exit_code == 2
 
@@ -433,7 +439,7 @@ def test_filters_and_limit(call):
 def test_what_is_due_comes_first_and_nothing_due_is_said(call):
     past = datetime.now(UTC) - 3 * DAY
     State().record(BANK[2], [True, False], [], 60, "test", past)
-    shown = call("practice", "--limit", "1", lines=["", "y", "y"])
+    shown = call("practice", "--limit", "1", lines=["", "y", "y", ""])
     assert shown.output.startswith("1 due, 2 new")
     assert [name for name, _ in ratings()] == ["three", "three"]
     shown = call("practice", "--kind", "behavioural")
@@ -444,7 +450,7 @@ def test_what_is_due_comes_first_and_nothing_due_is_said(call):
 
 def test_an_interview_date_is_remembered_and_forgotten(call):
     soon = (datetime.now(UTC) + 10 * DAY).date()
-    assert call("practice", "--interview-date", soon.isoformat(), lines=PASSED).exit_code == 130
+    assert call("practice", "--interview-date", soon.isoformat(), lines=PASSED[:-1]).exit_code == 130
     assert State().interview() == soon
     assert f"Interview on {soon:%d %b %Y}: " in call("practice").output
     (card,) = State().cards().values()
@@ -524,17 +530,19 @@ def spawn(*words, columns=90, **env):
         ["-c", PROGRAM + "cli.main()", str(interview.FOLDER), *words],
         env=own | {"TERM": "xterm"} | env,
         encoding="utf-8",
-        timeout=60,
+        timeout=30,
         dimensions=(40, columns),
     )
 
 
 def grade(child, points=None):
-    """Answer the question on the screen: Enter, then y to each point, until it is graded."""
+    """Answer the question on the screen: Enter, then y to each point, until it is graded and followed up."""
     child.expect(r"0:\d\d of \d")
     child.sendline("")
     while child.expect([r"y/n: ", r"It comes back"]) == 0:
         child.sendline("y")
+    child.expect("Answer, then Enter; q: leave. ")
+    child.sendline("")
 
 
 @TERMINAL
@@ -546,6 +554,8 @@ def test_a_sitting_in_a_terminal_has_a_running_clock_and_ends_with_ctrl_c(home):
     child.sendline("")
     while child.expect([r"y/n: ", r"(Again|Hard|Good|Easy): must"]) == 0:
         child.sendline("y")
+    child.expect("q: leave. ")
+    child.sendline("")
     child.expect("Enter: next question")
     child.sendline("")
     child.expect("0:00 of ")
@@ -554,7 +564,7 @@ def test_a_sitting_in_a_terminal_has_a_running_clock_and_ends_with_ctrl_c(home):
     shown = child.before
     child.wait()
     assert child.exitstatus == 130
-    assert "\x1b" not in shown
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)
     assert len(State().reviews()) == 1
     assert 1 <= State().reviews()[0].seconds < 60
 
@@ -574,8 +584,9 @@ def test_a_second_enter_does_not_answer_the_next_question(home):
 @TERMINAL
 def test_the_clock_keeps_its_line_in_a_narrow_terminal(home):
     child = spawn("practice", columns=44, NO_COLOR="1")
-    child.expect("Answer aloud, then Enter; s: skip it.\r\n  0:00 of 4:00")
-    child.expect("\r  0:01 of 4:00")
+    child.expect("Answer aloud or type it, then Enter. s:\r\n  skip it; q: leave.\r\n")
+    child.expect("  0:00 of 4:00")
+    child.expect("  0:01 of 4:00")
     child.sendintr()
     child.wait()
 
@@ -593,7 +604,7 @@ def test_ctrl_d_in_a_terminal_keeps_what_was_graded(home):
 
 
 @TERMINAL
-def test_sigkill_loses_at_most_the_question_on_the_screen(home):
+def test_sigkill_loses_nothing_that_was_entered(home):
     child = spawn("practice")
     for _ in range(2):
         grade(child)
@@ -602,18 +613,24 @@ def test_sigkill_loses_at_most_the_question_on_the_screen(home):
     child.expect("0:00 of ")
     child.sendline("")
     child.expect("y/n: ")
-    child.sendline("y")
+    child.sendline("n")
     child.expect("y/n: ")
     child.kill(signal.SIGKILL)
     child.wait()
     first, second = State().reviews()
     assert first.question != second.question
     child = spawn("practice")
-    grade(child)
+    child.expect("You began this answer on .*; it goes on here")
+    child.expect("must 1/2 .*y/n: n\r\n")  # its tick is kept
+    child.expect("y/n: ")
+    child.sendline("y")
+    child.expect("It comes back")
     child.sendintr()
     child.wait()
-    assert len(State().reviews()) == 3
-    assert State().reviews()[2].question not in (first.question, second.question)
+    third = State().reviews()[2]
+    assert third.question not in (first.question, second.question)
+    assert third.must == [False, True]
+    assert State().unfinished() == []
 
 
 @TERMINAL

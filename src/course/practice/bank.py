@@ -7,6 +7,7 @@ people say and why it is wrong, and `shows`: the executed cell of a lesson that 
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Hashable, Iterable
@@ -32,6 +33,7 @@ from course.paths import ROOT
 from course.practice.kinds import KINDS, LEVELS, ROUNDS
 from walkforward.errors import WalkForwardError
 
+WALKTHROUGHS = {"coding": "I1", "design": "I2", "debugging": "I3", "behavioural": "I4"}
 FOLDER, NOTEBOOKS = ROOT / "data" / "questions", ROOT / "notebooks"
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
@@ -250,17 +252,22 @@ def _printed(notebook: Path) -> dict[str, str]:
 
 
 def choose(
-    bank: Iterable[Question], lesson: str | None = None, kind: str | None = None, level: str | None = None
+    bank: Iterable[Question],
+    lesson: str | None = None,
+    kind: str | None = None,
+    level: str | None = None,
+    subject: str | None = None,
 ) -> list[Question]:
-    """Return the questions of a lesson ("11b", or "11" for the chapter), a kind, a level.
+    """Return the questions of a lesson ("11b", or "11" for the chapter), a kind, a level, a subject.
 
-    Raises BankError if there is none. Prints a line where the lesson's number was another's before.
+    A walkthrough (I1 to I5) has the questions whose cells are in it, and those of its kind that belong to no
+    lesson. Raises BankError if there is none. Prints a line where the lesson's number was another's before.
     """
     found = list(bank)
     if lesson is not None:
         found = _of_lesson(found, lesson)
-    for name, value in {"kind": kind, "level": level}.items():
-        there = sorted({getattr(question, name) for question in found})
+    for name, value in {"kind": kind, "level": level, "subject": subject}.items():
+        there = sorted({getattr(question, name) for question in found} - {None})
         if value is not None:
             found = [question for question in found if getattr(question, name) == value]
         if not found:
@@ -268,8 +275,42 @@ def choose(
     return found
 
 
+def named(bank: Iterable[Question], ids: Iterable[str]) -> list[Question]:
+    """Return the questions of these ids, in their order, each once; BankError names the nearest ids."""
+    by_id = {question.id: question for question in bank}
+    for name in ids:
+        if name not in by_id:
+            near = ", ".join(difflib.get_close_matches(name, by_id)) or "see data/questions"
+            raise BankError(f"there is no question {name!r}; did you mean: {near}")
+    return [by_id[name] for name in dict.fromkeys(ids)]
+
+
+def ids(folder: Path | None = None) -> list[str]:
+    """Return the ids of a folder's questions by their lines, quickly and unchecked: for completion."""
+    return _values("- id", folder)
+
+
+def subjects(folder: Path | None = None) -> list[str]:
+    """Return the subjects of a folder's questions by their lines, each once: for completion."""
+    return sorted(set(_values("  subject", folder)))
+
+
+def _values(key: str, folder: Path | None) -> list[str]:
+    texts = [path.read_text(encoding="utf-8") for path in sorted((folder or FOLDER).glob("*.yaml"))]
+    return [value for text in texts for value in re.findall(rf"^{key}: *(.+?) *$", text, re.MULTILINE)]
+
+
+def _lessons_of(question: Question) -> set[str]:
+    """The lessons that a question is practised for: its own, the walkthroughs that show it or its kind."""
+    found = {question.lesson} | {lesson for lesson, _, _ in question.links if lesson.startswith("I")}
+    if question.lesson is None:
+        awaits_one = (question.awaits or "").startswith("I")
+        found.add(question.awaits if awaits_one else WALKTHROUGHS.get(question.kind))
+    return found - {None}
+
+
 def _of_lesson(bank: list[Question], lesson: str) -> list[Question]:
-    there = sorted({question.lesson for question in bank if question.lesson})
+    there = sorted(set().union(*map(_lessons_of, bank)))
     stems = [path.stem for path in NOTEBOOKS.glob("*.ipynb")]
     wanted = lessons.named(lessons.number(lesson), there)
     if not wanted or lessons.moved(lesson, stems):
@@ -279,7 +320,7 @@ def _of_lesson(bank: list[Question], lesson: str) -> list[Question]:
         )
     if line := lessons.renumbered(lesson, stems):
         print(line)
-    return [question for question in bank if question.lesson in wanted]
+    return [question for question in bank if _lessons_of(question) & set(wanted)]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import html
 import json
 import re
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from course.practice.bank import NOTEBOOKS, BankError, Question, choose, load_bank
+from course.practice.bank import NOTEBOOKS, Question, choose, load_bank, named
 from walkforward.errors import WalkForwardError
 
 SEEN = "Seen in the lesson (not asked of you)"
@@ -221,7 +220,4 @@ def practice_card(
     bank = load_bank()
     if question is None:
         return PracticeCard(choose(bank, lesson, kind, level))
-    if found := [one for one in bank if one.id == question]:
-        return PracticeCard(found)
-    near = ", ".join(difflib.get_close_matches(question, [one.id for one in bank])) or "see data/questions"
-    raise BankError(f"there is no question {question!r}; did you mean: {near}")
+    return PracticeCard(named(bank, [question]))

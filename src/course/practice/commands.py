@@ -11,21 +11,52 @@ from course.practice.kinds import KINDS, LEVELS, ROUNDS
 KIND, LEVEL = click.Choice(KINDS), click.Choice(LEVELS)
 
 
+def _ids(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course.practice.bank import ids
+
+    return [name for name in ids() if name.startswith(incomplete)]
+
+
+def _lessons(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course.practice.bank import NOTEBOOKS
+
+    numbers = sorted(path.name.split("_")[0] for path in NOTEBOOKS.glob("*.ipynb"))
+    return [number for number in numbers if number.lower().startswith(incomplete.lower())]
+
+
+def _subjects(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course.practice.bank import subjects
+
+    return [name for name in subjects() if name.startswith(incomplete)]
+
+
 @click.command()
-@click.option("--lesson", help="Of this lesson, such as 11b.")
+@click.argument("questions", nargs=-1, metavar="[ID]...", shell_complete=_ids)
+@click.option("--lesson", shell_complete=_lessons, help="Of this lesson, such as 11b or I2.")
 @click.option("--kind", type=KIND, help="Of this kind.")
+@click.option("--subject", shell_complete=_subjects, help='Of this subject, such as "platforms".')
 @click.option("--level", type=LEVEL, help="Of this level.")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Questions at most.")
+@click.option("--weak", is_flag=True, help="What you answered worst first.")
+@click.option("--today", is_flag=True, help="What your plan has for today.")
+@click.option("--limit", type=click.IntRange(1), help="Questions at most; 10 when not given.")
 @click.option(
     "--interview-date", metavar="DAY", help="2026-12-05: all comes back before it; none forgets it."
 )
 def practice(
-    lesson: str | None, kind: str | None, level: str | None, limit: int, interview_date: str | None
+    questions: tuple[str, ...],
+    lesson: str | None,
+    kind: str | None,
+    subject: str | None,
+    level: str | None,
+    weak: bool,
+    today: bool,
+    limit: int | None,
+    interview_date: str | None,
 ) -> int:
-    """Answer interview questions aloud: due ones, then new."""
+    """Answer interview questions aloud: due ones and new, or those with these IDs."""
     from course.practice.sitting import practice
 
-    return practice(lesson, kind, level, limit, interview_date)
+    return practice(lesson, kind, level, limit, interview_date, subject, questions, weak, today)
 
 
 @click.command()

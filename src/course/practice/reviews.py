@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from fsrs import Card, Rating, ReviewLog, Scheduler
 
 from course import progress
@@ -47,6 +48,7 @@ CREATE TABLE attempts (id INTEGER PRIMARY KEY, what TEXT NOT NULL, name TEXT NOT
 STEPS = (TABLES, ATTEMPTS)  # from each version of the log to the next; a step that is out never changes
 VERSION = len(STEPS)
 WHATS = ("kata", "ticket", "round")
+SECONDS_A_POINT = 4  # no point of an answer is said aloud in less
 
 
 class StateError(WalkForwardError, ValueError):
@@ -72,8 +74,9 @@ def rate(minutes: float, must: Sequence[bool], good: Sequence[bool], seconds: fl
     """Return the rating that follows from the points that an answer had and from its time.
 
     Again: a `must` point is missing. Hard: none is, but it took over one and a half times the question's
-    minutes. Easy: every `must` and every `good` point, of which there is one at least, within the minutes.
-    Good: everything else. Without a measured time (None) neither Hard nor Easy is given.
+    minutes. Easy: every `must` and every `good` point, of which there is one at least, within the minutes,
+    but not too soon to have been said. Good: everything else. Without a measured time (None) neither Hard nor
+    Easy is given.
     """
     if not all(must):
         return Rating.Again
@@ -81,7 +84,13 @@ def rate(minutes: float, must: Sequence[bool], good: Sequence[bool], seconds: fl
         return Rating.Good
     if seconds > 90 * minutes:
         return Rating.Hard
-    return Rating.Easy if good and all(good) and seconds <= 60 * minutes else Rating.Good
+    easy = good and all(good) and seconds <= 60 * minutes and not too_soon(must, good, seconds)
+    return Rating.Easy if easy else Rating.Good
+
+
+def too_soon(must: Sequence[bool], good: Sequence[bool], seconds: float) -> bool:
+    """Return whether an answer ended before its points can have been said: under four seconds a point."""
+    return seconds < SECONDS_A_POINT * (sum(must) + sum(good))
 
 
 def rebuilt(question: str, logs: list[ReviewLog], interview: date | None = None) -> Card:
@@ -114,6 +123,22 @@ class Review:
     good: list[bool]
     source: str
     said: str = ""  # what was typed as the answer
+
+
+@dataclass
+class Draft:
+    """An answer that is not graded yet: what was typed, its seconds, and the ticks given so far.
+
+    ticks: pairs of a point's text and whether the answer had it; None while the answer goes on. id: its row
+    in the log, None while it has none.
+    """
+
+    question: str
+    answered: datetime
+    seconds: float = 0.0
+    said: str = ""
+    ticks: list[tuple[str, bool]] | None = None
+    id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -190,21 +215,77 @@ class State:
         source: str,
         reviewed: datetime | None = None,
         said: str = "",
+        draft: int | None = None,
     ) -> Review:
         """Append one graded answer, on the disk when this returns, and return it with its rating.
 
-        said: the answer as it was typed, empty when it was only spoken.
+        said: the answer as it was typed, empty when it was only spoken. draft: its row while it was not
+        graded, which goes with the same commit.
         """
         rating, points = rate(question.minutes, must, good, seconds), (list(must), list(good))
         review = Review(question.id, rating, reviewed or utc_now(), seconds, *points, source, said)
         row = (question.id, int(rating), review.reviewed.isoformat(), seconds, *map(json.dumps, points))
         with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source, said) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*row, source, said),
             )
+            db.execute("DELETE FROM unfinished WHERE id = ?", (draft,))
+            db.execute("COMMIT")
         return review
+
+    def keep(self, draft: Draft) -> None:
+        """Put an answer that is not graded yet on the disk, as this process' own."""
+        row = (draft.question, draft.answered.isoformat(), draft.seconds, draft.said, json.dumps(draft.ticks))
+        with self._open() as db:
+            if draft.id is None:
+                draft.id = db.execute(
+                    "INSERT INTO unfinished (question, answered, seconds, said, ticks, process) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (*row, _me()),
+                ).lastrowid
+            else:
+                db.execute(
+                    "UPDATE unfinished SET question=?, answered=?, seconds=?, said=?, ticks=? WHERE id=?",
+                    (*row, draft.id),
+                )
+
+    def release(self, draft: Draft) -> None:
+        """Leave an answer that is not graded yet to whoever practises next."""
+        with self._open() as db:
+            db.execute("UPDATE unfinished SET process = '' WHERE id = ?", (draft.id,))
+
+    def take(self, question: str) -> Draft | None:
+        """Return the last answer to a question that was left without its grade; it is this process' own now.
+
+        None when there is none, or when it is on another terminal's screen.
+        """
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            rows = db.execute(
+                "SELECT question, answered, seconds, said, ticks, id, process FROM unfinished "
+                "WHERE question = ? ORDER BY id DESC",
+                (question,),
+            ).fetchall()
+            for name, answered, seconds, said, ticks, row, process in rows:
+                if _is_free(process):
+                    db.execute("UPDATE unfinished SET process = ? WHERE id = ?", (_me(), row))
+                    db.execute("COMMIT")
+                    try:
+                        pairs = json.loads(ticks)
+                        pairs = pairs if pairs is None else [(text, bool(had)) for text, had in pairs]
+                        return Draft(name, _moment(answered), float(seconds), said, pairs, row)
+                    except (ValueError, TypeError) as error:
+                        raise self._unreadable(f"an answer in it: {error}") from error
+        return None
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of questions whose answer was left without its grade, the first left first."""
+        with self._open() as db:
+            rows = db.execute("SELECT question, process FROM unfinished ORDER BY id").fetchall()
+        return list(dict.fromkeys(question for question, process in rows if _is_free(process)))
 
     def reviews(self) -> list[Review]:
         """Return the whole log, in the order of time."""
@@ -316,6 +397,23 @@ class State:
         except (ValueError, TypeError) as error:
             raise self._unreadable(f"an attempt in it: {error}") from error
         return sorted(found, key=lambda attempt: attempt.ended)
+
+
+def _me() -> str:
+    """This process, told apart from a later one of the same number."""
+    me = psutil.Process()
+    return f"{me.pid} {me.create_time()}"
+
+
+def _is_free(process: str) -> bool:
+    """Whether nobody has an answer on the screen: it was released, or its process is gone."""
+    try:
+        number, began = process.split()
+        return psutil.Process(int(number)).create_time() != float(began)
+    except (ValueError, psutil.NoSuchProcess):
+        return True
+    except psutil.AccessDenied:  # somebody else's, so not one of ours
+        return True
 
 
 def _moment(text: str) -> datetime:

@@ -1,60 +1,91 @@
-"""`walkforward practice`: what is due, then what is new, one question after the other."""
+"""`walkforward practice`: the next questions by the schedule, or those that were asked for."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import click
 from fsrs import Rating
 
 from course.practice.asking import COLOURS, PracticeError, answer, explain, held, show, verdict
-from course.practice.bank import Question, choose, load_bank
+from course.practice.bank import Question, choose, load_bank, named
 from course.practice.reviews import Review, State, utc_now
-from course.practice.schedule import Schedule
-from course.practice.terminal import ask, colour, when
+from course.practice.schedule import Schedule, strengths
+from course.practice.terminal import Left, ask, colour, when
+
+LIMIT = 10
 
 
 def practice(
     lesson: str | None = None,
     kind: str | None = None,
     level: str | None = None,
-    limit: int = 10,
+    limit: int | None = None,
     interview_date: str | None = None,
+    subject: str | None = None,
+    ids: Sequence[str] = (),
+    weak: bool = False,
+    today: bool = False,
 ) -> int:
-    """Ask what is due, then what is new, and grade it; return 0, or 130 when it was stopped.
+    """Ask questions and grade them; return 0, or 130 when it was stopped.
 
-    After each answer the queue is read again from the log: what another terminal graded meanwhile is not
-    asked twice, and what failed ten minutes ago comes back. Raises BankError for a filter that nothing
-    meets, PracticeError for a day that can't be.
+    Without ids, weak or today the schedule says which; it is read again from the log after each answer: what
+    another terminal graded meanwhile is not asked twice, and what failed ten minutes ago comes back.
+    ids: these questions, in their order. weak: those that were asked, the weakest first. today: what is left
+    of the plan for today. limit: questions at most, ten when it is left out, all of ids and of today.
+    Raises BankError for a filter that nothing meets and an unknown id, PracticeError for a day that can't be,
+    and where there is nothing weak and no plan.
     """
+    if bool(ids) + weak + today > 1:
+        raise PracticeError("ids, --weak and --today are three ways to choose: give one")
     whole, state = load_bank(), State()
-    bank = choose(whole, lesson, kind, level)
+    bank = choose(whole, lesson, kind, level, subject)
     if interview_date is not None:
         _set_interview(state, interview_date)
+    fixed = None
+    if ids:
+        fixed = named(bank, named_in(whole, ids))
+        click.echo(f"Questions: {len(fixed)}.")
+    elif weak:
+        fixed = _weakest(bank, state)
+        click.echo(f"Asked before: {len(fixed)}, the weakest first; at most {limit or LIMIT} now.")
+    elif today:
+        fixed = _planned(bank, state)
+        click.echo(f"Left of today's plan: {len(fixed)}.")
+    limit = limit or (len(fixed) if (ids or today) and fixed else LIMIT)
     graded: list[Review] = []
     skipped: set[str] = set()
 
     def following(count: int) -> list[Question]:
-        return Schedule(whole, state, utc_now(), bank).following(count, skipped)
+        passed = skipped | {review.question for review in graded}
+        if fixed is not None:
+            return [one for one in fixed if one.id not in passed][:count]
+        left = [one for one in state.unfinished() if one not in skipped]
+        half = [one for one in bank if one.id in left][:count]
+        others = {*skipped, *left}
+        return half + Schedule(whole, state, utc_now(), bank).following(count - len(half), others)
 
     def sit() -> None:
         while len(graded) < limit and (ready := following(limit - len(graded))):
             question = ready[0]
             show(question, f"{len(graded) + 1} of {len(graded) + len(ready)}")
-            given = answer(question, "skip it")
+            given = answer(question, "skip it", state)
             if given is None:
                 skipped.add(question.id)
                 continue
-            review = state.record(question, *given[:3], "practice", said=given.said)
+            points = given.must, given.good, given.seconds
+            review = state.record(question, *points, "practice", given.answered, given.said, given.draft)
             graded.append(review)
             verdict(question, review, state)
             explain(question)
-            if len(ready) > 1 and ask("\n  Enter: next question; q: stop  ") in ("q", "Q"):
-                break
+            if len(ready) > 1 and ask("\n  Enter: next question; q: leave  ").lower() == "q":
+                raise Left
 
-    _say_what_waits(Schedule(whole, state, utc_now(), bank), limit)
-    click.echo("Ctrl-C stops and keeps what is graded.")
+    if fixed is None:
+        _say_what_waits(Schedule(whole, state, utc_now(), bank), limit)
+    click.echo("q leaves at any question, Ctrl-C too; answers and ticks are kept.")
     if code := held(sit, graded):
         return code
     if graded:
@@ -65,6 +96,32 @@ def practice(
         click.echo(f"\n{len(graded)} graded: " + ", ".join(parts))
     _say_next(bank, state)
     return 0
+
+
+def named_in(whole: list[Question], ids: Sequence[str]) -> list[str]:
+    """Return the ids, each once; BankError for one that is in no bank at all."""
+    return [question.id for question in named(whole, ids)]
+
+
+def _weakest(bank: list[Question], state: State) -> list[Question]:
+    asked = {review.question for review in state.reviews()}
+    found = [question for question in bank if question.id in asked]
+    if not found:
+        raise PracticeError(
+            "nothing of this was asked yet, so nothing is weak: `walkforward practice` begins"
+        )
+    strength = strengths(found, state, utc_now())
+    return sorted(found, key=lambda question: strength[question.id])
+
+
+def _planned(bank: list[Question], state: State) -> list[Question]:
+    from course.practice.plan import today
+
+    planned = today(state, utc_now())
+    if planned is None:
+        raise PracticeError("there is no plan: `walkforward plan --date 2026-12-13 --hours 1.5` makes one")
+    by_id = {question.id: question for question in bank}
+    return [by_id[name] for name in planned.questions if name in by_id]
 
 
 def _say_what_waits(schedule: Schedule, limit: int) -> None:

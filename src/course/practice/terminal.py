@@ -6,12 +6,12 @@ terminal. The end of input and Ctrl-C (EOFError, KeyboardInterrupt) go up to who
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,6 +19,10 @@ from datetime import datetime
 import click
 
 monotonic = time.monotonic  # seconds; a test puts its own clock here
+
+
+class Left(EOFError):
+    """The learner typed q: there is no more input, as after its end, and that is no accident."""
 
 
 def width() -> int:
@@ -56,7 +60,18 @@ def say(text: str = "", indent: int = 2, hang: int = 0) -> None:
         fence = line.strip().startswith("```")
         if fence or code or not line.strip() or line.startswith(("- ", "|", "    ")):
             flush()
-            if not fence:
+            if line.startswith("- ") and not code:
+                click.echo(
+                    textwrap.fill(
+                        line,
+                        width(),
+                        initial_indent=" " * indent,
+                        subsequent_indent=" " * (indent + 2),
+                        break_long_words=False,
+                        break_on_hyphens=False,
+                    )
+                )
+            elif not fence:
                 click.echo((" " * (indent + 2 * code) + line).rstrip())
         else:
             paragraph.append(line.strip())
@@ -66,8 +81,10 @@ def say(text: str = "", indent: int = 2, hang: int = 0) -> None:
 
 def rule(title: str) -> None:
     """Print a title in a line across the terminal."""
-    dash = _printable("─", "-")
-    click.echo("\n" + colour(f"{dash * 2} {title} ".ljust(width(), dash), bold=True) + "\n")
+    dash, room = _printable("─", "-"), width()
+    first, *rest = textwrap.wrap(title, room - 4, break_on_hyphens=False) or [""]
+    lines = [f"{dash * 2} {first} ".ljust(room, dash), *(f"   {line}" for line in rest)]
+    click.echo("\n" + "\n".join(colour(line, bold=True) for line in lines) + "\n")
 
 
 def bar(share: float, length: int, name: str | None = None) -> str:
@@ -121,32 +138,50 @@ def timed(text: str, limit: float, before: float = 0.0) -> tuple[float, str]:
     """Show a running clock until a line is entered; return its seconds and the line.
 
     limit: the seconds that the answer should take. before: those that its earlier lines took; the clock goes
-    on from there, and what is typed ahead is kept. Where there is no terminal the clock runs unseen.
+    on from there, and what is typed ahead is kept. Where there is no terminal the clock runs unseen. What was
+    typed of a line that is stopped by Ctrl-C is in the exception's `typed`.
     """
-    started, over = monotonic(), threading.Event()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _until_enter(f"  {text} ({minutes(limit)})\n", started)
+    if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        say(text)
+        return _beside_a_clock(limit, before)
+    started = monotonic()
+    say(f"{text} ({minutes(limit)})")
+    line = ask("")
+    return max(0.0, monotonic() - started), line
+
+
+def _beside_a_clock(limit: float, before: float) -> tuple[float, str]:
+    """Read a line beside a running clock; prompt_toolkit draws both, so that neither writes on the other."""
+    os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")  # we draw at the line's begin: no need to ask where
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.formatted_text import ANSI
+    from prompt_toolkit.input.typeahead import clear_typeahead
+
+    started: list[float] = []  # by the first clock that is shown: what comes before is our time
+
+    def clock() -> ANSI:
+        started.append(monotonic())
+        spent = before + started[-1] - started[0]
+        name = "red" if spent > 1.5 * limit else "yellow" if spent > limit else "green"
+        return ANSI(f"  {colour(f'{minutes(spent)} of {minutes(limit)}', name)}  ")
+
+    session: PromptSession[str] = PromptSession(clock)
+
+    async def run_on() -> None:
+        while True:
+            await asyncio.sleep(1)
+            session.app.renderer.erase()  # or only the digit that changed is written
+            session.app.invalidate()
+
     if not before:
         _forget_what_was_typed()
-    line = f"  {text}  "
-    if len(line) + 18 > shutil.get_terminal_size().columns:  # a clock that wraps would fill the screen
-        say(text)
-        line = "  "
-
-    def run() -> None:
-        while not over.wait(1):
-            spent = before + monotonic() - started
-            name = "red" if spent > 1.5 * limit else "yellow" if spent > limit else "green"
-            sys.stdout.write(f"\r{line}{colour(f'{minutes(spent)} of {minutes(limit)}', name)} ")
-            sys.stdout.flush()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+        clear_typeahead(session.app.input)
     try:
-        return _until_enter(f"{line}{colour(f'{minutes(before)} of {minutes(limit)}', 'green')} ", started)
-    finally:
-        over.set()
-        thread.join()
+        line = session.prompt(pre_run=lambda: session.app.create_background_task(run_on())).strip()
+        return monotonic() - started[0], line
+    except (KeyboardInterrupt, EOFError) as stopped:
+        stopped.typed = session.default_buffer.text.strip()
+        raise
 
 
 def _forget_what_was_typed() -> None:
@@ -159,24 +194,31 @@ def _forget_what_was_typed() -> None:
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
-def _until_enter(prompt: str, started: float) -> tuple[float, str]:
-    line = ask(prompt)
-    return max(0.0, monotonic() - started), line
+def tick(
+    points: Sequence[tuple[str, str]],
+    asked: Callable[[str], str] | None = None,
+    had: Sequence[bool] = (),
+    kept: Callable[[list[bool]], None] = lambda had: None,
+) -> list[bool]:
+    """Ask of each point, (label, text), whether the answer had it; y or n, b goes back one, q leaves (Left).
 
-
-def tick(points: Sequence[tuple[str, str]], asked: Callable[[str], str] = ask) -> list[bool]:
-    """Ask of each point, (label, text), whether the answer had it; y or n, b goes back one."""
-    had: list[bool] = []
-    while len(had) < len(points):
-        label, text = points[len(had)]
+    had: ticks of the first points that were given before. kept: is called with all ticks after each.
+    """
+    ticks, asked = list(had), asked or ask
+    while len(ticks) < len(points):
+        label, text = points[len(ticks)]
         say(f"{label}  {text}", hang=len(label) + 2)
         reply = asked("    y/n: ").lower()
         if reply in ("y", "yes"):
-            had.append(True)
+            ticks.append(True)
         elif reply in ("n", "no"):
-            had.append(False)
-        elif reply in ("b", "back") and had:
-            had.pop()
+            ticks.append(False)
+        elif reply in ("b", "back") and ticks:
+            ticks.pop()
+        elif reply == "q":
+            raise Left
         else:
-            say("y or n; b goes back one point, Ctrl-C stops and keeps what is graded.", indent=4)
-    return had
+            say("y or n; b goes back one point; q or Ctrl-C leaves and keeps the ticks.", indent=4)
+            continue
+        kept(list(ticks))
+    return ticks
