@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner
@@ -44,10 +45,13 @@ def question(name, **change):
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "state"))
+    """A state folder in memory where there is one: each of a thousand commits waits for the disk."""
+    memory = Path("/dev/shm")
     monkeypatch.setenv("WALKFORWARD_WORK", str(tmp_path / "work"))
     monkeypatch.setenv("COLUMNS", "80")
-    return tmp_path
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as state:
+        monkeypatch.setenv("WALKFORWARD_STATE", state)
+        yield
 
 
 @pytest.fixture
@@ -71,9 +75,9 @@ class Played:
 
 
 def script(how, rng):
-    """Lines for one sitting: to each point y or n; what else is asked takes any line."""
+    """Lines for one sitting: to each point y or n; an empty line ends what it is typed at as an answer."""
     say = {"right": lambda: "y", "wrong": lambda: "n", "between": lambda: rng.choice("yyyyyyyn")}[how]
-    return "".join(f"{say()}\n" for _ in range(300))
+    return "".join(f"{say()}\n\n" for _ in range(300))
 
 
 def play(days, how, seed, dated=True, sittings=(5, 5), run=None):
@@ -116,12 +120,13 @@ def in_a_process_of_its_own(words, text, now):
 
 
 def hold(played, different, ten=10):
-    """Hold what the course promises of so many days."""
+    """Hold what the course promises; a new topic is met first, so seven days meet as many as fit."""
     topics = {one.id: one.topic for one in BANK}
     kinds = {one.id: one.kind for one in BANK}
     assert [len(day) for day in played.asked] == [ten] * len(played.asked)
     assert len(played.different) >= different
-    assert {topics[name] for name in played.different} == TOPICS
+    met = {topics[name] for name in played.different}
+    assert len(met) == min(len(TOPICS), len(played.different))
     assert {kinds[name] for name in played.different} == KINDS
     assert max(played.due) <= 2 * sum(map(len, played.asked)) / len(played.asked)
     times = Counter(name for day in played.asked for name in day)
@@ -130,9 +135,9 @@ def hold(played, different, ten=10):
     assert max(played.due) <= max(FEWEST, MOST) * ten // TEN
 
 
-@pytest.mark.parametrize(("how", "seed"), [("right", 0), ("wrong", 0), ("between", 1), ("between", 2)])
-def test_two_weeks_of_ten_meet_every_topic_every_kind_and_110_questions(bank, how, seed):
-    hold(play(14, how, seed), 110)
+@pytest.mark.parametrize("seed", [1])
+def test_two_weeks_of_ten_meet_every_topic_every_kind_and_110_questions(bank, seed):
+    hold(play(14, "between", seed), 110)
 
 
 class InMemory(State):
@@ -152,8 +157,8 @@ class InMemory(State):
         self.log.append(Review(one.id, rating, reviewed, seconds, must, good, source, said))
 
 
-def through(bank, days, seed, dated=True):
-    """Answer ten a day, in between right and wrong, and return what was asked and due, by day."""
+def through(bank, days, seed, dated=True, share=0.7):
+    """Answer ten a day, of them a share right, and return what was asked and due, by day."""
     rng, state = random.Random(seed), InMemory((FIRST + days * DAY).date() if dated else None)
     asked, due = [], []
     for number in range(10 * days):
@@ -163,9 +168,15 @@ def through(bank, days, seed, dated=True):
             due.append(sum(one.id in plan.cards for one in plan.following(10)))
             asked.append([])
         (one,) = plan.following(1)
-        state.record(one, [rng.random() < 0.7, True], [rng.random() < 0.6], rng.choice([99, 999]), "", now)
+        state.record(one, [rng.random() < share, True], [rng.random() < 0.6], rng.choice([99, 999]), "", now)
         asked[-1].append(one.id)
     return Played(asked, due)
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.7, 1])
+@pytest.mark.parametrize("seed", range(3))
+def test_two_weeks_hold_for_all_right_all_wrong_and_between(share, seed):
+    hold(through(BANK, 14, seed, share=share), 112)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -180,10 +191,10 @@ def test_other_spans_and_no_date_reach_everything_too(days, dated, different, se
 def test_the_command_itself_over_three_days_as_a_candidate_runs_it():
     played = play(3, "between", 4, sittings=(10,), run=in_a_process_of_its_own)
     assert [len(day) for day in played.asked] == [10, 10, 10]
-    assert len(played.different) >= 24
+    assert len(played.different) >= 26
     assert {one.kind for one in BANK if one.id in played.asked[0]} == KINDS
-    topics = Counter(one.topic for one in BANK if one.id in played.different)
-    assert len(topics) >= 20
+    topics = {one.topic for one in BANK if one.id in played.different}
+    assert len(topics) == len(played.different)  # each new question is of a topic that was not met
     assert max(played.due) <= FEWEST
 
 

@@ -132,14 +132,16 @@ class Schedule:
 
     def _turn(
         self, question: Question, turns: Counter[tuple[str, str]], last: dict[tuple[str, str], int]
-    ) -> tuple[float, int, int, int]:
+    ) -> tuple[bool, float, int, int, int]:
         """Return what the next new question has least of.
 
-        First of the turns of its kind, against the root of the kind's size: a large kind comes more often,
-        a small one is not over at once. Then of the turns of its topic, then how long ago either was.
+        A topic that was never asked comes first. Then the turns of the kind, against the root of its size: a
+        large kind comes more often, a small one is not over at once. Then the turns of the topic, then how
+        long ago either was.
         """
         kind, topic = ("kind", question.kind), ("topic", question.topic)
-        return turns[kind] / math.sqrt(self._size[question.kind]), turns[topic], last[topic], last[kind]
+        share = turns[kind] / math.sqrt(self._size[question.kind])
+        return turns[topic] > 0, share, turns[topic], last[topic], last[kind]
 
     def ahead(self, days: int = 14) -> tuple[list[Day], int]:
         """Return the days to come, and how many due questions find no room before the interview.
