@@ -1,11 +1,13 @@
 """I5: what the page says of the real tables is so, and each query agrees with its frames there as well."""
 
 import inspect
+import re
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
+from weekly import weekly
 
 from authoring.marks import text_of
 from course.data.database import open_database
@@ -136,3 +138,56 @@ def test_the_questions_are_tied_to_its_cells():
     asked = [question for question in load_bank() if question.lesson == "I5"]
     assert len(asked) >= 8
     assert all(question.shows for question in asked)
+
+
+SLIPS = [
+    *[(">= ", "> "), ("<= ", "< "), (" > ", " >= "), (" = ", " <> "), ("DESC", ""), ("LEFT JOIN", "JOIN")],
+    *[("PARTITION BY zone ", ""), ("PARTITION BY station ", ""), (", trip_id DESC", ""), (", trip_id", "")],
+    *[
+        ("COUNT(*)", "COUNT(fare)"),
+        ("COUNT(*)", "COUNT(DISTINCT zone)"),
+        ("NULLIF(", "("),
+        ("COALESCE(", "("),
+    ],
+    *[("WHERE rides IS NOT NULL", ""), ("AND fare IS NOT NULL", ""), ("DISTINCT ", ""), ("MIN(", "MAX(")],
+    *[
+        ("SUM(", "AVG("),
+        ("AVG(", "SUM("),
+        ("6 DAYS", "5 DAYS"),
+        ("IGNORE NULLS", ""),
+        ("NOT EXISTS", "EXISTS"),
+    ],
+    *[("ORDER BY station, place", ""), ("ORDER BY station, first_day", ""), ("30 MINUTES", "29 MINUTES")],
+    *[
+        ("30 MINUTES", "44 MINUTES"),
+        ("0.9", "0.95"),
+        (" OR payment_type IS NULL", ""),
+        ("day - 7", "day - 6"),
+    ],
+    *[(" AND AVG(fare) > 10", ""), ("COUNT(*) >= 2 AND ", ""), ("distance > 0", "distance > 0.5")],
+    *[("distance > 5", "distance > 4.9"), ("'month'", "'year'"), ("trips.zone = usual_fares.zone AND ", "")],
+]
+SAME = {("retention", "COUNT(DISTINCT zone)")}  # zones are distinct already there
+
+
+@weekly("test_exercises_prove: each check refuses the wrong answers that are kept")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_slip_in_the_query_is_caught(name):
+    """Each place where the course's query could be changed by one slip, run against the check."""
+    sql, _ = getattr(KATAS, name)()
+    check = getattr(KATAS, name).exercise.checks[0]
+    slips = {
+        sql[: place.start()] + slip + sql[place.end() :]
+        for right, slip in SLIPS
+        for place in re.finditer(re.escape(right), sql)
+        if (name, slip) not in SAME
+    } - {sql}
+    assert slips
+    passed = []
+    for query in sorted(slips):
+        try:
+            check(lambda query=query: (query, None))
+        except AssertionError:
+            continue
+        passed.append(query)
+    assert passed == []
