@@ -633,7 +633,9 @@ def test_a_round_in_a_terminal_from_the_case_to_the_sheet(columns):
     child.wait()
     assert child.exitstatus == 0
     assert "Level: senior" in text
-    shown = [line for line in re.sub(r"[^\n]*\r(?!\n)", "", text).splitlines() if "walkforward" not in line]
+    text = re.sub(r"[^\n]*(\r(?!\n)|\x1b\[J)", "", text)  # drawn over
+    text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", text)
+    shown = [line for line in text.splitlines() if "walkforward" not in line]
     assert max(map(len, shown)) <= columns
     assert State().reviews()[0].said == "A note typed here."
 
