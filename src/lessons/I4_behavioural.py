@@ -399,4 +399,4 @@ practice_card("behave-standard-clean-code")
 # %% [markdown]
 # ## Up next
 #
-# A whole interview against the clock: `walkforward mock --minutes 45` draws questions of all kinds, keeps the time, and says at the end what to study next.
+# The round as it is held: `walkforward mock --round behavioural` asks four questions on different themes, takes the stories that you have written, and says at the end at which level you told them, by criterion. `walkforward mock --round design` does the same for a design case.

@@ -76,7 +76,7 @@ def home(tmp_path, monkeypatch):
 def real(monkeypatch):
     """The bank of the course, read once: these tests ask for it dozens of times."""
     monkeypatch.setattr(interview, "FOLDER", interview.ROOT / "data" / "questions")
-    for module in (mock, sheet, sitting):
+    for module in (mock, sitting):
         monkeypatch.setattr(module, "load_bank", lambda: REAL)
 
 

@@ -54,14 +54,16 @@ def mock(
         raise PracticeError(f"--kind {kind} and --round {name} exclude each other: a round has its own kinds")
     if name in rounds.OWN and (given := "--lesson" if lesson else "--level" if level else ""):
         raise PracticeError(f"{given} is for questions of the bank; the round {name} has its own: drop it")
-    draft = _begin(state, length, level, seed, kind, lesson, name)
+    bank = load_bank()
+    draft = _begin(bank, state, length, level, seed, kind, lesson, name)
     if left := drafts.waiting():
         began = left[0][1].began.astimezone()
         _tell(f"An interview of {began:%d %b, %H:%M} waits to be graded: walkforward mock --resume")
-    return _hold(draft, state)
+    return _hold(draft, state, bank)
 
 
 def _begin(
+    whole: list[Question],
     state: State,
     length: int | None,
     level: str | None,
@@ -70,7 +72,6 @@ def _begin(
     lesson: str | None,
     name: str | None,
 ) -> Draft:
-    whole = load_bank()
     bank = choose(whole, lesson, kind, level)
     total = length or (rounds.forms()[name].minutes if name else MINUTES)
     if not name and (shortest := min(question.minutes for question in bank)) > total:
@@ -129,19 +130,20 @@ def _resume(state: State) -> int:
             began = draft.began.astimezone()
             _tell(f"Grading: the round {draft.round} of {began:%d %b %Y, %H:%M}.")
             _command("The same again", draft.again)
-            return _hold(draft, state, asking=False)
+            return _hold(draft, state, load_bank(), asking=False)
     raise PracticeError("no interview waits to be graded; `walkforward mock` begins one")
 
 
-def _hold(draft: Draft, state: State, asking: bool = True) -> int:
+def _hold(draft: Draft, state: State, questions: list[Question], asking: bool = True) -> int:
     """Ask, grade, print the sheet; what is not graded yet stays on the disk."""
     forgive()
+    bank = {question.id: question for question in questions}
     code = 0
     try:
         if asking:
             with contextlib.suppress(_Stop):
                 _ask_all(draft)
-        _grade(draft, state)
+        _grade(draft, state, bank)
     except _Stop:
         pass
     except (KeyboardInterrupt, EOFError):
@@ -154,7 +156,7 @@ def _hold(draft: Draft, state: State, asking: bool = True) -> int:
         click.echo(f"Stopped; graded and kept: {graded}.", err=True)
     if not draft.answers:
         return code
-    sheet.show(draft)
+    sheet.show(draft, bank)
     if over:
         level, passed = sheet.outcome(draft)
         detail = {
@@ -253,9 +255,8 @@ def _ticket(step: Step) -> Answer:
 # What is graded
 
 
-def _grade(draft: Draft, state: State) -> None:
+def _grade(draft: Draft, state: State, bank: dict[str, Question]) -> None:
     rest = [answer for answer in draft.answers if not answer.graded]
-    bank = {question.id: question for question in load_bank()} if rest else {}
     ticked = [one.step for one in rest if draft.steps[one.step].must and not one.skipped]
     for answer in rest:
         step = draft.steps[answer.step]

@@ -7,7 +7,7 @@ from collections import Counter
 import click
 
 from course.practice import rounds, stories
-from course.practice.bank import BankError, Question, load_bank
+from course.practice.bank import Question
 from course.practice.cards import SEEN, section
 from course.practice.drafts import Answer, Draft
 from course.practice.kinds import LEVELS
@@ -30,9 +30,8 @@ def outcome(draft: Draft) -> tuple[str | None, bool]:
     return NAMES[level], level >= 2
 
 
-def show(draft: Draft) -> None:
+def show(draft: Draft, bank: dict[str, Question]) -> None:
     """Print the sheet as far as the interview went."""
-    bank = _bank()
     passed = [answer for answer in draft.answers if answer.graded and _passed(draft, answer)]
     graded = sum(answer.graded for answer in draft.answers)
     time = f"{minutes(draft.used)} of {minutes(60 * draft.minutes)}"
@@ -46,13 +45,6 @@ def show(draft: Draft) -> None:
     else:
         _tables(draft, bank)
     _next(draft, bank)
-
-
-def _bank() -> dict[str, Question]:
-    try:
-        return {question.id: question for question in load_bank()}
-    except BankError:  # a sheet is owed all the same
-        return {}
 
 
 def _passed(draft: Draft, answer: Answer) -> bool:
