@@ -59,35 +59,23 @@ use_style()
 #
 # ```mermaid
 # flowchart LR
-#   subgraph s1["Sitting 1"]
-#     A1["sorted, linked,<br>in one pass"] --> A2["<b>two pointers</b>"] --> A3["middle_element<br>middle_node<br>added_and_removed"]
-#     B1["longest, shortest,<br>last n, per minute"] --> B2["<b>window, queue</b>"] --> B3["longest_stretch<br>moving_average (3)<br>rate_limit (3)"]
-#   end
-#   subgraph s2["Sitting 2"]
-#     C1["seen before, per user,<br>by key, count"] --> C2["<b>hash map</b>"] --> C3["two_invoices<br>mean_by<br>sessions_of<br>keep_recent"]
-#     D1["names, logs, text"] --> D2["<b>strings</b>"] --> D3["snake_case"]
-#   end
-#   subgraph s3["Sitting 3"]
-#     E1["largest, next,<br>median, merge"] --> E2["<b>heap</b>"] --> E3["top_k<br>running_median<br>merge_logs"]
-#   end
-#   subgraph s4["Sitting 4"]
-#     F1["overlap, latest before,<br>from a day on"] --> F2["<b>sort, then one pass</b>"] --> F3["merge_intervals<br>as_of_join<br>split_by_time"]
-#     G1["first that, smallest<br>that is enough"] --> G2["<b>binary search</b>"] --> G3["first_bad<br>smallest_capacity"]
-#   end
-#   subgraph s5["Sitting 5"]
-#     H1["nested, opened last,<br>next higher"] --> H2["<b>stack</b>"] --> H3["self_times<br>days_until_higher (6)"]
-#     I1["depends on, reachable,<br>order, same as"] --> I2["<b>graph</b>"] --> I3["fewest_hops<br>affected_by<br>build_order<br>merge_identities"]
-#   end
-#   subgraph s6["Sitting 6"]
-#     J1["fewest, best,<br>in how many ways"] --> J2["<b>dynamic programming</b>"] --> J3["fewest_batches"]
-#     K1["fair, drift, error"] --> K2["<b>by hand</b>"] --> K3["reservoir_sample<br>ks_distance<br>mase_by_hand"]
-#   end
+#   w1["sorted, linked, in one pass"] --> p1["<b>two pointers</b><br>sitting 1"] --> k1["middle_element<br>middle_node<br>added_and_removed"]
+#   w2["longest, last n, per minute"] --> p2["<b>window and queue</b><br>sitting 1 and 3"] --> k2["longest_stretch<br>moving_average<br>rate_limit"]
+#   w3["seen before, per user, by key"] --> p3["<b>hash map</b><br>sitting 2"] --> k3["two_invoices<br>mean_by<br>sessions_of<br>keep_recent"]
+#   w4["names, lines of text"] --> p4["<b>strings</b><br>sitting 2"] --> k4["snake_case"]
+#   w5["largest, median, next of many"] --> p5["<b>heap</b><br>sitting 3"] --> k5["top_k<br>running_median<br>merge_logs"]
+#   w6["overlap, latest before, from a day on"] --> p6["<b>sort, then one pass</b><br>sitting 4"] --> k6["merge_intervals<br>as_of_join<br>split_by_time"]
+#   w7["first that, smallest that is enough"] --> p7["<b>binary search</b><br>sitting 4"] --> k7["first_bad<br>smallest_capacity"]
+#   w8["nested, last opened, next higher"] --> p8["<b>stack</b><br>sitting 5 and 6"] --> k8["self_times<br>days_until_higher"]
+#   w9["depends on, reaches, same as"] --> p9["<b>graph</b><br>sitting 5"] --> k9["fewest_hops<br>affected_by<br>build_order<br>merge_identities"]
+#   w10["fewest, best, how many ways"] --> p10["<b>dynamic programming</b><br>sitting 6"] --> k10["fewest_batches"]
+#   w11["fair, drifted, how wrong"] --> p11["<b>by hand</b><br>sitting 6"] --> k11["reservoir_sample<br>ks_distance<br>mase_by_hand"]
 # ```
 
 # %% [markdown]
 # ## How to use it
 #
-# Each kata is a request and a stub. **Try first.** `clock.start` sets a clock of 15 minutes, the check stops it. What the idea is, what it costs and what they ask next is folded below the check; open it after your first try, right or wrong. `exercise.hint(name)` asks you a question, `exercise.solution(name)` shows ours.
+# Each kata is a request and a stub. **Try first.** Run the cell with `clock.start` when you begin: you have 15 minutes, and the check says how many you took. What the idea is, what it costs and what they ask next is folded below the check; open it after your first try, right or wrong. `exercise.hint(name)` asks you a question, `exercise.solution(name)` shows ours.
 #
 # In a terminal, `walkforward kata` lists the katas by pattern and `walkforward kata top_k` opens one in your editor, with the same check.
 #

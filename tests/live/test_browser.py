@@ -169,3 +169,25 @@ def test_a_student_runs_a_lesson_and_answers_an_exercise_wrong_and_then_right(la
 def is_outside(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
+
+
+def test_what_is_said_of_a_kata_is_folded_until_it_is_opened(lab, page):
+    page.goto(lab.jupyter.replace(find_lesson("00").stem, "I1_coding"))
+    page.locator(CELLS).first.wait_for()
+    wait_until_idle(page)
+    shown = """() => {
+        const cell = [...document.querySelectorAll('.jp-CodeCell')]
+            .find(one => one.textContent.includes('round gives place'));
+        return cell !== undefined && cell.getClientRects().length > 0;
+    }"""
+    heading = page.locator(".jp-MarkdownCell", has_text="After your first check: the middle of an array")
+    heading.scroll_into_view_if_needed()
+    text = heading.locator(".jp-RenderedMarkdown")
+    assert text.get_by_text("The idea, the counted steps, the follow-up").is_visible()
+    assert not text.get_by_text("Work the place out").is_visible(), "the text is folded"
+    assert not page.evaluate(shown), "and the cells below its heading are"
+    text.get_by_text("The idea, the counted steps, the follow-up").click()
+    assert text.get_by_text("Work the place out").is_visible()
+    heading.get_by_text("2 cells hidden").click()
+    page.wait_for_function(shown)
+    shoot(page, "kata")
