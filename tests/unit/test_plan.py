@@ -287,7 +287,7 @@ def test_a_fortnight_in_which_days_are_missed(at):
         plan = kept()
         items = next(one.items for one in plan.days if one.day == moment.date())
         assert sum(item.minutes for item in items) <= 90
-        assert ("Missed since" in shown) == (number - 1 in missed_days)
+        assert ("Missed since" in shown) == (number - 1 in missed_days and number < 13)
         assert not done_sittings & {item.name for item in in_order(plan) if item.what == "sitting"}
         assert plan.made == moment.date()
         assert plan.days[-1].day == date(2026, 12, 13)
@@ -320,6 +320,24 @@ def test_a_fortnight_in_which_days_are_missed(at):
     at(START + timedelta(days=15))
     assert CliRunner().invoke(main, ["plan"]).exit_code == 2
     assert today(State(), START + timedelta(days=15)) is None
+
+
+@pytest.mark.parametrize("hours", ["0.5", "1.5", "2"])
+def test_who_passes_over_all_but_questions_is_still_asked(at, hours):
+    plan = make(14, hours)
+    own = [sum(item.count for item in one.items if item.what == "questions") for one in plan.days[:-1]]
+    asked = []
+    for number in range(13):
+        moment = START + timedelta(days=number)
+        at(moment)
+        call()
+        items = kept().days[0].items
+        assert sum(item.minutes for item in items) <= 60 * float(hours)
+        number = sum(item.count for item in items if item.what == "questions")
+        asked.append(number)
+        do([], moment)
+    assert sum(number > 0 for number in asked) >= (10 if float(hours) > 1 else 5)
+    assert sum(asked) >= sum(own) / 2
 
 
 def test_what_was_missed_is_named_and_moved(at):

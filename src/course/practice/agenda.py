@@ -201,11 +201,12 @@ def _say_today(course: Course, now: datetime) -> None:
     kept, day = course.plan, day_of(now)
     left = (kept.interview - day).days
     rule(f"{_day(day)} {day.year} · {'the interview' if not left else _days(left) + ' to the interview'}")
-    _say_missed(kept)
     items = items_of(kept, day)
     if not left:
         say("Your interview is today. No work: eat, walk, be early.")
         return
+    if left > 1:
+        _say_missed(kept)
     if not items:
         ahead = [one for one in kept.days if one.day > day and one.items]
         if ahead or left > 1:

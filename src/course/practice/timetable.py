@@ -142,7 +142,7 @@ def _spread(number: int, first: int, last: int) -> list[int]:
 
 def _rounds(filled: Days, wishes: Wishes) -> None:
     """Put each round on its day of the whole plan; one whose day is over comes as soon as there is room."""
-    count, whole = len(filled.days), wishes.elapsed + len(filled.days)
+    whole = wishes.elapsed + len(filled.days)
     share = int(ROUNDS_SHARE * whole * filled.budget)
     lasts = {name: min(minutes, filled.budget) for name, minutes in ROUND.items()}
     wanted: list[Item] = []
@@ -168,14 +168,29 @@ def _rounds(filled: Days, wishes: Wishes) -> None:
             bundles[-1].append(item)
         else:
             bundles.append([item])
-    held = list(wishes.held)
+    held, open_ = list(wishes.held), []
     for day, bundle in zip(_spread(len(bundles), first, whole - 1), bundles, strict=True):
         for item in bundle:
             if item.name in held:
                 held.remove(item.name)
-            elif not _put(filled, item, max(0, day - wishes.elapsed), range(count)):
-                left = Left(what="round", name=item.name, minutes=item.minutes, why="no day has room for it")
-                filled.left.append(left)
+            else:
+                open_.append((day < wishes.elapsed, day, item))
+    for missed, day, item in sorted(open_, key=lambda row: row[0]):  # what was missed makes way
+        days = _days_for_missed(filled, item, wishes) if missed else range(len(filled.days))
+        if not _put(filled, item, max(0, day - wishes.elapsed), days):
+            why = "no day has room for it"
+            filled.left.append(Left(what="round", name=item.name, minutes=item.minutes, why=why))
+
+
+def _days_for_missed(filled: Days, item: Item, wishes: Wishes) -> list[int]:
+    """Return the days for a round whose own day is over: without another; every other, where it fills one.
+
+    So who passes the rounds over is still asked questions.
+    """
+    free = [day for day in range(len(filled.days)) if not filled.has(day, "round")]
+    if 2 * item.minutes <= filled.budget:
+        return free
+    return [day for day in free if (day + wishes.elapsed) % 2]
 
 
 def _put(filled: Days, item: Item, day: int, days: Iterable[int], reserve: int = 0) -> bool:
@@ -310,7 +325,7 @@ def _stories(filled: Days, wishes: Wishes) -> None:
         free = [other for other in range(count) if not filled.has(other, "story")]
         story = Item(what="story", minutes=STORY)
         near = max(0, day - wishes.elapsed)
-        _put(filled, story, near, free) or _put(filled, story, near, range(count))
+        _put(filled, story, near, free)
 
 
 def _katas(filled: Days, wishes: Wishes) -> None:
