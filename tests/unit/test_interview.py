@@ -28,6 +28,7 @@ from course.practice.bank import (
     schema,
 )
 from course.practice.cards import practice_card
+from course.practice.kinds import TOPICS
 from course.practice.reviews import State
 from course.student import browser
 from course.student.workspace import find_lesson
@@ -146,6 +147,7 @@ def test_the_bank_covers_every_kind_and_every_lesson():
     }
     least |= {"language models": 6, "introducing yourself": 6, "the client": 4}
     assert {name: subjects[name] for name, few in least.items() if subjects[name] < few} == {}
+    assert set(least) == set(TOPICS)
     sittings = {path.stem.split("_")[0] for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
     of_sitting = Counter(question.lesson for question in bank if question.lesson in sittings)
     of_chapter = Counter(question.lesson[:2] for question in bank if question.lesson in sittings)

@@ -30,7 +30,7 @@ from pydantic import (
 
 from course import lessons
 from course.paths import ROOT
-from course.practice.kinds import KINDS, LEVELS, ROUNDS
+from course.practice.kinds import KINDS, LEVELS, ROUNDS, TOPICS
 from walkforward.errors import WalkForwardError
 
 WALKTHROUGHS = {"coding": "I1", "design": "I2", "debugging": "I3", "behavioural": "I4"}
@@ -123,8 +123,8 @@ class Question(_Strict):
 
     @property
     def topic(self) -> str:
-        """The subject, else the lesson's number, else the kind of a question that belongs to no lesson."""
-        return self.subject or self.lesson or self.kind
+        """What practice asks by turns: a subject of TOPICS, else the lesson's number, else the kind."""
+        return self.subject if self.subject in TOPICS else self.lesson or self.kind
 
     @property
     def by_level(self) -> list[tuple[str, str]]:

@@ -3,3 +3,19 @@
 KINDS = ("concept", "design", "debugging", "coding", "behavioural")
 LEVELS = ("junior", "mid", "senior")
 ROUNDS = ("screen", "coding", "design", "debugging", "behavioural", "cv")
+
+# Subjects that practice asks by turns, as it does lessons. Any other subject is what a story or a case is
+# about; those have one turn together, by kind.
+TOPICS = (
+    "models",
+    "metrics and experiments",
+    "time series",
+    "sql and pandas",
+    "language models",
+    "azure",
+    "databricks and spark",
+    "lake and warehouse",
+    "pipelines and containers",
+    "introducing yourself",
+    "the client",
+)
