@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from authoring.lint import VOICE
 from course.cli import main
 from course.practice import bank as interview
-from course.practice import drafts, mock, rounds, sheet, sitting, stories, terminal
+from course.practice import drafts, mock, rounds, sitting, stories, terminal
 from course.practice.bank import KINDS, Question, load_bank
 from course.practice.kinds import ROUNDS
 from course.practice.reviews import State, utc_now
@@ -754,6 +754,22 @@ def test_a_kata_or_a_ticket_that_is_stopped_is_in_the_sheet_so_far(name, home):
 
 
 @TERMINAL
+def test_half_a_line_of_an_answer_is_kept_when_it_is_stopped(home):
+    child = spawn("mock", "--round", "design", "--seed", "1", columns=60)
+    child.expect("0:00 of 35:00")
+    child.sendline("The first line.")
+    child.expect("Noted")
+    child.expect(r"0:\d\d of 35:00")
+    child.send("Half a li")
+    child.expect("Half a li")
+    child.sendintr()
+    child.expect("walkforward mock --resume")
+    child.wait()
+    (draft,) = given(home)[3]
+    assert draft["answers"][0]["said"] == ["The first line.", "Half a li"]
+
+
+@TERMINAL
 def test_two_interviews_at_once_lose_nothing(home):
     pair = [spawn("mock", "--round", "design", "--seed", str(seed)) for seed in (1, 2)]
     for place, line in PLACES:
@@ -778,8 +794,16 @@ def test_the_questions_of_a_mixed_interview_in_a_process_that_ends_early(home):
 
 
 def test_the_counts_of_a_sheet_are_those_of_the_log(call):
-    call("mock", "--minutes", "12", "--seed", "7", lines=["", "", "", *["y", "n", "y"] * 4])
-    shown = Counter(review.rating.name for review in State().reviews())
-    assert sum(shown.values()) == 3
-    assert sheet.ENOUGH_STORIES > 0
-    assert len(stories.RUBRIC) == 5
+    shown = call("mock", "--minutes", "12", "--seed", "7", lines=["", "", "", *["y", "n", "y"] * 4])
+    reviews = State().reviews()
+    passed = sum(all(review.must) for review in reviews)
+    assert len(reviews) == 3
+    assert f"Score: {passed} of 3 passed" in flat(shown)
+    rows = dict(line.split()[:2] for line in shown.output.splitlines() if re.match(r"  \w+ +\d/\d", line))
+    by_topic = Counter({one.topic: 0 for one in BANK if one.id in {review.question for review in reviews}})
+    topics = {one.id: one.topic for one in BANK}
+    by_topic.update(topics[review.question] for review in reviews if all(review.must))
+    assert {topic: rows[topic] for topic in by_topic} == {
+        topic: f"{count}/{sum(topics[review.question] == topic for review in reviews)}"
+        for topic, count in by_topic.items()
+    }

@@ -16,16 +16,12 @@ from course.practice.drafts import Answer, Draft
 from course.practice.kinds import ROUNDS
 from course.practice.reviews import State, utc_now
 from course.practice.rounds import Step, part
-from course.practice.terminal import ask, colour, forgive, minutes, rule, say, tick, timed, width
+from course.practice.terminal import Left, ask, colour, forgive, minutes, rule, say, tick, timed, width
 
 HALF_A_MINUTE = 30.0  # seconds: less time than this is left for no answer
 MINUTES = 45  # of an interview of all kinds
 MIXED = "mixed"
 TRIES = 40  # seeds of which the one is taken whose round was met least
-
-
-class _Stop(Exception):
-    """`q`: what is given is kept, the rest is not asked."""
 
 
 def mock(
@@ -141,10 +137,10 @@ def _hold(draft: Draft, state: State, questions: list[Question], asking: bool = 
     code = 0
     try:
         if asking:
-            with contextlib.suppress(_Stop):
+            with contextlib.suppress(Left):
                 _ask_all(draft)
         _grade(draft, state, bank)
-    except _Stop:
+    except Left:
         pass
     except (KeyboardInterrupt, EOFError):
         code = 130
@@ -226,9 +222,16 @@ def _spoken(draft: Draft, place: int) -> None:
     click.echo()
     way = "Answer aloud, then Enter; s: no answer."
     while True:
-        seconds, line = timed(way, step.seconds, answer.seconds)
+        try:
+            seconds, line = timed(way, step.seconds, answer.seconds)
+        except (KeyboardInterrupt, EOFError) as stopped:
+            if typed := getattr(stopped, "typed", ""):  # half a line is a note as well
+                answer.said.append(typed)
+                draft.answers += [] if answer in draft.answers else [answer]
+                draft.keep()
+            raise
         if line.lower() == "q":
-            raise _Stop
+            raise Left
         if answer not in draft.answers:
             draft.answers.append(answer)
         answer.seconds += seconds
@@ -285,27 +288,12 @@ def _grade(draft: Draft, state: State, bank: dict[str, Question]) -> None:
 
 def _ticks(draft: Draft, answer: Answer, points: list[tuple[str, str]]) -> None:
     """Ask point by point; a tick is on the disk when it is given, and those of before are not asked again."""
-    before = list(answer.had)
-    answer.had = []
 
-    def asked(prompt: str) -> str:
-        if before:
-            answer.had.append(before.pop(0))
-            click.echo(f"{prompt}{'y' if answer.had[-1] else 'n'}")
-            return "y" if answer.had[-1] else "n"
-        reply = ask(prompt).lower()
-        if reply == "q":
-            raise _Stop
-        if reply in ("y", "yes", "n", "no"):
-            answer.had.append(reply[0] == "y")
-        elif reply in ("b", "back") and answer.had:
-            answer.had.pop()
-        else:
-            return reply
+    def kept(had: list[bool]) -> None:
+        answer.had = had
         draft.keep()
-        return reply
 
-    tick(points, asked)
+    tick(points, had=answer.had, kept=kept)
 
 
 def _record(draft: Draft, answer: Answer, question: Question, state: State) -> None:
@@ -334,7 +322,7 @@ def _which_story(step: Step) -> str | None:
     while True:
         reply = ask("    Its number; Enter: none of them: ").lower()
         if reply == "q":
-            raise _Stop
+            raise Left
         if not reply:
             return None
         if reply.isascii() and reply.isdigit() and 1 <= int(reply) <= len(own):
@@ -356,7 +344,7 @@ def _scores(draft: Draft) -> None:
             say(f"{number}  {text}", indent=4, hang=3)
         reply = ask("    0-3: ").lower()
         if reply == "q":
-            raise _Stop
+            raise Left
         if reply in ("b", "back") and draft.scores:
             draft.scores.popitem()
         elif reply in ("0", "1", "2", "3"):

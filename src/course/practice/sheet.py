@@ -160,7 +160,7 @@ def todo(draft: Draft, bank: dict[str, Question]) -> list[str]:
         elif step.what == "ticket":
             found.append(f"walkforward ticket {step.name} --seed {step.seed}")
         elif step.question in bank:
-            found.append(f"walkforward practice {_of_bank(bank[step.question])}")
+            found.append(f"walkforward practice {step.question}")
     told = Counter(answer.story for answer in draft.answers if answer.story)
     there = {file.stem for file in stories.stories()}
     for answer in draft.answers:
@@ -178,10 +178,6 @@ def todo(draft: Draft, bank: dict[str, Question]) -> list[str]:
         found += [f"walkforward {by_name[name].train}" for _, name in low]
     again = [draft.again] + ([f"walkforward mock --round {draft.round}"] if form else [])
     return [*list(dict.fromkeys(found))[: NEXT - len(again)], *again]
-
-
-def _of_bank(question: Question) -> str:
-    return f"--lesson {question.lesson}" if question.lesson else f"--kind {question.kind}"
 
 
 def _next(draft: Draft, bank: dict[str, Question]) -> None:
