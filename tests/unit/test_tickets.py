@@ -199,7 +199,13 @@ def test_a_remedy_that_does_harm_does_not_pass_and_one_that_refuses_it_does():
         one for _, _, one in cases() if one.faults[0].name.startswith("the last days have no labels")
     )
     said = SAID[retrain.faults[0].name][0]
-    assert judge(retrain, list(catalogue()), said, "wait for the labels, don't retrain").passed
+    for kind in (
+        "don't retrain",
+        "retraining would only teach it the zeros",
+        "no retraining",
+        "retraining won't help",
+    ):
+        assert judge(retrain, list(catalogue()), said, f"wait for the labels; {kind}").passed, kind
     assert not judge(retrain, list(catalogue()), said, "wait for the labels and retrain").passed
 
 
@@ -285,6 +291,10 @@ def test_unclear_and_unknown_words_cost_nothing_and_are_said():
         ("rather than memory, it\u2019s the missing index", True, False),
         ("Memory could be it, or a missing index", True, True),
         ("Memory isn't it. The INDEX was dropped", True, False),
+        ("I suspected memory first, but the index was dropped", True, False),
+        ("I first thought of memory; the index is missing", True, False),
+        ("more memory would only hide it: the index is missing", True, False),
+        ("memory won't help, there is no index", True, False),
         ("", False, False),
     ],
 )

@@ -37,18 +37,21 @@ _CLEARED = (
 _NOT_CAUSE = (
     r"(?:not|n't|never|no) (?:really |itself |actually )?(?:(?:the|a|an|our|its|my|at) )?(?:real |root )?"
     r"(?:cause|reason|problem|culprit|issue|fault|suspect|bug|relevant|enough|related|guilty|involved"
-    r"|responsible|it$|it\b|to blame|explain\w*|caus\w+|matter\w*|chang\w+|do this)"
+    r"|responsible|it$|it\b|to blame|explain\w*|caus\w+|matter\w*|chang\w+|do this"
+    r"|help\w*|fix\w*|solve\w*|mend\w*)"
 )
 _BEFORE = re.compile(
     r"(?:\b(?:not|never|neither|nor|no|nothing|without|rul(?:e|es|ed|ing) (?:\w+ )?out|exclud\w+|rather than"
     r"|instead of|unlike|doubt\w*|clears?|cleared|dismiss\w*|acquit\w*|innocent|unrelated|red herrings?"
-    r"|coincidences?|distractions?|cannot)|n't)\b",
+    r"|coincidences?|distractions?|cannot|suspected|(?:first|initially) (?:thought|assumed|looked)|tempting"
+    r"|(?:thought|assumed) (?:first|at first))|n't)\b",
 )
 _AFTER = re.compile(
     rf"\b(?:{_VERB}|be|been|remain\w*|turn\w* out)\b\s+(?:\w+\s+){{0,2}}?{_CLEARED}\b|{_NOT_CAUSE}"
     r"|\b(?:has|have|had) (?:nothing|little) to do"
     r"|\b(?:has|have|had|plays?|played) no (?:part|role|effect|influence)"
     r"|\b(?:cannot|can not|could not) (?:be|explain|cause|do)|\bexplains? (?:nothing|little|none)"
+    r"|\b(?:would|will|could) (?:only|just|merely)\b|\bhelps? (?:nothing|nobody|little)"
     rf"|^\W*(?:as a )?{_CLEARED}\W*$|^\W*(?:no\W*$|nothing\b|none\b)",
 )
 _PRONOUN = re.compile(r"^(?:but |and |yet )?(?:which|that|this|it|they|these|those|both|neither|none)\b")

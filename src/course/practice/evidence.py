@@ -104,6 +104,7 @@ def steps(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))}
     return kept | {
+        "PIP_CONFIG_FILE": os.devnull,  # the reader's own settings are no part of the story
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8",
         "NO_COLOR": "1",
