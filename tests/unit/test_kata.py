@@ -132,7 +132,10 @@ def test_the_list_says_what_was_passed_tried_and_begun():
 def test_a_right_answer_passes_is_logged_and_leaves_the_notebooks_progress_alone():
     done = piped(RIGHT, "middle_element", "--minutes", "5")
     assert done.returncode == 0 and "✓ middle_element: 4 of 4 checks passed" in done.stdout
-    assert "I1_coding.ipynb, The middle of an array" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "Shown in I1_coding.ipynb, The middle of an array" in said
+    assert "Idea. Work the place out on two and three elements: `(n - 1) // 2`." in said
+    assert "Next question: and in a DataFrame? `iloc`, by position" in said
     (attempt,) = State().attempts("kata")
     assert (attempt.name, attempt.passed, attempt.detail["tries"]) == ("middle_element", True, 1)
     assert not progress.progress_file().exists()
@@ -235,6 +238,14 @@ def test_a_value_is_checked_with_the_names_of_its_context(tmp_path, monkeypatch)
     assert "not 2" in kata._judge("total", file).text
 
 
+def test_what_the_notebook_says_below_each_kata_is_told_in_plain_text():
+    for name in kata.names("I1"):
+        text = kata.told(name)
+        assert text.startswith("Idea. ") and "\nNext question: " in text
+        assert not re.search(r"<|\*|\]\(|given|=\w+:", text.replace("a < b", "")), text
+    assert "Many, walking forward." in kata.told("split_by_time"), "a link is its words"
+
+
 # ------------------------------------------------- the draft
 def test_a_draft_is_begun_once_and_never_written_over():
     file = kata.begin("top_k")
@@ -321,6 +332,7 @@ def test_given_up_the_solution_is_shown_and_the_draft_stays(tmp_path):
     child.expect("s: solution")
     child.sendline("s")
     child.expect(r"return items\[\(len\(items\) - 1\) // 2\]")
+    child.expect("Idea. Work the place out")
     child.expect("Your draft stays in")
     assert ended(child) == 1
     (attempt,) = State().attempts("kata")

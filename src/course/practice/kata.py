@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -30,6 +31,7 @@ import click
 from course import lessons, progress
 from course.exercise import source
 from course.files import writing
+from course.practice.cards import section
 from course.practice.terminal import ask, colour, forgive, minutes, monotonic, rule, say
 from walkforward.errors import WalkForwardError
 
@@ -239,7 +241,7 @@ class _Round:
         say(f"{minutes(self.seconds)} of {minutes(self.allowed)}{late}; tries: {self.tries}")
         if self._passed:
             keep(self.draft)
-            say(f"The idea, its steps and the follow-up: {_place(self.name, self.module)}")
+            self._tell()
 
     def _hint(self) -> None:
         self.hints += 1
@@ -250,8 +252,16 @@ class _Round:
         self.gave_up = True
         click.echo()
         say(f"```\n{source.solution_source(self.module, self.name)}\n```")
+        self._tell()
+        say(f"Your draft stays in {self.draft}")
+
+    def _tell(self) -> None:
+        """Say the idea, the steps and the follow-up, as the notebook does, and where it shows more."""
         click.echo()
-        say(f"Why it is so: {_place(self.name, self.module)}. Your draft stays in {self.draft}")
+        if text := told(self.name):
+            say(text)
+            click.echo()
+        say(f"Shown in {_place(self.name, self.module)}")
 
     def _log(self) -> None:
         if self.tries:
@@ -278,9 +288,23 @@ def task(name: str) -> str:
     return ast.get_docstring(node) or ""
 
 
-def _place(name: str, module: Path) -> str:
-    from course.practice.cards import section
+def told(name: str) -> str:
+    """Return what the notebook folds below a kata's check, as plain text; empty where it folds nothing."""
+    path = section(lessons.number(find(name).stem), f"exercise-{name}")[0]
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, LookupError):  # the kata can be held without it
+        return ""
+    rest = itertools.dropwhile(lambda cell: cell.get("id") != f"exercise-{name}", cells)
+    below = ("".join(cell["source"]) for cell in rest if cell["cell_type"] == "markdown")
+    folded = re.search(r"</summary>(.*)</details>", next(below, ""), re.DOTALL)
+    text = re.sub(
+        r"<!--.*?-->|\]\([^)]*\)|\*+|\[(?=[^\]]*\]\()", "", folded[1] if folded else "", flags=re.DOTALL
+    )
+    return text.strip()
 
+
+def _place(name: str, module: Path) -> str:
     notebook, heading = section(lessons.number(module.stem), f"exercise-{name}")
     return f"{notebook.name}, {heading}" if heading else notebook.name
 
