@@ -298,9 +298,9 @@ def told(name: str) -> str:
     rest = itertools.dropwhile(lambda cell: cell.get("id") != f"exercise-{name}", cells)
     below = ("".join(cell["source"]) for cell in rest if cell["cell_type"] == "markdown")
     folded = re.search(r"</summary>(.*)</details>", next(below, ""), re.DOTALL)
-    text = re.sub(
-        r"<!--.*?-->|\]\([^)]*\)|\*+|\[(?=[^\]]*\]\()", "", folded[1] if folded else "", flags=re.DOTALL
-    )
+    # Code stays as it is; comments, emphasis and the targets of links go.
+    marks = r"(`[^`]*`)|<!--.*?-->|\*+|\[(?=[^\]]*\]\()|\]\([^)]*\)"
+    text = re.sub(marks, lambda mark: mark[1] or "", folded[1] if folded else "", flags=re.DOTALL)
     return text.strip()
 
 
