@@ -221,6 +221,13 @@ CASES = {
         (["practice", "--interview-date", ""], NOTHING, "'' is no day"),
         *[(["practice"], wrong, says) for wrong, says in BROKEN_LOGS + BROKEN_BANKS],
     ],
+    "kata": [
+        (["kata", "nope"], NOTHING, "there is no kata 'nope'; `walkforward kata` lists them"),
+        (["kata", ""], NOTHING, "there is no kata ''"),
+        (["kata", "nope", "--minutes", "0"], NOTHING, "is not in the range"),
+        (["kata", "nope", "--minutes", "many"], NOTHING, "'many' is not a valid float"),
+        *[(["kata"], wrong, says) for wrong, says in BROKEN_LOGS[:4]],
+    ],
     "plan": [
         (
             ["plan"],
