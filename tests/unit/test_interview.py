@@ -484,8 +484,8 @@ def test_a_card_of_an_unknown_question_names_the_nearest():
 
 def parts(widget):
     """Return the buttons and boxes of a card."""
-    head, buttons, points, told, after = widget.children
-    *rows, save = points.children
+    head, buttons, typed, points, told, after = widget.children
+    before, *rows, save = points.children
     return buttons.children, [row.children[0] for row in rows], save, points, told, after
 
 
@@ -508,6 +508,24 @@ def test_the_widget_logs_the_answer_in_the_same_state():
     assert (review.must, review.good, review.seconds) == ([True] * 3, [False] * 2, None)
     assert told.value.startswith("<b>Good</b>, logged.")
     assert "Mute the alarm" in after.outputs[0]["data"]["text/markdown"]
+
+
+def test_the_widget_keeps_what_is_typed_and_shows_it_the_next_time(monkeypatch):
+    monkeypatch.setenv("WALKFORWARD_NOW", "2026-11-21T12:00+00:00")
+    card = practice_card("drift-alarm-good-model")
+    widget = card.widget()
+    (_, show), _, save, points, *_ = parts(widget)
+    widget.children[2].value = "First <b>the joined</b> truth.\n"
+    show.click()
+    assert points.children[0].value == ""
+    save.click()
+    assert [one.said for one in State().reviews()] == ["First <b>the joined</b> truth."]
+    widget = card.widget()
+    (_, show), _, _, points, *_ = parts(widget)
+    assert points.children[0].value == ""  # not before the answer
+    show.click()
+    shown = "Your answer of 21 Nov 2026: <i>First &lt;b&gt;the joined&lt;/b&gt; truth.</i>"
+    assert points.children[0].value == shown
 
 
 def test_the_widget_measures_only_a_clock_that_was_started(monkeypatch):
@@ -610,6 +628,32 @@ def test_an_edited_question_updates_its_note_and_nothing_doubles(tmp_path):
         assert [deck.name for deck in collection.decks.all_names_and_ids() if "Walk" in deck.name] == [
             "Walk-Forward interview"
         ]
+    finally:
+        collection.close()
+
+
+@HAS_ANKI
+def test_a_note_of_the_form_before_gets_what_questions_have_since(tmp_path):
+    from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
+
+    whole = next(one for one in load_bank() if one.seen and one.levels and one.asked_in)
+    before = whole.model_copy(update={"seen": [], "levels": None, "asked_in": []})
+    old, new = tmp_path / "old.apkg", tmp_path / "new.apkg"
+    anki.export(old, [before], now=1_700_000_000)
+    anki.export(new, [whole], now=1_800_000_000)
+    collection = Collection(str(tmp_path / "collection.anki2"))
+    try:
+        answers = []
+        for package in (old, new):
+            request = ImportAnkiPackageRequest(package_path=str(package), options=ImportAnkiPackageOptions())
+            collection.import_anki_package(request)
+            (note,) = [collection.get_note(one) for one in collection.find_notes("")]
+            answers.append(note["Answer"])
+            assert list(note.keys()) == ["Id", "Title", "Prompt", "Answer", "Where"]  # as the first export
+        for text in (whole.seen[0], whole.levels.senior):
+            assert [cards.as_html(text) in answer for answer in answers] == [False, True]
+        assert f"walkforward::round::{whole.asked_in[0]}" in note.tags
+        assert collection.note_count() == collection.card_count() == 1
     finally:
         collection.close()
 

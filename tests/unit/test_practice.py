@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import yaml
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from fsrs import Card, Rating, Scheduler
 
@@ -500,10 +501,32 @@ def test_stats_show_strength_and_the_reviews_to_come(call, monkeypatch):
     assert strength["01"] == ["100%", "seen", "1", "of", "1"]
     assert strength["03"] == ["0%", "seen", "1", "of", "1"]  # seen, and failed
     assert strength["behavioural"] == ["0%", "seen", "0", "of", "1"]
-    days = [line for line in lines if re.match(r"  \w{3} \d\d \w{3} ", line)]
-    assert len(days) == 14
-    assert sum(int(line.split()[-1]) for line in days) == 2
-    assert lines[-1].endswith("in 3 days; new questions a day: 1.")
+    days = [line.split()[:7] for line in lines if re.match(r"  \w{3} \d\d \w{3} ", line)]
+    assert [(int(day[3]), int(day[6])) for day in days] == [(1, 1), (1, 0), (0, 0)]  # repeats and new
+    assert "in 3 days: at this pace you meet 1 of the 1 questions that are new" in " ".join(lines)
+
+
+def test_stats_show_the_trend_over_the_weeks_and_what_was_tried(call, monkeypatch):
+    state, monday = State(), datetime(2026, 11, 2, 9, tzinfo=UTC)
+    state.record(BANK[0], [True, True], [True], 60, "test", monday)
+    state.record(BANK[1], [True, False], [True], 60, "test", monday + 6 * DAY)
+    state.record(BANK[1], [True, True], [True], 60, "test", monday + 14 * DAY)
+    monkeypatch.setenv("WALKFORWARD_NOW", "2026-11-17T09:00+00:00")
+    state.record_attempt("kata", "merge", False, 90, {})
+    state.record_attempt("kata", "merge", True, 250, {})
+    state.record_attempt("ticket", "slow-query", False, 600, {})
+    text = call("stats").output
+    weeks = re.findall(r"^  (\d\d Nov) +(\d+) answers +(?:(\d+)% passed)? +(\d+)%", text, re.MULTILINE)
+    assert [week[:3] for week in weeks] == [
+        ("02 Nov", "2", "50"),
+        ("09 Nov", "0", ""),
+        ("16 Nov", "1", "100"),
+    ]
+    first, second, third = (int(week[3]) for week in weeks)
+    assert 25 <= second <= first <= 33 < 60 <= third <= 66  # of three questions, one known, then two
+    words = " ".join(text.split())
+    assert "kata: tried 2, passed 1, different 1; last merge (passed, 4:10)" in words
+    assert "ticket: tried 1, passed 0, different 1; last slow-query (not passed, 10:00)" in words
 
 
 @pytest.mark.parametrize("columns", [40, 60, 100, 200])
@@ -655,7 +678,7 @@ def test_two_terminals_at_once_lose_nothing_and_ask_nothing_twice(home):
 )
 def test_colours_appear_in_a_terminal_that_wants_them(env, coloured):
     child = spawn("stats", **env)
-    child.expect("Reviews of the next 14 days")
+    child.expect("The next 14 days")
     assert ("\x1b[" in child.before) == coloured
     child.wait()
 
@@ -736,6 +759,248 @@ def test_stories_that_are_not_there_are_told(call):
     assert call("story", "rehearse").exit_code == 2
     call("story", "new", "First", lines=["a"])
     assert "there is no story 'third'; there is first" in call("story", "rehearse", "third").stderr
+
+
+# What is typed and ticked is kept
+
+
+def test_a_typed_answer_is_kept_and_shown_beside_the_rubric_and_the_next_time(call, monkeypatch):
+    monkeypatch.setenv("WALKFORWARD_NOW", "2026-11-21T12:00+00:00")
+    shown = call(
+        "practice", "one", lines=["I ask for the baseline.", "Then I look.", "", "y", "y", "n", "", ""]
+    )
+    assert shown.exit_code == 0, shown.output
+    (review,) = State().reviews()
+    assert review.said == "I ask for the baseline.\nThen I look."
+    before, beside = shown.output.split("Did your answer have it?")
+    assert "Your answer\n    I ask for the baseline.\n    Then I look.\n" in before
+    assert "Your answer of" not in before
+    monkeypatch.setenv("WALKFORWARD_NOW", "2026-11-24T12:00+00:00")
+    shown = call("practice", "one", lines=["Better.", "", "y", "y", "y", ""])
+    before, beside = shown.output.split("Did your answer have it?")
+    assert "Your answer\n    Better.\n" in before
+    assert "Your answer of 21 Nov 2026 (Good)\n    I ask for the baseline.\n    Then I look.\n" in before
+    assert [one.said for one in State().reviews()][1] == "Better."
+
+
+def test_ticks_that_were_given_are_kept_and_the_question_goes_on_there(call, clock, monkeypatch):
+    clock(50, 10)
+    shown = call("practice", "--lesson", "3", lines=["Typed.", "", "y"])
+    assert (shown.exit_code, ratings()) == (130, [])
+    assert "The answer on the screen and its ticks (1) is kept" in shown.stderr
+    shown = call("practice", lines=["n", "y", "", "q"])  # of all questions it comes first
+    assert shown.exit_code == 0, shown.output
+    assert "You began this answer on" in shown.output
+    assert "must 1/2  First of two.\n    y/n: y\n" in shown.output
+    (review,) = State().reviews()
+    assert (review.question, review.must, review.good) == ("two", [True, False], [True])
+    assert (review.seconds, review.said) == (60.0, "Typed.")
+    assert State().unfinished() == []
+
+
+def test_points_that_were_edited_since_are_asked_anew(call, monkeypatch):
+    call("practice", "two", lines=["", "y", "n"])
+    edited = question("two", lesson="03", must=["First of two.", "Another second."])
+    monkeypatch.setattr(practice, "load_bank", lambda: [edited])
+    shown = call("practice", "two", lines=["y", "y", ""])
+    assert shown.exit_code == 0, shown.output
+    (review,) = State().reviews()
+    assert (review.must, review.good) == ([True, True], [True])
+
+
+def test_an_answer_on_another_screen_is_not_taken(home):
+    here, there = State(), State()
+    draft = reviews.Draft("one", NOON, 5.0, "Mine.", [])
+    here.keep(draft)
+    assert (there.take("one"), there.unfinished()) == (None, [])
+    here.release(draft)
+    assert there.unfinished() == ["one"]
+    assert there.take("one").said == "Mine."
+    assert there.take("one") is None
+
+
+@pytest.mark.parametrize(
+    "stop", [["q"], ["Some words.", "q"], ["", "q"], ["", "y", "q"], [*PASSED[:-1], "q"]]
+)
+def test_q_leaves_anywhere_in_good_order(call, stop):
+    shown = call("practice", lines=stop)
+    assert (shown.exit_code, shown.stderr) == (0, ""), shown.output
+    assert len(ratings()) == (len(stop) == 5)
+    assert len(State().unfinished()) == (len(stop) in (2, 3))
+
+
+@pytest.mark.parametrize(("seconds", "rating"), [(0, "Good"), (11, "Good"), (12, "Easy"), (240, "Easy")])
+def test_an_answer_that_nobody_can_have_said_is_not_easy(call, clock, seconds, rating):
+    clock(seconds)
+    shown = call("practice", "one", lines=PASSED)
+    assert ratings() == [("one", rating)]
+    told = f"Not Easy: nobody says 3 points in {terminal.minutes(seconds)}."
+    assert (told in shown.output) == (rating == "Good")
+
+
+def test_follow_ups_are_asked_one_at_a_time(call, monkeypatch):
+    follow_ups = [{"ask": f"Why {place}?", "gist": f"Because {place}."} for place in "ab"]
+    monkeypatch.setattr(practice, "load_bank", lambda: [question("one", follow_ups=follow_ups)])
+    shown = call("practice", lines=[*PASSED[:-1], "", "q"])
+    assert shown.exit_code == 0
+    after = shown.output.partition("What comes next")[2]
+    assert [after.find(text) >= 0 for text in ("Why a", "Because a", "Why b", "Because b")] == [True] * 3 + [
+        False
+    ]
+    assert after.find("Why a") < after.find("Because a") < after.find("Why b")
+
+
+# What is asked for
+
+
+def test_questions_are_asked_by_their_ids_in_that_order(call):
+    shown = call("practice", "three", "one", lines=["", "y", "y", "", "", *PASSED])
+    assert shown.exit_code == 0, shown.output
+    assert [name for name, _ in ratings()] == ["three", "one"]
+    shown = call("practice", "thre")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert "there is no question 'thre'; did you mean: three" in shown.stderr
+    assert call("practice", "one", "--weak").stderr.startswith(
+        "Error: ids, --weak and --today are three ways"
+    )
+
+
+def test_the_weakest_come_first(call):
+    assert "nothing of this was asked yet" in call("practice", "--weak").stderr
+    state = State()
+    state.record(BANK[0], [True, True], [True], 60, "test", datetime.now(UTC) - 40 * DAY)
+    state.record(BANK[1], [True, True], [True], 60, "test", datetime.now(UTC) - 2 * DAY)
+    state.record(BANK[2], [True, False], [], 60, "test", datetime.now(UTC) - 1 * DAY)
+    shown = call("practice", "--weak", lines=["", "y", "y", "", "", *PASSED, "", *PASSED])
+    assert shown.exit_code == 0, shown.output
+    assert [name for name, _ in ratings()][3:] == ["three", "one", "two"]
+    assert call("practice", "--weak", "--limit", "1", lines=PASSED).exit_code == 0
+
+
+def test_the_plan_of_today_is_practised(call, monkeypatch):
+    from types import SimpleNamespace
+
+    from course.practice import plan
+
+    assert "there is no plan: `walkforward plan --date" in call("practice", "--today").stderr
+    monkeypatch.setattr(plan, "today", lambda state, now: SimpleNamespace(questions=["two", "gone", "one"]))
+    shown = call("practice", "--today", lines=[*PASSED, "", *PASSED])
+    assert shown.exit_code == 0, shown.output
+    assert "Left of today's plan: 2." in shown.output
+    assert [name for name, _ in ratings()] == ["two", "one"]
+    monkeypatch.setattr(plan, "today", lambda state, now: SimpleNamespace(questions=[]))
+    assert "Left of today's plan: 0." in call("practice", "--today").output
+
+
+def test_a_walkthrough_has_the_questions_of_its_cells_and_of_its_kind():
+    bank = load_bank(interview.ROOT / "data" / "questions")
+    for number, kind in {"I1": "coding", "I2": "design", "I3": "debugging", "I4": "behavioural"}.items():
+        chosen = interview.choose(bank, number)
+        shown = {one.id for one in bank for lesson, _, _ in one.links if lesson == number}
+        assert shown <= {one.id for one in chosen}
+        assert {one.kind for one in chosen if one.id not in shown and one.lesson != number} <= {kind}
+        assert len(chosen) >= 2
+    (platforms,) = {one.subject for one in interview.choose(bank, subject="azure")}
+    assert platforms == "azure"
+    with pytest.raises(interview.BankError, match="no question has subject 'azur' here; there is "):
+        interview.choose(bank, subject="azur")
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "found"),
+    [
+        ([], "drift-p", ["drift-p-value-zero"]),
+        (["--lesson"], "i", ["I1", "I2", "I3", "I4"]),
+        (["--kind"], "beh", ["behavioural"]),
+        (["--level"], "s", ["senior"]),
+        (["--subject"], "az", ["azure"]),
+    ],
+)
+def test_the_shell_completes_ids_lessons_kinds_and_subjects(monkeypatch, words, typed, found):
+    monkeypatch.setattr(interview, "FOLDER", interview.ROOT / "data" / "questions")
+    told = ShellComplete(main, {}, "walkforward", "_WALKFORWARD_COMPLETE").get_completions(
+        ["practice", *words], typed
+    )
+    assert set(found) <= {one.value for one in told}
+    assert all(one.value.lower().startswith(typed) for one in told)
+
+
+def test_the_command_answers_the_shell():
+    env = {
+        "_WALKFORWARD_COMPLETE": "bash_complete",
+        "COMP_WORDS": "walkforward practice --kind de",
+        "COMP_CWORD": "3",
+    }
+    code = (
+        "import sys; sys.argv = ['walkforward']; from course.cli import main; main(prog_name='walkforward')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | env, capture_output=True, encoding="utf-8"
+    )
+    assert done.stdout.split() == ["plain,design", "plain,debugging"]
+
+
+# Narrow screens
+
+
+def test_every_question_of_the_bank_fits_sixty_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(asking, "ask", lambda prompt: "")
+    for one in load_bank(interview.ROOT / "data" / "questions"):
+        asking.show(one, "10 of 10")
+        asking._quote("word " * 40, "Your answer")
+        asking.explain(one)
+        prompt = {line.strip() for line in one.prompt.splitlines()}
+        for line in capsys.readouterr().out.splitlines():
+            whole = line.strip() in prompt or line.strip().startswith("https://")  # code, tables, addresses
+            assert len(line) <= 60 or whole, (one.id, line)
+
+
+def test_a_long_title_and_a_list_are_wrapped(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal.rule("10 of 10 · pipelines and containers · debugging · senior · 12 min")
+    terminal.say("- " + "word " * 20)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 60
+    assert [line.strip("─ ") for line in lines if line][:2] == [
+        "10 of 10 · pipelines and containers · debugging ·",
+        "senior · 12 min",
+    ]
+    assert [line[:4] for line in lines[-2:]] == ["  - ", "    "]
+
+
+@TERMINAL
+@pytest.mark.parametrize("columns", [44, 60])
+def test_what_is_typed_beside_the_clock_is_read_as_it_was_typed(home, columns):
+    child = spawn("practice", "one", columns=columns)
+    child.expect("0:00 of ")
+    child.send("A long answer that goes on over the end of the line, ")
+    child.expect("0:0[2-9] of ")  # the clock was drawn anew meanwhile
+    child.send("tuo\x7f\x7f\x7fand out\n")
+    child.expect("Enter alone ends it")
+    child.sendline("")
+    child.expect("y/n: ")
+    child.sendline("y")
+    child.expect("y/n: ")
+    child.sendintr()
+    child.expect("ticks")
+    child.wait()
+    draft = State().take("one")
+    assert draft.said == "A long answer that goes on over the end of the line, and out"
+    assert draft.ticks == [("First of one.", True)]
+
+
+@TERMINAL
+def test_half_a_line_that_ctrl_c_cuts_off_is_kept(home):
+    child = spawn("practice", "one")
+    child.expect("0:00 of ")
+    child.send("Half a line")
+    child.expect("0:0[1-9] of ")
+    child.sendintr()
+    child.expect("is kept; practice goes on there")
+    child.wait()
+    assert child.exitstatus == 130
+    assert State().take("one").said == "Half a line"
 
 
 # The commands

@@ -30,7 +30,9 @@ def export(file: Path, bank: list[Question] | None = None, now: float | None = N
     """Write the bank to an .apkg file, whole or not at all; return how many notes are in it.
 
     A note's GUID comes from the question's id, and each export is newer than the one before, even in the same
-    second: an edited question updates its note on import, and nothing doubles. `now`: seconds since 1970.
+    second: an edited question updates its note on import, and nothing doubles. What a question has got since
+    goes into the fields that there are: notes with another field were of another model to Anki, and the old
+    ones would stay as they are. `now`: seconds since 1970.
     Raises ExportError when genanki is not installed, the name is not one of a package, or the disk is full.
     """
     try:
@@ -58,6 +60,7 @@ def export(file: Path, bank: list[Question] | None = None, now: float | None = N
         fields = [question.id, html.escape(title(question)), as_html(question.prompt), answer_html(question)]
         names = (question.topic.replace(" ", "-"), question.kind, question.level)  # no blank in a tag
         tags = [f"walkforward::{name}" for name in names]
+        tags += [f"walkforward::round::{name}" for name in question.asked_in]
         guid = genanki.guid_for("walkforward", question.id)
         note = genanki.Note(model, [*fields, html.escape(where)], guid=guid, tags=list(dict.fromkeys(tags)))
         deck.add_note(note)

@@ -160,7 +160,9 @@ class PracticeCard:
         clock: dict[str, float] = {}
         start, show = (ipywidgets.Button(description=text) for text in ("Start the clock", "Show the points"))
         save = ipywidgets.Button(description="Log my answer", button_style="primary")
-        told = ipywidgets.HTML(f"Answer aloud; {question.minutes} minutes are fair.")
+        told = ipywidgets.HTML(f"Answer aloud, or type it; {question.minutes} minutes are fair.")
+        typed = ipywidgets.Textarea(placeholder="Your answer, if you type it", layout={"width": "100%"})
+        before = ipywidgets.HTML()  # what was typed the last time, beside the points
         after = ipywidgets.Output()  # Markdown there has links that stay inside of JupyterLab
         boxes = [
             ipywidgets.Checkbox(indent=False, layout={"flex": "0 0 28px"})
@@ -172,7 +174,7 @@ class PracticeCard:
             ipywidgets.HBox([box, ipywidgets.HTML(label.replace("<p>", "").replace("</p>", " "))])
             for box, label in zip(boxes, labels, strict=True)
         ]
-        points = ipywidgets.VBox([*rows, save], layout={"display": "none"})
+        points = ipywidgets.VBox([before, *rows, save], layout={"display": "none"})
 
         def begin(_: Any) -> None:
             clock["from"] = time.monotonic()
@@ -184,6 +186,13 @@ class PracticeCard:
                 told.value = f"{minutes(clock['spent'])} of {minutes(60 * question.minutes)}"
             start.disabled = show.disabled = True
             points.layout.display = None
+            try:
+                own = [one for one in State().reviews() if one.question == question.id and one.said]
+            except WalkForwardError:  # it is told when the answer is logged
+                return
+            if own:
+                earlier = html.escape(own[-1].said).replace("\n", "<br>")
+                before.value = f"Your answer of {own[-1].reviewed.astimezone():%d %b %Y}: <i>{earlier}</i>"
 
         def log(_: Any) -> None:
             if save.disabled:  # the second of two quick clicks
@@ -192,12 +201,13 @@ class PracticeCard:
             had = [box.value for box in boxes]
             must, good = had[: len(question.must)], had[len(question.must) :]
             try:
-                review = State().record(question, must, good, clock.get("spent"), "notebook")
+                said = typed.value.strip()
+                review = State().record(question, must, good, clock.get("spent"), "notebook", said=said)
                 due = State().due(question.id)
             except WalkForwardError as error:
                 save.disabled, told.value = False, html.escape(str(error))
                 return
-            for box in boxes:
+            for box in [*boxes, typed]:
                 box.disabled = True
             told.value = f"<b>{review.rating.name}</b>, logged. It comes back {when(due, utc_now())}."
             after.append_display_data(Markdown(explanation(question).replace("$", r"\$")))
@@ -206,7 +216,7 @@ class PracticeCard:
         show.on_click(unfold)
         save.on_click(log)
         head = ipywidgets.HTML(f"<b>Practice</b> · {html.escape(title(question))}{as_html(question.prompt)}")
-        return ipywidgets.VBox([head, ipywidgets.HBox([start, show]), points, told, after])
+        return ipywidgets.VBox([head, ipywidgets.HBox([start, show]), typed, points, told, after])
 
 
 def practice_card(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from fsrs import Card, Rating
 
-from course.practice.reviews import SCHEDULER, State, replayed
+from course.practice.reviews import SCHEDULER, Review, State, replayed
 
 if TYPE_CHECKING:
     from course.practice.bank import Question
@@ -169,10 +169,12 @@ class Schedule:
         return found, waiting
 
 
-def strengths(questions: Sequence[Question], state: State, now: datetime) -> dict[str, float]:
-    """Return, by id, the probability that you would recall a question now; 0 when new or failed last."""
-    log = state.reviews()
-    cards, last = replayed(log, state.interview()), {review.question: review.rating for review in log}
+def recall(questions: Iterable[Question], log: Sequence[Review], now: datetime) -> dict[str, float]:
+    """Return, by id, the probability that you would recall a question now; 0 when new or failed last.
+
+    log: the reviews that count, in the order of time.
+    """
+    cards, last = replayed(log, None), {review.question: review.rating for review in log}
     return {
         question.id: SCHEDULER.get_card_retrievability(cards[question.id], now)
         if last.get(question.id, Rating.Again) != Rating.Again

@@ -12,7 +12,7 @@ from fsrs import Rating
 from course.practice.asking import COLOURS, PracticeError, answer, explain, held, show, verdict
 from course.practice.bank import Question, choose, load_bank, named
 from course.practice.reviews import Review, State, utc_now
-from course.practice.schedule import Schedule, strengths
+from course.practice.schedule import Schedule, recall
 from course.practice.terminal import Left, ask, colour, when
 
 LIMIT = 10
@@ -104,13 +104,14 @@ def named_in(whole: list[Question], ids: Sequence[str]) -> list[str]:
 
 
 def _weakest(bank: list[Question], state: State) -> list[Question]:
-    asked = {review.question for review in state.reviews()}
+    log = state.reviews()
+    asked = {review.question for review in log}
     found = [question for question in bank if question.id in asked]
     if not found:
         raise PracticeError(
             "nothing of this was asked yet, so nothing is weak: `walkforward practice` begins"
         )
-    strength = strengths(found, state, utc_now())
+    strength = recall(found, log, utc_now())
     return sorted(found, key=lambda question: strength[question.id])
 
 
