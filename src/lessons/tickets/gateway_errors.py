@@ -132,9 +132,12 @@ def refresh(new):
 def handle(order):
     total = 0.0
     for name, price in prices.items():
-        total += price * order["pieces"].get(name, 0)
-        pause()
+        total += price * pieces(order, name)
     return total
+
+
+def pieces(order, name):
+    return order["pieces"].get(name, 0)  # what the stock does not have is taken off, by a call
 """
 CLOCK = """
 from datetime import datetime
@@ -149,7 +152,7 @@ def handle(order):
 DRIVERS = {
     "pool": "import handler\nfor _ in range(SIZE):\n    try:\n        handler.handle({'pieces': ''})\n    except ValueError:\n        pass\nhandler.handle({'pieces': '3'})\n",
     "lock": "import sqlite3\nimport handler\nexport = sqlite3.connect('orders.db', isolation_level=None)\nexport.execute('CREATE TABLE orders (pieces INT)')\nexport.execute('BEGIN IMMEDIATE')\nhandler.handle({'pieces': '3'})\n",
-    "race": "import handler\nhandler.pause = lambda: handler.refresh({'P3': 1.0})\nhandler.handle({'pieces': {'P1': 2}})\n",
+    "race": "import handler\nstock = handler.pieces\n\n\ndef meanwhile(*asked):\n    handler.refresh({'P3': 1.0})\n    return stock(*asked)\n\n\nhandler.pieces = meanwhile\nhandler.handle({'pieces': {'P1': 2}})\n",
     "clock": "import handler\nhandler.handle({'wanted': '2026-12-24T11:30:00+01:00'})\n",
 }
 SOURCES = {"pool": POOL, "lock": LOCK, "race": RACE, "clock": CLOCK}
@@ -194,7 +197,7 @@ def case(rng: Random) -> Case:
         "pool": f"When parse() raises, release() is never reached. After {size} such requests the pool is empty for good, and every request waits for a connection that nobody uses. A larger pool would only last longer.",
         "lock": f"{job} writes for four minutes in one transaction. SQLite lets one writer in at a time, so all others wait until their timeout is over.",
         "race": "refresh() adds to the dict from its thread while a request iterates over it. It takes a new name in that moment, so it comes and goes.",
-        "clock": f"{client} sends the zone with its times. Python does not compare a time with a zone and one without.",
+        "clock": f"{client[0].upper()}{client[1:]} sends the zone with its times. Python does not compare a time with a zone and one without.",
     }[kind]
     remedy = {
         "pool": "give the connection back in `finally` (or a `with` block), and test the path that fails",
@@ -230,7 +233,7 @@ def case(rng: Random) -> Case:
                 "pool": "Thursday: parse() raises on an empty number, it returned 0 before",
                 "lock": f"Sunday: load balancer.  Friday: {job} writes its marks in one transaction, for consistency",
                 "race": "Friday: prices refresh every minute, by a thread; they were read once at the start",
-                "clock": f"Nothing of ours. {client.capitalize()} had a release at 07:00 today",
+                "clock": f"Nothing of ours. {client[0].upper()}{client[1:]} had a release at 07:00 today",
             }[kind],
             "latency": {
                 "pool": "p50 14 ms; failing ones 5,000 ms",

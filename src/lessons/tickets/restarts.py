@@ -72,7 +72,7 @@ def case(rng: Random) -> Case:
     limit = 2048
     variable = rng.choice(["FEATURES", "REGISTRY", "CATALOG"])
     count = rng.randint(7, 19)
-    started = f"INFO  {service} starts\nINFO  loading the model, {rng.randint(2, 4)}.{rng.randint(1, 9)} GB"
+    started = f"INFO  {service} starts\nINFO  loading the model, {each - 60} MB"
 
     def crash() -> str:
         if kind != "variable":
@@ -110,7 +110,7 @@ def case(rng: Random) -> Case:
         "image": "-  image: built by CI\n+  image: built on a laptop, CI was down",
     }[kind]
     story = {
-        "probe": f"The model takes {slow} seconds to load; the probe asks from the start and gives up after {failures * period}. It kills a healthy process, for ever.",
+        "probe": f"The model takes {slow} seconds to load; the probe asks from the start and gives up after {failures * period}. It kills a healthy process again and again.",
         "variable": f"The code reads {variable}_URL; the manifest sets {variable}_URI since the release.",
         "memory": f"Each worker loads a model of its own, {each} MiB. {workers} of them need {workers * each} MiB, the limit is {limit}.",
         "image": "The image was built on a laptop with another processor (arm64); the nodes are amd64. The kernel can't run its program.",
@@ -147,7 +147,7 @@ def case(rng: Random) -> Case:
         harm.append(
             (
                 r"(?:remove|disable|drop|delete)(?: \w+){0,3} (?:probe|liveness)",
-                "without a probe a process that hangs stays for ever",
+                "without a probe a process that hangs stays as it is",
             )
         )
     return Case(

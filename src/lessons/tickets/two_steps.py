@@ -236,7 +236,7 @@ def case(rng: Random) -> Case:
                 else "    clock = parse(request['at']).astimezone(LOCAL)\n"
             )
             + "    return clock.hour, request.get('kg') or 0.0, request['depot']",
-            "deploy diff": f"{release}: model version {version - 1} -> {version}\n{DAYS[days[1]]}: service 4.{version}.2"
+            "deploy diff": f"{release}: model version {version - 1} -> {version}\n{DAYS[onset.get('hour', days[1])]}: service 4.{version}.2"
             + (
                 ', "all times in UTC, as in the log"'
                 if "hour" in kinds
