@@ -375,6 +375,22 @@ def test_an_empty_folder_is_no_bank(tmp_path):
         load_bank(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("lesson", "subject", "topic"),
+    [
+        ("01", None, "01"),
+        (None, None, "debugging"),
+        ("01", "models", "models"),
+        (None, "azure", "azure"),
+        (None, "failure", "debugging"),
+        ("01", "failure", "01"),
+    ],
+)
+def test_a_topic_is_a_listed_subject_else_the_lesson_else_the_kind(lesson, subject, topic):
+    entry = GOOD | {"lesson": lesson, "subject": subject, "shows": []}
+    assert Question.model_validate(entry).topic == topic
+
+
 def test_questions_are_chosen_by_lesson_kind_and_level(folder):
     entries = [GOOD, GOOD | {"id": "b", "level": "senior"}, GOOD | {"id": "c", "kind": "design"}]
     bank = load_bank(folder(_01_x=entries, _09b_y=[GOOD | {"id": "d", "lesson": "09b"}]))
