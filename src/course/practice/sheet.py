@@ -96,7 +96,7 @@ def _each(draft: Draft, bank: dict[str, Question]) -> None:
         if question is None or not answer.graded:
             continue
         for name, text in question.by_level:
-            say(f"A {name}: {text}", indent=4, hang=2)
+            say(f"{name.capitalize()}: {text}", indent=4, hang=2)
         for text in question.seen:
             say(f"{SEEN}: {text}", indent=4, hang=2)
 
@@ -138,7 +138,7 @@ def _tables(draft: Draft, bank: dict[str, Question]) -> None:
             if not had:
                 say(f"missing: {text}", indent=4, hang=2)
         for name, text in question.by_level:
-            say(f"A {name}: {text}", indent=4, hang=2)
+            say(f"{name.capitalize()}: {text}", indent=4, hang=2)
         for lesson, cell, _ in question.links[:1]:
             notebook, heading = section(lesson, cell)
             say(f"see {notebook.stem}" + (f", {heading}" if heading else ""), indent=4, hang=2)
