@@ -585,3 +585,21 @@ def test_whatever_is_wished_no_day_is_above_its_budget_and_nothing_is_lost(count
         assert set(pieces[name].needs) <= set(order[: order.index(name)])
     katas = [item.name for item in items if item.what == "kata"]
     assert katas == list(wished.katas)[: len(katas)]
+
+
+def test_practice_asks_what_the_plan_has_for_today(at):
+    make(14, "1.5")
+    planned = today(State(), START).questions
+    assert planned
+    shown = CliRunner().invoke(main, ["practice", "--today"], input=("\n" + "y\n" * 40) * len(planned))
+    assert [review.question for review in State().reviews()] == planned, shown.output
+    assert today(State(), START).questions == []
+    assert re.search(r"\[x\] +\d+ min +\d+ questions", call())
+
+
+def test_mock_holds_the_round_that_the_plan_has_for_today(at):
+    plan = make(14, "1.5")
+    day, item = next((one.day, i) for one in plan.days for i in one.items if i.what == "round")
+    at(datetime.combine(day, START.timetz()))
+    shown = CliRunner().invoke(main, ["mock"], input="")
+    assert f"Your plan has the round {item.name} today" in shown.output
