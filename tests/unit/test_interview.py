@@ -737,7 +737,7 @@ def test_a_card_in_jupyterlab_is_answered_and_logged(tmp_path_factory, monkeypat
                 box.click()
             shoot(page, "card-points")
             page.get_by_role("button", name="Log my answer").click()
-            page.get_by_text("logged. It comes back").wait_for()
+            page.get_by_text("logged. It is due").wait_for()
             page.get_by_text("Then use a stricter level").wait_for()
             shoot(page, "card-logged")
             page.get_by_role("link", name="11d · The number of rows decides").click()

@@ -339,12 +339,12 @@ def test_practice_asks_grades_and_explains(call, clock):
     text = " ".join(shown.output.split())
     assert text.startswith("0 due, 3 new; at most 10 now.")
     assert "── 2 of 3 · 03 · design · senior · 4 min" in text
-    assert "Easy: must 2 of 2, good 1 of 1, 1:40 of 4:00. It comes back" in text
-    assert "Again: must 1 of 2, good 0 of 0, 0:30 of 4:00. It comes back in 10 minutes." in text
+    assert "Easy: must 2 of 2, good 1 of 1, 1:40 of 4:00. It is due" in text
+    assert "Again: must 1 of 2, good 0 of 0, 0:30 of 4:00. It is due in 10 minutes." in text
     assert "✗ Myth of one. It is not so." in text
     assert "? And then? Answer, then Enter; q: leave. Then that." in text
     assert "3 graded: Again 1, Hard 1, Easy 1" in text
-    assert "Next review: in 10 minutes; within a day: 2." in text
+    assert "Next review: in 10 minutes; tomorrow: 0 to repeat, 0 new." in text
     assert "\x1b" not in shown.output
 
 
@@ -562,7 +562,7 @@ def grade(child, points=None):
     """Answer the question on the screen: Enter, then y to each point, until it is graded and followed up."""
     child.expect(r"0:\d\d of \d")
     child.sendline("")
-    while child.expect([r"y/n: ", r"It comes back"]) == 0:
+    while child.expect([r"y/n: ", r"It is due"]) == 0:
         child.sendline("y")
     child.expect("Answer, then Enter; q: leave. ")
     child.sendline("")
@@ -647,7 +647,7 @@ def test_sigkill_loses_nothing_that_was_entered(home):
     child.expect("must 1/2 .*y/n: n\r\n")  # its tick is kept
     child.expect("y/n: ")
     child.sendline("y")
-    child.expect("It comes back")
+    child.expect("It is due")
     child.sendintr()
     child.wait()
     third = State().reviews()[2]

@@ -322,6 +322,20 @@ def test_the_days_ahead_are_no_mountain_before_the_interview():
     assert [(day.repeats, day.new) for day in done.ahead(3)[0]] == [(10, 0)] * 3
 
 
+def test_today_has_the_room_that_is_left_of_it():
+    many = [question(f"q{number}") for number in range(60)]
+    state = InMemory()
+    for number in range(7):
+        record(state, many[number], False, FIRST + number * timedelta(minutes=6))
+    today, tomorrow = Schedule(many, state, FIRST + timedelta(hours=2)).ahead(2)[0]
+    assert (today.repeats, today.new) == (2, 1)
+    assert (tomorrow.repeats, tomorrow.new) == (5, 5)
+    for number in range(10, 15):
+        record(state, many[number], True, FIRST + timedelta(hours=3))
+    today, tomorrow = Schedule(many, state, FIRST + timedelta(hours=4)).ahead(2)[0]
+    assert (today.repeats, today.new) == (0, 0)
+
+
 def test_the_pace_is_that_of_the_last_two_weeks():
     many = [question(f"q{number}") for number in range(60)]
     state = InMemory()

@@ -146,13 +146,13 @@ def _tick_points(question: Question, draft: Draft, keep: Callable[[Draft], None]
 
 
 def verdict(question: Question, review: Review, state: State) -> None:
-    """Print the rating, what it follows from, and when the question comes back."""
+    """Print the rating, what it follows from, and when the question is due again."""
     due = state.due(question.id)
     told = f"must {sum(review.must)} of {len(review.must)}, good {sum(review.good)} of {len(review.good)}"
     time = f"{minutes(review.seconds or 0)} of {minutes(60 * question.minutes)}"
     rating = colour(review.rating.name, COLOURS[review.rating], bold=True)
     click.echo()
-    say(f"{rating}: {told}, {time}. It comes back {when(due, utc_now())}.")
+    say(f"{rating}: {told}, {time}. It is due {when(due, utc_now())}.")
     points = (review.must, review.good, review.seconds or 0)
     if review.rating == Rating.Good and all(review.good) and too_soon(*points):
         say(f"Not Easy: nobody says {sum(review.must) + sum(review.good)} points in {minutes(points[2])}.")

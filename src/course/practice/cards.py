@@ -209,7 +209,7 @@ class PracticeCard:
                 return
             for box in [*boxes, typed]:
                 box.disabled = True
-            told.value = f"<b>{review.rating.name}</b>, logged. It comes back {when(due, utc_now())}."
+            told.value = f"<b>{review.rating.name}</b>, logged. It is due {when(due, utc_now())}."
             after.append_display_data(Markdown(explanation(question).replace("$", r"\$")))
 
         start.on_click(begin)

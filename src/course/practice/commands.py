@@ -34,13 +34,13 @@ def _subjects(_context: click.Context, _parameter: click.Parameter, incomplete: 
 @click.argument("questions", nargs=-1, metavar="[ID]...", shell_complete=_ids)
 @click.option("--lesson", shell_complete=_lessons, help="Of this lesson, such as 11b or I2.")
 @click.option("--kind", type=KIND, help="Of this kind.")
-@click.option("--subject", shell_complete=_subjects, help='Of this subject, such as "platforms".')
+@click.option("--subject", shell_complete=_subjects, help="Of this subject, such as azure.")
 @click.option("--level", type=LEVEL, help="Of this level.")
 @click.option("--weak", is_flag=True, help="What you answered worst first.")
 @click.option("--today", is_flag=True, help="What your plan has for today.")
 @click.option("--limit", type=click.IntRange(1), help="Questions at most; 10 when not given.")
 @click.option(
-    "--interview-date", metavar="DAY", help="2026-12-05: all comes back before it; none forgets it."
+    "--interview-date", metavar="DAY", help="2026-12-05: the schedule is made for it; none forgets it."
 )
 def practice(
     questions: tuple[str, ...],

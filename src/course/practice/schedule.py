@@ -71,6 +71,7 @@ class Schedule:
         self.days = (self.end - today).days if self.end else FOUR_WEEKS
         lately = [count for day, count in days.items() if 0 < (today - day).days <= 14]
         self.pace = max(1, round(sum(lately) / len(lately))) if lately else TEN
+        self._done = days[today]
         self._unseen = sum(not self._asked[name] for name in whole)
 
     def _count(self, question: Question) -> None:
@@ -158,12 +159,11 @@ class Schedule:
             day = today + timedelta(days=ahead)
             while place < len(dues) and self.cards[dues[place].id].due.astimezone(UTC).date() <= day:
                 place, waiting = place + 1, waiting + 1
-            limit = self.pace
+            room = limit = max(0, self.pace - (0 if ahead else self._done))
             if unseen:
-                limit = max(1, self.pace * self.repeats_in_ten(unseen, self.days - ahead) // TEN)
-            repeats = min(waiting, limit)
-            new = min(unseen, self.pace - repeats)
-            repeats = min(waiting, self.pace - new)
+                limit = math.ceil(room * self.repeats_in_ten(unseen, self.days - ahead) / TEN)
+            new = min(unseen, room - min(waiting, limit))
+            repeats = min(waiting, room - new)
             waiting, unseen = waiting - repeats, unseen - new
             found.append(Day(day, repeats, new))
         return found, waiting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import click
 from fsrs import Rating
@@ -94,7 +94,7 @@ def practice(
             colour(f"{rating.name} {told[rating]}", COLOURS[rating]) for rating in Rating if told[rating]
         ]
         click.echo(f"\n{len(graded)} graded: " + ", ".join(parts))
-    _say_next(bank, state)
+    _say_next(Schedule(whole, state, utc_now(), bank))
     return 0
 
 
@@ -148,9 +148,9 @@ def _set_interview(state: State, day: str) -> None:
     state.set("interview", wanted.isoformat())
 
 
-def _say_next(bank: list[Question], state: State) -> None:
-    cards, now = state.cards(), utc_now()
-    dues = sorted(cards[question.id].due for question in bank if question.id in cards)
+def _say_next(schedule: Schedule) -> None:
+    dues = [schedule.cards[one.id].due for one in schedule.chosen if one.id in schedule.cards]
     if dues:
-        soon = sum(due <= now + timedelta(days=1) for due in dues)
-        click.echo(f"Next review: {when(dues[0], now)}; within a day: {soon}.")
+        tomorrow = schedule.ahead(2)[0][1]
+        told = f"tomorrow: {tomorrow.repeats} to repeat, {tomorrow.new} new"
+        click.echo(f"Next review: {when(min(dues), schedule.now)}; {told}.")
