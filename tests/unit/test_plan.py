@@ -472,7 +472,7 @@ def test_today_fits_a_screen_and_no_line_is_longer(at, ad, columns, hours):
     shown = call(columns=columns)
     lines = shown.splitlines()
     assert "Missed since" in shown
-    assert len(lines) <= (24 if columns == 100 else 32)
+    assert len(lines) <= 24
     for text in (shown, call("--all", columns=columns), call("--job", ad, columns=columns)):
         assert max(map(len, text.splitlines())) <= columns
 

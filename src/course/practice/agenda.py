@@ -35,6 +35,7 @@ from course.practice.timetable import Item, hours, short
 FARTHEST = 365  # days that a plan reaches
 LEAST, MOST, USUAL = 0.25, 12.0, 1.5  # hours a day
 USUAL_PATH = "interview"
+MOST_NAMES = 8  # of what is left out, on the screen of today
 PLURALS = (("sitting", "sittings"), ("round", "rounds"), ("story", "stories"), ("kata", "katas"))
 WHATS = dict(PLURALS) | {"questions": "questions"}  # in the order in which a day has them
 
@@ -309,11 +310,12 @@ def _say_left(kept: Plan, why: bool = False) -> None:
     parts = []
     if sittings:
         number = "1 sitting is" if len(sittings) == 1 else f"{len(sittings)} sittings are"
-        names = ", ".join(short(one.name) for one in sittings)
+        shown = sittings if why else sittings[:MOST_NAMES]
+        names = ", ".join(short(one.name) for one in shown) + " …" * (len(shown) < len(sittings))
         parts.append(f"{number} left out ({names}), {hours(sum(one.minutes for one in sittings))}")
     if rounds:
         parts.append(f"the round{'s' * (len(rounds) > 1)} {', '.join(one.name for one in rounds)}")
-    say(f"Does not fit: {'; and '.join(parts)}." + ("" if why else " `--all` says why."), hang=2)
+    say(f"Does not fit: {'; and '.join(parts)}." + ("" if why else " `--all` says which and why."), hang=2)
     if not why:
         return
     reasons: dict[str, list[str]] = {}
