@@ -23,9 +23,6 @@ from course.outline import MARK, TIME
 if TYPE_CHECKING:
     from authoring.lesson import Lesson
 
-# Lessons that are still to be cut. The list only shrinks: an entry that is within the limits, or gone, is a
-# fault (`needless`).
-UNCUT: frozenset[str] = frozenset()
 ALSO_RIGHT = 2  # right answers in other styles that each exercise keeps beside its wrong ones
 PREDICT = "**Predict first.**"
 _UNREAD = re.compile(r"<!--.*?-->|^```.*?^```|\]\([^)]*\)", re.DOTALL | re.MULTILINE)
@@ -173,11 +170,6 @@ def _import_lines(source: str) -> int:
 
 
 def faults(lesson: Lesson, notebook: Any) -> list[str]:
-    """Return what is above the limits, unless the lesson is still to be cut."""
-    return [] if lesson.stem in UNCUT else above(lesson, notebook)
-
-
-def above(lesson: Lesson, notebook: Any) -> list[str]:
     """Return a line for each measure above its limit, wrong minutes in a box, too few other right answers."""
     found = []
     sittings = measure(notebook, lesson.stem)
@@ -247,19 +239,6 @@ def also_right(module: Path) -> Counter[str]:
             if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "also_right":
                 kept.update(ast.unparse(argument) for argument in call.args[:1])
     return kept
-
-
-def needless(measured: dict[str, list[str]], uncut: frozenset[str] = UNCUT) -> list[str]:
-    """Return a line for each entry of UNCUT that has no reason any more; `measured` is `above` by stem."""
-    found = []
-    for stem in sorted(uncut):
-        if stem not in measured:
-            found.append(f"UNCUT in src/authoring/sitting.py names {stem}, which is no lesson; take it out")
-        elif not measured[stem]:
-            found.append(
-                f"UNCUT in src/authoring/sitting.py names {stem}, which is within the limits; take it out"
-            )
-    return found
 
 
 # The table -------------------------------------------------------------------------------------------------

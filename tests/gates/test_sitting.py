@@ -193,35 +193,14 @@ def test_an_exercise_with_fewer_other_right_answers_is_a_fault(tmp_path):
     )
 
 
-# The lessons that are still to be cut ----------------------------------------------------------------------
+# The lessons -----------------------------------------------------------------------------------------------
 
 
-def above() -> dict[str, list[str]]:
-    found = {}
-    for path in SOURCES:
-        notebook = build.load(COURSE.notebooks / f"{path.stem}.ipynb")
-        found[path.stem] = sitting.above(build.read_lesson(path), notebook) if notebook else ["not built"]
-    return found
-
-
-def test_the_list_of_the_uncut_names_none_without_a_reason():
-    assert sitting.needless(above()) == []
-
-
-def test_a_needless_entry_is_seen():
-    measured = {"01_long": ["too long"], "02_cut": []}
-    found = sitting.needless(measured, frozenset({"01_long", "02_cut", "03_gone"}))
-    assert [line.partition(" names ")[2] for line in found] == [
-        "02_cut, which is within the limits; take it out",
-        "03_gone, which is no lesson; take it out",
-    ]
-
-
-def test_the_uncut_are_spared_and_the_others_are_not(tmp_path, monkeypatch):
-    notebook = nbformat.v4.new_notebook(cells=SPOILED["words"])
-    assert faults_of(tmp_path, notebook)
-    monkeypatch.setattr(sitting, "UNCUT", frozenset({"07_tiny"}))
-    assert faults_of(tmp_path, notebook) == []
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_lesson_is_within_the_limits(path):
+    notebook = build.load(COURSE.notebooks / f"{path.stem}.ipynb")
+    assert notebook, "not built"
+    assert sitting.faults(build.read_lesson(path), notebook) == []
 
 
 def test_the_table_has_a_row_a_sitting_and_stars_what_is_above(capsys):
