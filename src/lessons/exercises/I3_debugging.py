@@ -1350,6 +1350,7 @@ def jump_days(errors, jumps=2):
     `errors` is a list with a number for each day. Cut the days into `jumps` + 1 pieces, none of them empty, so that the squared
     distances of all days from the mean of their own piece have the smallest sum.
     """
+    from itertools import combinations
 
     def loss(cuts):
         return sum(((piece - piece.mean()) ** 2).sum() for piece in np.split(np.asarray(errors, float), cuts))
