@@ -53,7 +53,7 @@ def practice(
     limit: int | None,
     interview_date: str | None,
 ) -> int:
-    """Answer interview questions aloud: due ones and new, or those with these IDs."""
+    """Answer questions aloud: due ones and new, or those with IDs."""
     from course.practice.sitting import practice
 
     return practice(lesson, kind, level, limit, interview_date, subject, questions, weak, today)
