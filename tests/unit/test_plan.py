@@ -603,3 +603,15 @@ def test_mock_holds_the_round_that_the_plan_has_for_today(at):
     at(datetime.combine(day, START.timetz()))
     shown = CliRunner().invoke(main, ["mock"], input="")
     assert f"Your plan has the round {item.name} today" in shown.output
+
+
+def test_a_plan_of_sittings_that_are_gone_is_shown_and_made_anew(at):
+    make(14, "1.5")
+    raw = State().setting("plan").replace("00a_start_here", "99z_gone")
+    State().set("plan", raw)
+    assert "99z" in call()
+    assert "99z" in call("--all")
+    assert today(State(), START).sittings == ["99z_gone"]
+    at(START + timedelta(days=1))
+    assert "99z" not in call("--all")
+    assert sat(kept())[0] == "00a_start_here"
