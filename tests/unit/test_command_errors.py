@@ -456,7 +456,7 @@ def test_the_database_of_a_statement_of_ours_is_not_the_users_fault(home):
 
 def test_a_practice_needs_no_folder_for_lessons(home):
     instead_of_a_folder("work")(home)
-    shown = call("practice", text="\ny\n")
+    shown = call("practice", text="\ny\n\n")
     assert shown.exit_code == 0, shown.output
     assert "What comes next" in shown.stdout
 
