@@ -46,7 +46,7 @@ def practice(
         _set_interview(state, interview_date)
     fixed = None
     if ids:
-        fixed = named(bank, named_in(whole, ids))
+        fixed = named(bank, ids)
         click.echo(f"Questions: {len(fixed)}.")
     elif weak:
         fixed = _weakest(bank, state)
@@ -96,11 +96,6 @@ def practice(
         click.echo(f"\n{len(graded)} graded: " + ", ".join(parts))
     _say_next(Schedule(whole, state, utc_now(), bank))
     return 0
-
-
-def named_in(whole: list[Question], ids: Sequence[str]) -> list[str]:
-    """Return the ids, each once; BankError for one that is in no bank at all."""
-    return [question.id for question in named(whole, ids)]
 
 
 def _weakest(bank: list[Question], state: State) -> list[Question]:
