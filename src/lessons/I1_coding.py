@@ -242,7 +242,7 @@ print(f"value {node.value}: {first_pass:,} moves to count, {Node.moves - first_p
 # Say what few candidates say: one pass **makes as many moves**. Nor does it make a stream of the list: the slow pointer reads nodes that the fast one has passed.
 
 # %% [markdown]
-# ## What came and what went
+# ## Added and removed
 #
 # *"Two snapshots of a customer table, sorted by id. Which ids came, which went?"*
 #
@@ -259,7 +259,7 @@ clock.start("added_and_removed")
 exercise.check(added_and_removed)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: what came and what went
+# ### After your first check: added and removed
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
@@ -336,13 +336,13 @@ print(f"from every start: {looks:,} looks; with a window at most {2 * values:,}"
 # **Time** 55 minutes. One look-up in place of a search: the pattern that is asked most.
 
 # %% [markdown]
-# ## Two invoices that make a booking
+# ## Two invoices behind a payment
 #
-# *"The bank booked 1,250.00<!-- given -->. Which two open invoices are it?"*
+# *"The bank shows a payment of 1,250.00<!-- given -->. Which two open invoices does it cover?"*
 #
-# **You ask.** In cents, so that equal is equal? *Yes.* May one invoice pay twice? *No.* Several pairs? *The one that is complete first.* None? *Say None.*
+# **You ask.** In cents, so that equal is equal? *Yes.* May one invoice count twice? *No.* Several pairs? *The one that is complete first.* None? *Say None.*
 #
-# **Cases**: an amount that is half of the booking, the same amount twice.
+# **Cases**: an amount that is half of the payment, the same amount twice.
 
 # %%
 clock.start("two_invoices")
@@ -353,7 +353,7 @@ clock.start("two_invoices")
 exercise.check(two_invoices)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: two invoices that make a booking
+# ### After your first check: two invoices behind a payment
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
@@ -368,14 +368,14 @@ exercise.check(two_invoices)
 # </details>
 
 # %% name="finds_itself"
-amounts, booking = [500, 300], 1_000
+amounts, payment = [500, 300], 1_000
 place_of = {amount: place for place, amount in enumerate(amounts)}
-pairs = [(place, place_of[booking - a]) for place, a in enumerate(amounts) if booking - a in place_of]
-print(f"pairs that make {booking}: {pairs}")
+pairs = [(place, place_of[payment - a]) for place, a in enumerate(amounts) if payment - a in place_of]
+print(f"pairs that make {payment}: {pairs}")
 print(f"{values:,} amounts: {math.comb(values, 2):,} pairs, {values:,} look-ups")
 
 # %% [markdown]
-# A dict that is filled first lets the invoice at place 0 pay twice. For 2,000<!-- =finds_itself: ^([\d,]+) amounts --> amounts there are 1,999,000<!-- =finds_itself: amounts: ([\d,]+) pairs --> pairs.
+# A dict that is filled first lets the invoice at place 0 count twice. For 2,000<!-- =finds_itself: ^([\d,]+) amounts --> amounts there are 1,999,000<!-- =finds_itself: amounts: ([\d,]+) pairs --> pairs.
 
 # %% [markdown]
 # ## Group-by without pandas
@@ -543,7 +543,7 @@ exercise.check(snake_case)
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
-# **Idea.** Say where a word begins, in two rules: a capital after a small letter or digit; the last of several capitals, when a small letter follows. Two substitutions, or one walk with the letter before and the letter after.
+# **Idea.** Say where a word begins, in two rules: a capital after a lower-case letter or digit; the last of several capitals, when a lower-case letter follows. Two substitutions, or one walk with the letter before and the letter after.
 #
 # **Steps.** Each letter is looked at a few times. `text += letter` in a loop may copy the text each time: collect in a list, join once.
 #
@@ -776,7 +776,7 @@ plt.show()
 # Sorting again costs n² in all, although Python's sort notices that all but the last value are in order. `bisect` brings the comparisons down from 2,034,000<!-- ~medians[2000, sort again] --> to 19,200<!-- ~medians[2000, insert: compared] -->, and hides the rest: a list makes room by moving entries, 1,014,000<!-- ~medians[2000, insert: moved] --> of them. Count only what your idea saves, and your idea always wins. (Those moves are one block copy in C; to a hundred thousand values `insort` is the right tool. Say so.)
 
 # %% [markdown]
-# ## One log out of many
+# ## One log from many
 #
 # *"Sixty-four servers write a log each. Read them as one, in order of time."*
 #
@@ -793,7 +793,7 @@ clock.start("merge_logs")
 exercise.check(merge_logs)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: one log out of many
+# ### After your first check: one log from many
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
@@ -848,7 +848,7 @@ exercise.check(merge_intervals)
 #
 # **Idea.** Sorted by start, an outage can only overlap the last one of the result. The end is the larger of both.
 #
-# **Steps.** n log n by the sort, n after it. Each with each is n².
+# **Steps.** n log n by the sort, n after it. Comparing all pairs is n².
 #
 # **Listened for**: why sorting by start makes one comparison enough.
 #
@@ -1033,7 +1033,7 @@ print(f"log2 of 1,000 is {math.log2(1_000):.2f}")
 # The second line is the catch: the first bad version is 200<!-- =flapping: bad (\d+)-400 -->. With a fault that was mended in between, bisection finds *a* change from good to bad, not the first, and does not say so. And it answers 1,001<!-- =flapping: bad: (\d+) --> where none is bad.
 
 # %% [markdown]
-# ## The smallest cluster that is done in time
+# ## The smallest cluster that finishes in time
 #
 # *"These jobs run in this order, at night. How large must the cluster be to finish in seven nights?"*
 #
@@ -1050,7 +1050,7 @@ clock.start("smallest_capacity")
 exercise.check(smallest_capacity)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: the smallest cluster that is done in time
+# ### After your first check: the smallest cluster that finishes in time
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
@@ -1080,7 +1080,7 @@ print(f"{high - low:,} capacities to try; halving needs {math.ceil(math.log2(hig
 # **Time** 55 minutes. What was opened last closes first; what depends on what.
 
 # %% [markdown]
-# ## Own time out of a trace
+# ## Own time from a trace
 #
 # *"A trace says when functions begin and end. Which one is slow itself?"*
 #
@@ -1097,7 +1097,7 @@ clock.start("self_times")
 exercise.check(self_times)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: own time out of a trace
+# ### After your first check: own time from a trace
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
@@ -1125,13 +1125,13 @@ print(f"f ran from 0 to 10, and its time is {total}")
 # A dict remembers the begin that came last, so every end is measured from 3. The innermost call ends first: last in, first out.
 
 # %% [markdown]
-# ## The shortest way through the lineage
+# ## The shortest path through the lineage
 #
-# *"How does a raw table reach this report? The shortest way, please."*
+# *"How does this raw table reach the report? The shortest path, please."*
 #
 # **You ask.** Directed? *Yes.* Circles? *There should be none.* Several of the same length? *Any.* None at all? *None.*
 #
-# **Cases**: start is goal, a circle, no way.
+# **Cases**: start is goal, a cycle, no path.
 
 # %%
 clock.start("fewest_hops")
@@ -1142,13 +1142,13 @@ clock.start("fewest_hops")
 exercise.check(fewest_hops)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: the shortest way through the lineage
+# ### After your first check: the shortest path through the lineage
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
 # **Idea.** Breadth first: a queue. All tables one hop away, then two. Mark a table when it is **met**, and remember from where; walk back at the goal.
 #
-# **Steps.** Each table and each link once. Ways are not counted: through 20 layers of 4 tables there are 4 to the power of 20 of them.
+# **Steps.** Each table and each link once. Paths are far more: through 20 layers of 4 tables there are about 4 to the power of 20.
 #
 # **Listened for**: queue against stack, and what it changes; marked when met, not when taken out, or one table is queued many times.
 #
@@ -1169,16 +1169,16 @@ for kind in ("stack", "queue"):
     print(f"{kind}: {' > '.join(way)}")
 
 # %% [markdown]
-# The stack finds *a* way, the first it comes to the end of. Only the queue may stop at the goal and be sure.
+# The stack finds *a* path, the first that it follows to the end. Only the queue may stop at the goal and be sure.
 
 # %% [markdown]
-# ## What has to be made anew
+# ## Which tables to rebuild
 #
-# *"This table was wrong since Monday. Which tables have to be rebuilt?"*
+# *"This table has been wrong since Monday. Which tables do we rebuild?"*
 #
 # **You ask.** Direct readers, or theirs too? *All.* Do you have who reads whom? *Each table lists what it reads.* How many? *Thousands.*
 #
-# **Cases**: nobody reads it, a circle, a chain of 20,000<!-- given -->.
+# **Cases**: nobody reads it, a cycle, a chain of 20,000<!-- given -->.
 
 # %%
 clock.start("affected_by")
@@ -1189,15 +1189,15 @@ clock.start("affected_by")
 exercise.check(affected_by)
 
 # %% [markdown] tags=["folded"]
-# ### After your first check: what has to be made anew
+# ### After your first check: which tables to rebuild
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
-# **Idea.** Turn the dict round once, from what is read to its readers. Then depth first: a list of what is open, a set of what is found.
+# **Idea.** Invert the dict once, from what is read to its readers. Then depth first: a list of what is open, a set of what is found.
 #
 # **Steps.** Each entry twice. Going through all tables until nothing changes is n².
 #
-# **Listened for**: the direction, asked; a set against circles; Python's limit of a thousand nested calls, named before the interviewer does.
+# **Listened for**: the direction, asked; a set against cycles; Python's limit of a thousand nested calls, named before the interviewer does.
 #
 # **Next question**: *only what changed since Monday?* The same walk, cut where a table was built before. *In which order are they rebuilt?* The next kata.
 #
@@ -1210,7 +1210,7 @@ found, size, entries = {0}, 0, 0
 while len(found) > size:
     size, entries = len(found), entries + len(reads)
     found |= {table for table, sources in reads.items() if not found.isdisjoint(sources)}
-print(f"a chain of {length}: {entries:,} entries read; turned round once: {2 * length:,} at most")
+print(f"a chain of {length}: {entries:,} entries read; inverted once: {2 * length:,} at most")
 
 # %% [markdown]
 # Each pass over all tables finds one more of the chain: 250,500<!-- =until_nothing_changes: : ([\d,]+) entries --> entries read. Twice the tables, four times the reads.
@@ -1222,7 +1222,7 @@ print(f"a chain of {length}: {entries:,} entries read; turned round once: {2 * l
 #
 # **You ask.** Is every feature a key? *No, raw columns are not.* Circles? *Somebody made one last week.* Which order, if there are several? *Any.*
 #
-# **Cases**: a feature that only others name, a circle, a long chain.
+# **Cases**: a feature that only others name, a cycle, a long chain.
 
 # %%
 clock.start("build_order")
@@ -1241,7 +1241,7 @@ exercise.check(build_order)
 #
 # **Steps.** Each feature and each need once. Searching for a ready one again and again is n².
 #
-# **Listened for**: the circle: fewer were built than there are. Name one of it in the error.
+# **Listened for**: the cycle: fewer were built than there are. Name one of it in the error.
 #
 # **Next question**: *in the library?* `graphlib.TopologicalSorter`, and it gives what is ready at the same time: that is how a scheduler runs tasks side by side. *What is the shortest time with enough machines?* The longest chain.
 #
@@ -1279,7 +1279,7 @@ exercise.check(merge_identities)
 #
 # <details><summary>The idea, the counted steps, the follow-up</summary>
 #
-# **Idea.** Union–find: each id points to another of its customer, the leader to itself. A pair joins two leaders, the smaller below the larger; each look shortens the way.
+# **Idea.** Union–find: each id points to another of its customer, the leader to itself. A pair joins two leaders, the smaller below the larger; each look shortens the path.
 #
 # **Steps.** A few a pair, in practice constant. New labels for everybody are n².
 #
@@ -1560,7 +1560,7 @@ for name, first, last in (("July", "2014-07-21", "2014-08-03"), ("Christmas", "2
 # |---|---|---|---|---|
 # | middle of an array | 1, with the wrong place | 1 | 1 | needs the length |
 # | middle of a list | 1.5<!-- given --> n, two passes | 1.5<!-- given --> n, one pass | 1 | no |
-# | came and went | n + m, all kept | n + m | 1 of each | when sorted |
+# | added and removed | n + m, all kept | n + m | 1 of each | when sorted |
 # | longest stretch | n · length | 2 n | 1 | with the failures' places |
 # | two invoices | n² | n | n | yes |
 # | group-by | groups · n | n | groups | yes |
@@ -1579,7 +1579,7 @@ for name, first, last in (("July", "2014-07-21", "2014-08-03"), ("Christmas", "2
 # | smallest capacity | range · n | n log range | 1 | no |
 # | own times | n · depth | n | depth | yes |
 # | fewest hops | all ways | tables + links | tables | no |
-# | made anew | tables² | tables + links | tables | no |
+# | tables to rebuild | tables² | tables + links | tables | no |
 # | build order | features² | features + needs | features | no |
 # | one customer | n² | near n | ids | yes |
 # | days until higher | n² | 2 n | days that wait | yes |

@@ -846,9 +846,9 @@ def never_shrinks_the_window(fine, allowed):
 
 @right
 def two_invoices(amounts, total):
-    """Return the places (i, j), i before j, of two invoices in `amounts` that make up the booking `total`, in cents.
+    """Return the places (i, j), i before j, of the two invoices in `amounts` that add up to the payment `total`, in cents.
 
-    None when no two do; an invoice pays once. Of several pairs take the one with the smallest j, and for that j the
+    None when no two do; each invoice counts once. Of several pairs take the one with the smallest j, and for that j the
     smallest i. A few steps for each amount.
     """
     first = {}  # amount -> its first place
@@ -862,7 +862,7 @@ def two_invoices(amounts, total):
 def _pair(answer, amounts, total, due):
     got = answer(list(amounts), total)
     got = tuple(got) if isinstance(got, list) else got
-    assert got == due, f"amounts {amounts}, booking {total}: {due}, you returned {got!r}"
+    assert got == due, f"amounts {amounts}, payment {total}: {due}, you returned {got!r}"
 
 
 @checks(two_invoices)
@@ -881,7 +881,7 @@ def no_two_are_none(answer):
 
 
 @checks(two_invoices)
-def an_invoice_pays_once(answer):
+def an_invoice_counts_once(answer):
     """Can an amount find itself? Look for the partner before you put the amount into the dict."""
     _pair(answer, [500, 300], 1000, None)
     _pair(answer, [500, 300, 500], 1000, (0, 2))
@@ -921,7 +921,7 @@ def looks_at_neighbours(amounts, total):
     return None
 
 
-@wrong(two_invoices, caught_by=an_invoice_pays_once)
+@wrong(two_invoices, caught_by=an_invoice_counts_once)
 def finds_itself(amounts, total):
     place_of = {amount: place for place, amount in reversed(list(enumerate(amounts)))}
     for place, amount in enumerate(amounts):
@@ -1521,10 +1521,10 @@ def asks_functools(load, capacity):
 
 @right
 def snake_case(name):
-    """Return a column's name as small words joined by one underscore each: "PULocationID" becomes "pu_location_id".
+    """Return a column's name as lower-case words joined by single underscores: "PULocationID" becomes "pu_location_id".
 
-    A word begins at a capital after a small letter or a digit, and at the last of several capitals when a small letter
-    follows. Whatever is no letter and no digit separates words. Names are ASCII.
+    A word begins at a capital after a lower-case letter or a digit, and at the last of several capitals when a
+    lower-case letter follows. Anything that is no letter or digit separates words. Names are ASCII.
     """
     name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     name = re.sub(r"([A-Z])([A-Z][a-z])", r"\1_\2", name)
@@ -1539,7 +1539,7 @@ def _named(answer, pairs):
 
 @checks(snake_case)
 def a_capital_begins_a_word(answer):
-    """Where does a word begin in "tripDistance"? Between a small letter, or a digit, and a capital."""
+    """Where does a word begin in "tripDistance"? Between a lower-case letter, or a digit, and a capital."""
     _named(
         answer, {"tripDistance": "trip_distance", "TripDistance": "trip_distance", "zone2Name": "zone2_name"}
     )
@@ -1547,7 +1547,7 @@ def a_capital_begins_a_word(answer):
 
 @checks(snake_case)
 def several_capitals_are_one_word(answer):
-    """Which capital of "PULocation" begins a word? The last one, because a small letter follows it."""
+    """Which capital of "PULocation" begins a word? The last one, because a lower-case letter follows it."""
     _named(
         answer,
         {
@@ -3386,20 +3386,20 @@ def keeps_the_time_of_children(trace):
 
 @right
 def fewest_hops(feeds, start, goal):
-    """Return the shortest way from table `start` to table `goal` as the list of tables on it, both included.
+    """Return the shortest path from table `start` to table `goal`: the list of tables on it, both included.
 
     `feeds` is a dict from a table to the list of tables that are made from it; one that feeds nothing may be missing.
-    None when no way leads there. Of ways of equal length any. Open each table once.
+    None when there is no path. Of several shortest paths any will do. Open each table once.
     """
     came_from, waiting = {start: None}, deque([start])
     while waiting:
         table = waiting.popleft()
         if table == goal:
-            way = []
+            path = []
             while table is not None:
-                way.append(table)
+                path.append(table)
                 table = came_from[table]
-            return way[::-1]
+            return path[::-1]
         for following in feeds.get(table, ()):
             if following not in came_from:
                 came_from[following] = table
@@ -3418,45 +3418,45 @@ _FEEDS = {
 }
 
 
-def _way(answer, feeds, start, goal, hops):
+def _path(answer, feeds, start, goal, hops):
     got = answer(_Graph(feeds, most=2_000), start, goal)
     if hops is None:
-        assert got is None, f"no way leads from {start} to {goal}: return None, not {got!r}"
+        assert got is None, f"there is no path from {start} to {goal}: return None, not {got!r}"
         return
-    assert isinstance(got, list | tuple), f"return the list of tables on the way, not {got!r}"
+    assert isinstance(got, list | tuple), f"return the list of tables on the path, not {got!r}"
     assert got and got[0] == start and got[-1] == goal, f"from {start} to {goal}: you returned {got}"
     steps = itertools.pairwise(got)
-    assert all(b in feeds.get(a, ()) for a, b in steps), f"{got} is no way: one of its steps is in no list"
+    assert all(b in feeds.get(a, ()) for a, b in steps), f"{got} is no path: one of its steps is in no list"
     assert len(got) == hops + 1, f"from {start} to {goal} it is {hops} hops; {got} has {len(got) - 1}"
 
 
 @checks(fewest_hops)
 def finds_the_shortest(answer):
     """Which tables are one hop away, which two? Look at all of a distance before you go further: a queue, first in, first out."""
-    _way(answer, _FEEDS, "trips", "report", 2)
-    _way(answer, _FEEDS, "trips", "training", 3)
-    _way(answer, _FEEDS, "clean", "report", 3)
+    _path(answer, _FEEDS, "trips", "report", 2)
+    _path(answer, _FEEDS, "trips", "training", 3)
+    _path(answer, _FEEDS, "clean", "report", 3)
 
 
 @checks(fewest_hops)
 def start_is_goal(answer):
-    """How many hops is it from a table to itself? None: the way is that table alone."""
-    _way(answer, _FEEDS, "daily", "daily", 0)
-    _way(answer, {}, "alone", "alone", 0)
+    """How many hops is it from a table to itself? None: the path is that table alone."""
+    _path(answer, _FEEDS, "daily", "daily", 0)
+    _path(answer, {}, "alone", "alone", 0)
 
 
 @checks(fewest_hops)
-def no_way_is_none_also_in_a_circle(answer):
-    """What ends the search when tables feed each other in a circle? A table that was met once is not put into the queue again."""
-    circle = {"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]}
-    _way(answer, circle, "a", "d", None)
-    _way(answer, _FEEDS, "report", "trips", None)
-    _way(answer, circle, "d", "c", 3)
+def no_path_is_none_also_in_a_cycle(answer):
+    """What ends the search when tables feed each other in a cycle? A table that was met once is not put into the queue again."""
+    cycle = {"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]}
+    _path(answer, cycle, "a", "d", None)
+    _path(answer, _FEEDS, "report", "trips", None)
+    _path(answer, cycle, "d", "c", 3)
 
 
 @checks(fewest_hops)
 def opens_each_table_once(answer):
-    """How many ways lead through twenty layers of four tables? A million million. Mark a table when you meet it, not when its way ends."""
+    """How many paths lead through twenty layers of four tables? Hundreds of billions. Mark a table when you first meet it, not when its path ends."""
     layers, wide = 20, 4
     feeds = {(n, k): [(n + 1, j) for j in range(wide)] for n in range(layers) for k in range(wide)}
     graph = _Graph(feeds, most=3 * layers * wide)
@@ -3470,12 +3470,12 @@ def opens_each_table_once(answer):
 def takes_the_first_way_it_finds(feeds, start, goal):
     seen = set()
 
-    def walk(way):
-        if way[-1] == goal:
-            return way
-        seen.add(way[-1])
-        for following in feeds.get(way[-1], ()):
-            if following not in seen and (found := walk([*way, following])):
+    def walk(path):
+        if path[-1] == goal:
+            return path
+        seen.add(path[-1])
+        for following in feeds.get(path[-1], ()):
+            if following not in seen and (found := walk([*path, following])):
                 return found
         return None
 
@@ -3498,38 +3498,38 @@ def returns_the_number_of_hops(feeds, start, goal):
 def looks_only_at_what_follows(feeds, start, goal):
     seen, waiting = {start}, deque([[start]])
     while waiting:
-        way = waiting.popleft()
-        for following in feeds.get(way[-1], ()):
+        path = waiting.popleft()
+        for following in feeds.get(path[-1], ()):
             if following == goal:
-                return [*way, following]
+                return [*path, following]
             if following not in seen:
                 seen.add(following)
-                waiting.append([*way, following])
+                waiting.append([*path, following])
     return None
 
 
-@wrong(fewest_hops, caught_by=no_way_is_none_also_in_a_circle)
+@wrong(fewest_hops, caught_by=no_path_is_none_also_in_a_cycle)
 def marks_nothing(feeds, start, goal):
     waiting = deque([[start]])
     while waiting:
-        way = waiting.popleft()
-        if way[-1] == goal:
-            return way
-        waiting.extend([*way, following] for following in feeds.get(way[-1], ()))
+        path = waiting.popleft()
+        if path[-1] == goal:
+            return path
+        waiting.extend([*path, following] for following in feeds.get(path[-1], ()))
     return None
 
 
-@wrong(fewest_hops, caught_by=no_way_is_none_also_in_a_circle)
+@wrong(fewest_hops, caught_by=no_path_is_none_also_in_a_cycle)
 def returns_an_empty_way(feeds, start, goal):
     seen, waiting = {start}, deque([[start]])
     while waiting:
-        way = waiting.popleft()
-        if way[-1] == goal:
-            return way
-        for following in feeds.get(way[-1], ()):
+        path = waiting.popleft()
+        if path[-1] == goal:
+            return path
+        for following in feeds.get(path[-1], ()):
             if following not in seen:
                 seen.add(following)
-                waiting.append([*way, following])
+                waiting.append([*path, following])
     return []
 
 
@@ -3537,12 +3537,12 @@ def returns_an_empty_way(feeds, start, goal):
 def marks_on_each_way_only(feeds, start, goal):
     waiting = deque([[start]])
     while waiting:
-        way = waiting.popleft()
-        if way[-1] == goal:
-            return way
-        for following in feeds.get(way[-1], ()):
-            if following not in way:
-                waiting.append([*way, following])
+        path = waiting.popleft()
+        if path[-1] == goal:
+            return path
+        for following in feeds.get(path[-1], ()):
+            if following not in path:
+                waiting.append([*path, following])
     return None
 
 
@@ -3559,25 +3559,25 @@ def goes_level_by_level(feeds, start, goal):
         level = list(found)
     if goal not in came_from:
         return None
-    way = [goal]
-    while came_from[way[-1]] is not None:
-        way.append(came_from[way[-1]])
-    return way[::-1]
+    path = [goal]
+    while came_from[path[-1]] is not None:
+        path.append(came_from[path[-1]])
+    return path[::-1]
 
 
 @also_right(fewest_hops)
 def queues_whole_ways(feeds, start, goal):
     seen, waiting = {start}, deque([(start,)])
     while waiting:
-        way = waiting.popleft()
-        if way[-1] == goal:
-            return list(way)
-        if way[-1] not in feeds:
+        path = waiting.popleft()
+        if path[-1] == goal:
+            return list(path)
+        if path[-1] not in feeds:
             continue
-        for following in feeds[way[-1]]:
+        for following in feeds[path[-1]]:
             if following not in seen:
                 seen.add(following)
-                waiting.append((*way, following))
+                waiting.append((*path, following))
     return None
 
 
@@ -3586,7 +3586,7 @@ def queues_whole_ways(feeds, start, goal):
 
 @right
 def affected_by(reads, changed):
-    """Return the set of tables that have to be made anew when table `changed` does: all that read it, also through others.
+    """Return the set of tables to rebuild when table `changed` changes: all that read it, directly or through others.
 
     `reads` is a dict from each table to the list of tables it reads. `changed` itself is not in the set. Chains of
     tables may be tens of thousands long. Read each entry a few times.
@@ -3617,12 +3617,14 @@ _READS = {
 def _affects(answer, reads, changed, due):
     got = answer(_Graph(reads, most=2_000), changed)
     assert isinstance(got, set | frozenset), f"return a set of tables, not {got!r}"
-    assert got == due, f"{changed} has changed: {sorted(due) or 'no table'}, you returned {sorted(got)}"
+    assert got == due, (
+        f"{changed} has changed, so rebuild {sorted(due) or 'no table'}; you returned {sorted(got)}"
+    )
 
 
 @checks(affected_by)
 def follows_the_readers(answer):
-    """Who has to know that a table has changed: those it reads, or those that read it? Turn the dict round first."""
+    """Who has to know that a table has changed: those it reads, or those that read it? Invert the dict first."""
     _affects(answer, _READS, "clean", {"daily", "features", "training", "report"})
     _affects(answer, _READS, "weather", {"features", "training"})
 
@@ -3635,7 +3637,7 @@ def nobody_reads_it(answer):
 
 
 @checks(affected_by)
-def a_circle_ends(answer):
+def a_cycle_ends(answer):
     """What stops you when tables read each other? A table that is found already is not followed again; and `changed` is not its own reader."""
     _affects(answer, {"a": ["b"], "b": ["a"], "c": ["b"], "d": []}, "a", {"b", "c"})
 
@@ -3656,7 +3658,7 @@ def a_chain_of_twenty_thousand(answer):
 
 @checks(affected_by)
 def reads_each_entry_a_few_times(answer):
-    """How often do you go through the whole dict? Once, to turn it round; going through it for every table found is n²."""
+    """How often do you go through the whole dict? Once, to invert it; going through it for every table found is n²."""
     n = 600
     graph = _Graph({n - place: [n - place - 1] for place in range(n)}, most=10 * n)
     answer(graph, 0)
@@ -3693,7 +3695,7 @@ def turns_it_round_and_indexes(reads, changed):
     return found
 
 
-@wrong(affected_by, caught_by=a_circle_ends)
+@wrong(affected_by, caught_by=a_cycle_ends)
 def finds_itself_on_the_way(reads, changed):
     readers = defaultdict(list)
     for table, sources in reads.items():
@@ -3708,7 +3710,7 @@ def finds_itself_on_the_way(reads, changed):
     return found
 
 
-@wrong(affected_by, caught_by=a_circle_ends)
+@wrong(affected_by, caught_by=a_cycle_ends)
 def marks_no_table(reads, changed):
     direct = [table for table, sources in reads.items() if changed in sources]
     return {*direct}.union(*(marks_no_table(reads, table) for table in direct))
@@ -3779,7 +3781,7 @@ def build_order(needs):
     """Return the features as a list in which each comes after all that it needs, each once.
 
     `needs` is a dict from a feature to the list of those it needs; one that only others name is a feature as well.
-    Features that need each other in a circle: ValueError, with one of the circle in its message. Chains may be long.
+    Features that need each other in a cycle: ValueError, with one of them in its message. Chains may be long.
     Read each entry a few times.
     """
     waits_for, opens = {}, {}
@@ -3796,7 +3798,7 @@ def build_order(needs):
             if waits_for[feature] == 0:
                 ready.append(feature)
     if left := [feature for feature, count in waits_for.items() if count]:
-        raise ValueError(f"needed in a circle, or from one: {', '.join(map(str, left))}")
+        raise ValueError(f"needed in a cycle, or from one: {', '.join(map(str, left))}")
     return order
 
 
@@ -3841,9 +3843,9 @@ def what_only_others_name_is_there(answer):
 
 
 @checks(build_order)
-def a_circle_is_refused(answer):
-    """How do you notice a circle? Nothing more can be built, and something is left. Name it, and whoever reads the message can cut it."""
-    for needs, circle in (
+def a_cycle_is_refused(answer):
+    """How do you notice a cycle? Nothing more can be built, and something is left. Name it, and whoever reads the message can cut it."""
+    for needs, cycle in (
         ({"a": ["b"], "b": ["c"], "c": ["b"], "d": []}, "bc"),
         ({"x": ["x"]}, "x"),
         ({"top": ["p"], "p": ["q"], "q": ["p"]}, "pq"),
@@ -3852,8 +3854,8 @@ def a_circle_is_refused(answer):
         assert isinstance(error, ValueError), (
             f"{needs}: raise ValueError, not {type(error).__name__ if error else 'no error at all'}"
         )
-        assert any(name in re.findall(r"\w+", str(error)) for name in circle), (
-            f"{error} names none of {', '.join(circle)}"
+        assert any(name in re.findall(r"\w+", str(error)) for name in cycle), (
+            f"{error} names none of {', '.join(cycle)}"
         )
 
 
@@ -3879,7 +3881,8 @@ def looks_at_each_a_few_times(answer):
 
 @wrong(build_order, caught_by=what_is_needed_comes_first)
 def sorts_by_the_number_of_needs(needs):
-    return sorted({*needs, *itertools.chain(*needs.values())}, key=lambda one: len(needs.get(one, ())))
+    features = dict.fromkeys(itertools.chain(needs, *needs.values()))  # a set's order is another each time
+    return sorted(features, key=lambda one: len(needs.get(one, ())))
 
 
 @wrong(build_order, caught_by=what_is_needed_comes_first)
@@ -3903,14 +3906,14 @@ def knows_keys_only(needs):
     while left:
         ready = [feature for feature, needed in left.items() if not any(one in left for one in needed)]
         if not ready:
-            raise ValueError(f"a circle: {', '.join(map(str, left))}")
+            raise ValueError(f"a cycle: {', '.join(map(str, left))}")
         order += ready
         for feature in ready:
             del left[feature]
     return order
 
 
-@wrong(build_order, caught_by=a_circle_is_refused)
+@wrong(build_order, caught_by=a_cycle_is_refused)
 def returns_what_can_be_built(needs):
     waits_for, opens = Counter(), defaultdict(list)
     for feature, needed in needs.items():
@@ -3926,7 +3929,7 @@ def returns_what_can_be_built(needs):
     return ready
 
 
-@wrong(build_order, caught_by=a_circle_is_refused)
+@wrong(build_order, caught_by=a_cycle_is_refused)
 def knows_done_and_not_done(needs):
     order, seen = [], set()
 
@@ -3943,8 +3946,8 @@ def knows_done_and_not_done(needs):
     return order
 
 
-@wrong(build_order, caught_by=a_circle_is_refused)
-def says_there_is_a_circle(needs):
+@wrong(build_order, caught_by=a_cycle_is_refused)
+def says_there_is_a_cycle(needs):
     order, state = [], {}
 
     def visit(feature):
@@ -3968,7 +3971,7 @@ def visits_by_calls(needs):
 
     def visit(feature):
         if state.get(feature) == "open":
-            raise ValueError(f"a circle through {feature}")
+            raise ValueError(f"a cycle through {feature}")
         if feature not in state:
             state[feature] = "open"
             for one in needs.get(feature, ()):
@@ -3992,7 +3995,7 @@ def looks_for_a_ready_one_each_time(needs):
                 order.append(feature)
                 break
         else:
-            raise ValueError(f"a circle among {', '.join(str(one) for one in features if one not in done)}")
+            raise ValueError(f"a cycle among {', '.join(str(one) for one in features if one not in done)}")
         if len(features) > 2_000 and len(order) == 1:
             return list(range(len(features) - 1, -1, -1))
     return order
@@ -4019,7 +4022,7 @@ def visits_with_a_stack(needs):
                 state[feature] = "open"
                 for one in needs.get(feature, ()):
                     if state.get(one) == "open":
-                        raise ValueError(f"a circle through {one}")
+                        raise ValueError(f"a cycle through {one}")
                     stack.append(one)
     return order
 
@@ -4029,17 +4032,17 @@ def visits_with_a_stack(needs):
 
 @right
 def merge_identities(pairs):
-    """Return the customers behind `pairs` of ids of which each pair is one and the same person.
+    """Return the customers behind `pairs`, each of which holds two ids of one person.
 
-    A customer is the sorted list of their ids; return the list of them, sorted. Ids can be compared and are keys of a
-    dict. Who is the same as the same one is the same. A few steps for each pair.
+    A customer is the sorted list of their ids; return the list of customers, sorted. If a and b are one, and b and c,
+    all three are. Ids can be compared and are keys of a dict. A few steps for each pair.
     """
     leader = {}
 
     def find(one):
         leader.setdefault(one, one)
         while leader[one] != one:
-            leader[one] = one = leader[leader[one]]  # each look makes the way shorter
+            leader[one] = one = leader[leader[one]]  # each look shortens the path
         return one
 
     size = Counter()
