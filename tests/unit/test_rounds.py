@@ -635,8 +635,8 @@ def spawn(*words, columns=100):
 
 PLACES = [
     (r"0:00 of 35:00", "A note typed here."),
-    (r"0:\d\d of 35:00", ""),
-    (r"0:00 of 3:00", ""),
+    (r"Noted[\s\S]*0:\d\d of 35:00", ""),
+    (r"2 of 2 [\s\S]*0:00 of 3:00", ""),
     *[(rf"{label}\b[\s\S]*y/n: ", "y") for label in ("must 1/2", "must 2/2", "good 1/1", "must 1/1")],
     *[(rf"{number}/8 [\s\S]*0-3: ", "3") for number in range(1, 9)],
 ]
@@ -744,7 +744,8 @@ def test_a_coding_round_with_real_katas_in_a_terminal(columns, home, tmp_path):
 def test_a_debugging_round_with_a_real_ticket_in_a_terminal(columns, home, tmp_path):
     ticket = [(r"q: stop[\s\S]*\d\d:\d\d > ", "logs"), (r"\d\d:\d\d > ", "d")]
     ticket += [(r"diagnosis:[\s\S]*> ", ""), (r"remedy:[\s\S]*> ", "")]
-    spoken = [(r"0:00 of 3:00", "A note."), (r"0:\d\d of 3:00", ""), (r"0:00 of 3:00", "")]
+    spoken = [(r"2 of 3 [\s\S]*0:00 of 3:00", "A note."), (r"Noted[\s\S]*0:\d\d of 3:00", "")]
+    spoken += [(r"3 of 3 [\s\S]*0:00 of 3:00", "")]
     ticks = [(rf"must {count}/2[\s\S]*y/n: ", "y") for count in (1, 2, 1, 2)]
     text = held_in_a_terminal("debugging", [*ticket, *spoken, *ticks, *SCORES], columns, home, tmp_path)
     assert "» A note." in text
