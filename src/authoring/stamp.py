@@ -52,7 +52,8 @@ def inputs(course: Course, lesson: Lesson, notebook: Any, used: Iterable[str]) -
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     written = [[cell.id, cell.source, cell.metadata.get("tags", [])] for cell in code]
     docstrings = any(ASKS_FOR_DOCSTRINGS.search(cell.source) for cell in code)
-    names = set(used)
+    # A card in a lesson may point into that lesson: what is being written is no input of itself.
+    names = set(used) - {f"notebooks/{lesson.stem}.ipynb"}
     if lesson.exercises.exists():
         names.add(_relative(course, lesson.exercises))
     locked = versions(course)
