@@ -12,7 +12,7 @@
 # %% [markdown]
 # # I5 · SQL and pandas
 #
-# After this walkthrough you can answer the questions on tables that nearly every interview begins with, twice: as a query and as a function of DataFrames, with ties, missing values and empty groups dealt with before anybody asks.
+# After this walkthrough you can answer the questions on tables with which nearly every interview begins. You answer each twice, as a query and as a function of DataFrames, and deal with ties, missing values and empty groups before anybody asks.
 
 # %% [markdown]
 # > **You will learn to** say what NULL does in each clause · take one row of many without losing or doubling any · join without changing a sum · measure time on the calendar and not in rows · read what a planner does
@@ -51,7 +51,12 @@ trips = ask("SELECT * FROM trips ORDER BY pickup_at, trip_id")
 #
 # **Time** 60 minutes. The database, the form of an answer, and five katas on GROUP BY and NULL.
 #
-# The tables are the course's own data in DuckDB, a database that runs inside this process: `trips` by taxi, with the zone of the pickup; `payment_types` with their names; `rides` at 20 stations of Chicago's trains, in thousands a day; `games`, a row for each home game there.
+# The tables are the course's own data in DuckDB, a database that runs inside this process:
+#
+# - `trips` by taxi in New York, with the zone of the pickup, the distance in miles and the fare in USD;
+# - `payment_types`: payment_type, name;
+# - `rides`: station, day, rides (in thousands), for 20 stations of Chicago's trains;
+# - `games`: day, team, one row per home game in Chicago.
 
 # %% name="tables"
 trips.tail(3)
@@ -69,7 +74,7 @@ trips.tail(3)
 #     return sql, frames
 # ```
 #
-# `check` runs both on made-up databases with ties, NULLs, missing days, one row, none. When one fails, it shows that database and the rows that differ. Write the query first and return `sql, None`. Try it on the real data with `ask(trips_of_zones()[0])`. Give each kata eight minutes before you unfold what is below it.
+# `check` runs both on made-up databases with ties, NULLs, missing days, one row, none; in their DataFrames NULL is NaN. The order of rows counts only where a kata asks for it. When an answer fails, you see that database and the rows that differ. Write the query first and return `sql, None`. Try it on the real data with `ask(trips_of_zones()[0])`. Give each kata eight minutes before you unfold what is below it.
 
 # %% [markdown]
 # ### Counting what is there
@@ -80,7 +85,7 @@ trips.tail(3)
 ask("SELECT payment_type, COUNT(*) AS trips FROM trips GROUP BY payment_type ORDER BY payment_type")
 
 # %% [markdown]
-# The last row is a group as well: 372<!-- =by_type[4, trips] --> trips of which nobody knows the payment type. What the interviewer wants to hear is what each function does with them.
+# The last row is a group as well: 372<!-- =by_type[4, trips] --> trips of which nobody knows the payment type. The interviewer wants to hear what COUNT, AVG and GROUP BY do with them.
 
 # %% exercise="payment_summary"
 # %%
@@ -96,7 +101,7 @@ exercise.check(payment_summary)
 # FROM trips GROUP BY payment_type
 # ```
 #
-# **Cost.** One pass and a hash table with an entry a group. An index on `payment_type` does not help: every row is read.
+# **Cost.** One pass, and a hash table with one entry per group. An index on `payment_type` does not help: every row is read.
 #
 # **They ask next.** *What is SUM over no rows?* NULL, and COUNT is 0. *COUNT(DISTINCT x)?* It keeps each value it has seen, so it needs memory; engines offer an approximate one.
 #
@@ -150,7 +155,7 @@ print(f"{with_nan.dtype}: {(with_nan != 2).sum():,} are not 2")
 # %% [markdown]
 # ### Conditions on rows, conditions on groups
 #
-# Which zones are dear by card? The word order of a query is not the order in which it runs:
+# In which zones is a trip paid by card expensive? A query does not run in the order in which it is written:
 #
 # | runs | clause | sees |
 # |---|---|---|
@@ -175,7 +180,7 @@ plan(
 )
 
 # %% [markdown]
-# WHERE went into the scan, so that other rows never leave the table. HAVING is a filter above the groups. The estimate is a guess: 15,000<!-- =plan_having[2, estimate] --> card trips, where there are 42,513<!-- =by_type[0, trips] -->, because four values are taken to be equally frequent. A guess that is off by a factor of a hundred is how a slow query begins.
+# WHERE went into the scan, so that other rows never leave the table. HAVING is a filter above the groups. The estimate is a guess: 15,000<!-- =plan_having[2, estimate] --> card trips, where there are 42,513<!-- =by_type[0, trips] -->, because the planner takes the four values to be equally frequent. Many a slow query begins with a guess that is off by a factor of a hundred.
 #
 # <details><summary>The idea, and what they ask next</summary>
 #
@@ -185,7 +190,7 @@ plan(
 # GROUP BY zone HAVING COUNT(*) >= 2 AND AVG(fare) > 10
 # ```
 #
-# `WHERE fare > 10` answers another question: the mean of the dear trips. In pandas the steps stand in the order in which they run: filter, group, aggregate, filter.
+# `WHERE fare > 10` answers another question: the mean of the expensive trips. In pandas the steps stand in the order in which they run: filter, group, aggregate, filter.
 #
 # **Index.** On `payment_type` it would stay unused: most rows are by card, and a scan reads those faster.
 #
@@ -196,7 +201,7 @@ plan(
 # %% [markdown]
 # ### A share of what is known
 #
-# One pass, several answers: a condition inside an aggregate. The trap is what the condition does with the rows that it is NULL for.
+# One pass, several answers: a condition inside an aggregate. The trap is in the rows where the condition is NULL.
 
 # %% exercise="cash_share"
 # %%
@@ -248,7 +253,7 @@ exercise.check(fare_per_mile)
 # FROM trips WHERE distance > 0 AND fare IS NOT NULL GROUP BY zone
 # ```
 #
-# **Cost.** One pass, two sums a group. Sums of parts can be added, so many machines can share the work.
+# **Cost.** One pass, two sums per group. Sums of parts can be added, so many machines can share the work.
 #
 # **They ask next.** *What do you store in a summary table?* Sums and counts, which can be added later; no averages, no medians, no distinct counts.
 #
@@ -262,16 +267,17 @@ exercise.check(fare_per_mile)
 # %% [markdown]
 # ### Rows that were sent twice
 #
-# A sender that tries again makes a row twice, with a new id. What the same trip is, you have to say: here, the same zone and second.
+# A sender that tries again makes a row twice, with a new id. You have to say what makes two rows the same trip: here, the same zone and second.
 
 # %% name="repeats"
 ask("""
-    SELECT COUNT(*) AS n, COUNT(DISTINCT trip_id) AS ids, COUNT(DISTINCT (zone, pickup_at)) AS keys
+    SELECT COUNT(*) AS n, COUNT(DISTINCT trip_id) AS ids, COUNT(DISTINCT (zone, pickup_at)) AS keys,
+        COUNT(DISTINCT (zone, pickup_at, fare)) AS with_fare
     FROM trips
 """)
 
 # %% [markdown]
-# Four keys are there twice. Their fares differ, so in this table they are two taxis on one corner, and a blind deduplication would lose four trips: ask for the key before you write. The kata's table holds real repeats.
+# Four rows share their key with another row, and with the fare beside the key all differ. So each is another taxi in the same second, and a blind deduplication would lose four trips: ask for the key before you write. The kata's table holds real repeats.
 
 # %% exercise="without_repeats"
 # %%
@@ -280,7 +286,7 @@ exercise.check(without_repeats)
 # %% [markdown]
 # <details><summary>The idea, and what they ask next</summary>
 #
-# Number the rows of each key in an order that decides, keep number 1. DISTINCT compares whole rows, and the ids differ; MIN of each column mixes a row that never was.
+# Number the rows of each key in an order that decides, keep number 1. DISTINCT compares whole rows, and the ids differ; MIN of each column makes up a row that never existed.
 #
 # ```sql
 # SELECT trip_id, zone, pickup_at, fare
@@ -323,11 +329,11 @@ plan(
 )
 
 # %% [markdown]
-# The window numbers all 60,000<!-- =plan_latest[1, rows] --> rows, and the filter keeps 219<!-- =plan_latest[0, rows] -->, one a zone. The guess was 12,000<!-- =plan_latest[0, estimate] -->.
+# The window numbers all 60,000<!-- =plan_latest[1, rows] --> rows, and the filter keeps 219<!-- =plan_latest[0, rows] -->, one per zone. The guess was 12,000<!-- =plan_latest[0, estimate] -->.
 #
 # <details><summary>The idea, and what they ask next</summary>
 #
-# ROW_NUMBER gives each row another number, RANK the same number to equal rows. For one row a key you want the first and an order that leaves no tie.
+# ROW_NUMBER gives each row another number, RANK the same number to equal rows. For one row per key you want ROW_NUMBER, and an order that leaves no tie.
 #
 # ```sql
 # SELECT zone, trip_id, fare FROM trips
@@ -336,7 +342,7 @@ plan(
 #
 # QUALIFY filters after the window; in PostgreSQL write a subquery, or `DISTINCT ON (zone)`. pandas: `last()` takes the last value of each column that is not NaN.
 #
-# **Index.** On `(zone, pickup_at DESC)` a row store reads in the order of the window. With few keys and many rows each, a lateral subquery with LIMIT 1 makes that one look a key.
+# **Index.** On `(zone, pickup_at DESC)` a row store reads in the order of the window. With few keys and many rows each, a lateral subquery with LIMIT 1 makes that one look-up per key.
 #
 # **They ask next.** *And if late rows arrive?* Then "latest" needs two clocks, the event's and the arrival's.
 #
@@ -389,7 +395,7 @@ ask("""
 """)
 
 # %% [markdown]
-# Both have the sum with both. Nobody wrote a frame, so it is RANGE to the current row, and rows that are equal in the ORDER BY come in together.
+# Both get the sum that includes both. Without a frame the default holds: RANGE up to the current row, which takes in all rows that are equal in the ORDER BY.
 
 # %% exercise="running_fares"
 # %%
@@ -398,7 +404,7 @@ exercise.check(running_fares)
 # %% [markdown]
 # <details><summary>The idea, and what they ask next</summary>
 #
-# Make the order unique, or write `ROWS UNBOUNDED PRECEDING`, which without a unique order is a sum that may differ from run to run.
+# Make the order unique, or write `ROWS UNBOUNDED PRECEDING`, whose sums may differ from run to run where the order has ties.
 #
 # ```sql
 # SELECT trip_id, zone,
@@ -442,11 +448,11 @@ exercise.check(last_fare_of_zone)
 # FROM trips
 # ```
 #
-# FIRST_VALUE of the reversed order needs no frame, because the frame does begin at the first row.
+# FIRST_VALUE of the reversed order needs no frame, because the default frame begins at the first row.
 #
 # **Cost.** Windows with the same PARTITION BY and ORDER BY can share one sort.
 #
-# **They ask next.** *MAX in its place?* That is the highest, not the last; it agrees on data that only grow, and in the test that somebody wrote with such data.
+# **They ask next.** *MAX in its place?* That is the highest, not the last; the two agree on values that only grow, so a test on such data does not notice.
 #
 # </details>
 
@@ -491,7 +497,7 @@ pd.concat(plans).droplevel(1).drop(columns="estimate")
 #
 # `LEFT JOIN … WHERE trips.trip_id IS NULL` is the same; test a column that can't be NULL by itself. pandas: `isin` and `merge` take NaN for equal to NaN.
 #
-# **Index.** On `trips(payment_type)`: one look for each of six rows.
+# **Index.** On `trips(payment_type)`: one look-up for each of six rows.
 #
 # **They ask next.** *EXCEPT?* It compares whole rows, takes NULL for equal and drops repeats.
 #
@@ -509,7 +515,7 @@ ask("""
 """)
 
 # %% [markdown]
-# And here pandas and SQL disagree. A table of one row has the name "nobody" for the payment type NULL; which of the 372<!-- =by_type[4, trips] --> trips of unknown type does it meet?
+# And here pandas and SQL disagree. A table of one row has the name "nobody" for the payment type NULL; how many of the 372<!-- =by_type[4, trips] --> trips of unknown type does it join?
 
 # %% name="null_keys"
 nobody = pd.DataFrame({"payment_type": pd.array([None], dtype="Int32"), "name": ["nobody"]})
@@ -524,7 +530,7 @@ exercise.check(long_trips_by_type)
 # %% [markdown]
 # <details><summary>The idea, and what they ask next</summary>
 #
-# The LEFT JOIN kept six types, with NULL for the trips of two. Then WHERE asked whether NULL is over 5. A condition on the right table belongs into ON; and count a column of the right table, as `COUNT(*)` counts the row of NULLs too.
+# The LEFT JOIN kept six types, with NULL for the trips of two. Then WHERE asked whether NULL is over 5. A condition on the right table belongs in ON; and count a column of the right table, as `COUNT(*)` counts the row of NULLs too.
 #
 # ```sql
 # SELECT kind.name, COUNT(trips.trip_id) AS long_trips
@@ -571,7 +577,7 @@ exercise.check(rides_on_game_days)
 # WHERE EXISTS (SELECT 1 FROM games WHERE games.day = rides.day) GROUP BY station
 # ```
 #
-# `SUM(DISTINCT rides)` seems to mend it, and loses two days that happen to have equal rides. In pandas `merge(…, validate="many_to_one")` raises an error.
+# `SUM(DISTINCT rides)` seems to mend it, and loses a day whose rides happen to equal another day's. In pandas `merge(…, validate="many_to_one")` raises an error.
 #
 # **Cost.** A semi join looks up each row once; a join and a DISTINCT make all pairs and sort them out again.
 #
@@ -607,7 +613,7 @@ exercise.check(fare_known_then)
 #     ON trips.zone = usual_fares.zone AND trips.pickup_at >= usual_fares.known_from
 # ```
 #
-# Without ASOF: join on `known_from <= pickup_at` and keep ROW_NUMBER 1, or a lateral subquery with LIMIT 1, which an index on `(zone, known_from DESC)` makes one look a trip. pandas: `merge_asof`, backward by default, with `by`, both sides sorted.
+# Without ASOF: join on `known_from <= pickup_at` and keep ROW_NUMBER 1, or a lateral subquery with LIMIT 1, which an index on `(zone, known_from DESC)` makes one look-up per trip. pandas: `merge_asof`, backward by default, with `by`, both sides sorted.
 #
 # **Cost.** As-of sorts both sides once and walks along; the plain join first makes all pairs.
 #
@@ -697,7 +703,7 @@ exercise.check(every_day)
 # %% [markdown]
 # ### Seven days, or seven rows
 #
-# **Predict first.** The mean over "the last seven" at Polk, on its open days; Sunday 21 January 2001 is none. Do ROWS and RANGE agree on the Monday?
+# **Predict first.** The mean over "the last seven" at Polk, on its open days; on Sunday 21 January 2001 it was closed. Do ROWS and RANGE agree on the Monday?
 
 # %% name="rows_or_range"
 ask("""
@@ -736,7 +742,7 @@ exercise.check(rolling_week)
 # %% [markdown]
 # ### The last known value
 #
-# Take a closed day as unknown, and ask what was known last. Watch the rows on which a station begins.
+# In the kata's tables the rides of some days are NULL: unknown, where 0 is known. What was known last? Watch the first rows of each station.
 
 # %% exercise="carried_forward"
 # %%
@@ -761,7 +767,7 @@ exercise.check(carried_forward)
 # %% [markdown]
 # ### Days in a row
 #
-# Gaps and islands: the closures of the stations, each as one row with its first and last day. There are 242<!-- =zeros[0, closed_days] --> days with 0 rides.
+# Gaps and islands: the closures of the stations, each as one row with its first and last day. There are 242<!-- =zeros[0, closed_days] --> days with 0 rides. (DuckDB takes `days` for a unit of time: write `AS days`.)
 
 # %% name="zeros"
 ask("SELECT COUNT(*) AS closed_days, COUNT(DISTINCT station) AS stations FROM rides WHERE rides = 0")
@@ -793,7 +799,7 @@ exercise.check(closures)
 # %% [markdown]
 # ## Sitting 5 · Sessions, cohorts, percentiles
 #
-# **Time** 45 minutes. Four katas on which an analyst's interview ends. From a fresh kernel, run the cells above Sitting 1 first.
+# **Time** 45 minutes. Four katas from the end of an analyst's interview. From a fresh kernel, run the cells above Sitting 1 first.
 
 # %% [markdown]
 # ### Sessions
@@ -822,14 +828,14 @@ exercise.check(busy_spells)
 #
 # **Cost.** Both windows have the same PARTITION BY and ORDER BY and can share one sort.
 #
-# **They ask next.** *On a stream?* The last clock of each key is the state; a late row can join two sessions.
+# **They ask next.** *On a stream?* Keep the last time per key as state; a late row can join two sessions.
 #
 # </details>
 
 # %% [markdown]
 # ### Cohorts and retention
 #
-# Of the zones with their first pickup in a month, how many are active later? **Predict first.** The oldest cohort of trips from July to December 2019?
+# Of the zones with their first pickup in a month, how many are active later? **Predict first.** Which month is the oldest cohort of trips from July to December 2019?
 
 # %% name="oldest"
 ask("""
@@ -857,7 +863,7 @@ exercise.check(retention)
 # FROM aged GROUP BY cohort, months_later
 # ```
 #
-# Divide by the cohort's size, which is its row with 0 months. Young cohorts have fewer months behind them: an average over cohorts compares others at each age.
+# Divide by the cohort's size, which is its row with 0 months. Young cohorts have fewer months behind them: an average over cohorts is at each age over a different set of them.
 #
 # **Cost.** DISTINCT first makes the table small: zones times months in the place of trips.
 #
@@ -895,7 +901,7 @@ exercise.check(fare_percentiles)
 #
 # The standard's form is `PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY fare)`. CONT draws a line between two values, DISC picks one that occurs. NTILE makes equal buckets, which is something else.
 #
-# **Cost.** It holds the group's values and selects; sums could be kept alone. On billions of rows one takes a sketch (t-digest, KLL) that can be merged; percentiles themselves can't.
+# **Cost.** It has to hold all values of a group, where a mean needs only a sum and a count. On billions of rows one takes a sketch (t-digest, KLL) that can be merged; percentiles themselves can't.
 #
 # **They ask next.** *The p99 of a day from the p99 of its hours?* Not possible. Keep histograms or sketches.
 #
@@ -904,7 +910,7 @@ exercise.check(fare_percentiles)
 # %% [markdown]
 # ### Rows to columns
 #
-# A row a zone, a column a way to pay. Every trip belongs into one of the columns, so the columns add up. Do they here?
+# One row per zone, one column per way to pay. Every trip belongs in one of the columns, so the columns add up. Do they here?
 
 # %% name="crosstab"
 wide = pd.crosstab(trips["zone"], trips["payment_type"])
@@ -935,7 +941,7 @@ exercise.check(payments_pivot)
 # %% [markdown]
 # ## Take-aways
 #
-# - Before the first word of SQL, say the key, what a tie is decided by, and what NULL means. Half of the traps of this page are behind these three.
+# - Before the first word of SQL, say the key, what decides a tie, and what NULL means. Half of the traps on this page come from these three.
 # - WHERE keeps what is true, and a comparison with NULL never is, negated or not. Hence NOT EXISTS, and not NOT IN.
 # - A join can lose rows and can multiply them. Count before and after.
 # - Windows count rows unless you give them a calendar, and end at the current row unless you say where they end.

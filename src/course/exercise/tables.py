@@ -162,8 +162,9 @@ class Task:
         else:
             marked = [("wanted", *row) for row in missing[:MOST_ROWS]]
             marked += [("got", *row) for row in extra[:MOST_ROWS]]
+            rows = "1 row is" if len(ours) == 1 else f"{len(ours)} rows are"
             told = (
-                f"{len(ours)} rows are wanted, you have {len(yours)}; these differ\n"
+                f"{rows} wanted, you have {len(yours)}; these differ\n"
                 + _grid(["", *self.names], marked)
                 + _more(len(missing) - MOST_ROWS, "wanted")
                 + _more(len(extra) - MOST_ROWS, "got")
@@ -200,7 +201,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, datetime.datetime):
-        return value.strftime("%Y-%m-%d" if value.time() == datetime.time() else "%Y-%m-%d %H:%M")
+        clock = "" if value.time() == datetime.time() else " %H:%M:%S" if value.second else " %H:%M"
+        return value.strftime("%Y-%m-%d" + clock)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

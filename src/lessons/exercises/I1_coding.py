@@ -892,6 +892,7 @@ def the_pair_that_is_complete_first(answer):
     """Which place do you keep when an amount comes twice, and which pair do you meet first? Keep the first place, return at once."""
     _pair(answer, [5, 1, 9, 5], 10, (1, 2))
     _pair(answer, [4, 4, 6], 10, (0, 2))
+    _pair(answer, [4, 6, 1, 9], 10, (0, 1))
 
 
 @checks(two_invoices)
@@ -956,6 +957,18 @@ def keeps_the_last_place(amounts, total):
         if total - amount in seen:
             return seen[total - amount], place
         seen[amount] = place
+    return None
+
+
+@wrong(two_invoices, caught_by=the_pair_that_is_complete_first)
+def sorts_and_walks_from_both_ends(amounts, total):
+    places = sorted(range(len(amounts)), key=lambda place: amounts[place])
+    low, high = 0, len(places) - 1
+    while low < high:
+        made = amounts[places[low]] + amounts[places[high]]
+        if made == total:
+            return tuple(sorted((places[low], places[high])))
+        low, high = (low + 1, high) if made < total else (low, high - 1)
     return None
 
 
@@ -1840,9 +1853,10 @@ def _limits(answer, limit, seconds, times, due):
 
 @checks(rate_limit)
 def refuses_what_is_too_much(answer):
-    """Which earlier calls matter for this one? Those of the last `seconds`: keep their times, and count them."""
+    """Which earlier calls matter for this one? Those of the last `seconds`: keep their times, and count them. A bucket that refills lets more through."""
     _limits(answer, 2, 10, [0, 1, 2, 3], "yynn")
     _limits(answer, 1, 5, [0, 4, 10, 11], "ynyn")
+    _limits(answer, 2, 10, [0, 1, 6, 7], "yynn")
 
 
 @checks(rate_limit)
@@ -1875,6 +1889,23 @@ def keeps_limit_times(answer):
 def never_forgets(limit, seconds):
     count = itertools.count(1)
     return lambda time: next(count) <= limit
+
+
+@wrong(rate_limit, caught_by=refuses_what_is_too_much)
+def refills_a_bucket(limit, seconds):
+    left, last = limit, None
+
+    def allow(time):
+        nonlocal left, last
+        if last is not None:
+            left = min(limit, left + (time - last) * limit / seconds)
+        last = time
+        if left < 1:
+            return False
+        left -= 1
+        return True
+
+    return allow
 
 
 @wrong(rate_limit, caught_by=a_call_just_that_long_ago_is_over)
@@ -3436,11 +3467,13 @@ def finds_the_shortest(answer):
     _path(answer, _FEEDS, "trips", "report", 2)
     _path(answer, _FEEDS, "trips", "training", 3)
     _path(answer, _FEEDS, "clean", "report", 3)
+    fork = {"raw": ["a", "b", "c"], "a": ["x"], "x": ["report"], "b": ["report"], "c": ["y"], "y": ["report"]}
+    _path(answer, fork, "raw", "report", 2)
 
 
 @checks(fewest_hops)
 def start_is_goal(answer):
-    """How many hops is it from a table to itself? None: the path is that table alone."""
+    """How many hops is it from a table to itself? Zero: the path is that table alone."""
     _path(answer, _FEEDS, "daily", "daily", 0)
     _path(answer, {}, "alone", "alone", 0)
 
@@ -3480,6 +3513,20 @@ def takes_the_first_way_it_finds(feeds, start, goal):
         return None
 
     return walk([start])
+
+
+@wrong(fewest_hops, caught_by=finds_the_shortest)
+def takes_the_newest_first(feeds, start, goal):
+    seen, waiting = {start}, [[start]]
+    while waiting:
+        path = waiting.pop()
+        if path[-1] == goal:
+            return path
+        for following in feeds.get(path[-1], ()):
+            if following not in seen:
+                seen.add(following)
+                waiting.append([*path, following])
+    return None
 
 
 @wrong(fewest_hops, caught_by=finds_the_shortest)
@@ -3849,13 +3896,14 @@ def a_cycle_is_refused(answer):
         ({"a": ["b"], "b": ["c"], "c": ["b"], "d": []}, "bc"),
         ({"x": ["x"]}, "x"),
         ({"top": ["p"], "p": ["q"], "q": ["p"]}, "pq"),
+        ({"p": ["q"], "q": ["p"], "late": ["p"]}, "pq"),
     ):
         error = _refuses(answer, _Graph(needs, most=2_000))
         assert isinstance(error, ValueError), (
             f"{needs}: raise ValueError, not {type(error).__name__ if error else 'no error at all'}"
         )
         assert any(name in re.findall(r"\w+", str(error)) for name in cycle), (
-            f"{error} names none of {', '.join(cycle)}"
+            f"{needs}: your message, {str(error)!r}, names none of {', '.join(cycle)}"
         )
 
 
@@ -3943,6 +3991,24 @@ def knows_done_and_not_done(needs):
 
     for feature in needs:
         visit(feature)
+    return order
+
+
+@wrong(build_order, caught_by=a_cycle_is_refused)
+def names_the_last_that_is_left(needs):
+    waits_for, opens = Counter(), defaultdict(list)
+    for feature, needed in needs.items():
+        waits_for[feature] += len(needed)
+        for one in needed:
+            opens[one].append(feature)
+    order = [one for one in {*needs, *opens} if not waits_for[one]]
+    for one in order:
+        for feature in opens[one]:
+            waits_for[feature] -= 1
+            if not waits_for[feature]:
+                order.append(feature)
+    if left := [feature for feature in needs if waits_for[feature]]:
+        raise ValueError(f"a cycle at {left[-1]}")
     return order
 
 

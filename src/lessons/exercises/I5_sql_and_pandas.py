@@ -104,6 +104,17 @@ TRIPS = {
         11 40 2019-07-01T09:00 1 1 2.0 -
         """,
     ),
+    "seconds": Table(
+        TRIP,
+        """
+        7 10 2019-07-01T08:00:05 1 1 2.0 10.0
+        5 10 2019-07-01T08:00:10 1 1 2.0 12.0
+        3 10 2019-07-01T08:30:50 2 1 2.0 14.0
+        4 10 2019-07-01T09:00:50 1 1 6.0 16.0
+        6 20 2019-07-01T08:00:00 1 1 2.0 11.0
+        2 20 2019-07-01T08:00:40 2 1 2.0 13.0
+        """,
+    ),
     "one trip": Table(TRIP, "1 10 2019-07-01T08:00 1 1 2.0 10.0"),
     "no trips": Table(TRIP, ""),
     "sixty drawn at random": _random_trips(1),
@@ -238,8 +249,8 @@ SUMMARY = Task(
 def payment_summary():
     """Return `(sql, frames)`: a row for each payment type of `trips`, the unknown one (NULL) among them.
 
-    Columns: payment_type, trips (how many), with_passengers (how many know their passengers), mean_fare (of the known
-    fares). `frames(trips)` gives the same from a DataFrame, with NaN for NULL.
+    Columns: payment_type, trips (how many), with_passengers (in how many the passengers are known), mean_fare (of the
+    known fares). `frames(trips)` gives the same from a DataFrame, with NaN for NULL.
     """
     sql = """
         SELECT payment_type, COUNT(*) AS trips, COUNT(passengers) AS with_passengers, AVG(fare) AS mean_fare
@@ -888,7 +899,7 @@ LATEST = Task(
 
 @right
 def latest_trip():
-    """Return `(sql, frames)`: the latest trip of each zone; of two at the same minute the one with the higher trip_id.
+    """Return `(sql, frames)`: the latest trip of each zone; of two at the same pickup_at the one with the higher trip_id.
 
     Columns: zone, trip_id, fare, of one and the same row; an unknown fare stays unknown. `frames(trips)` gives the same.
     """
@@ -909,7 +920,7 @@ def latest_trip():
 
 @checks(latest_trip)
 def the_latest_in_sql(answer):
-    """Take one whole row. RANK gives two rows the place 1 where the minute is the same; ROW_NUMBER never does."""
+    """Take one whole row. RANK gives two rows the place 1 where pickup_at is the same; ROW_NUMBER never does."""
     LATEST.sql(answer)
 
 
@@ -973,6 +984,13 @@ def joins_on_the_latest_minute():
     sql = "SELECT t.zone, t.trip_id, t.fare FROM trips AS t JOIN "
     sql += "(SELECT zone, MAX(pickup_at) AS pickup_at FROM trips GROUP BY zone) AS m USING (zone, pickup_at)"
     return sql, latest_trip()[1]
+
+
+@wrong(latest_trip, caught_by=the_latest_in_sql)
+def looks_at_the_minute():
+    return latest_trip()[0].replace(
+        "ORDER BY pickup_at DESC", "ORDER BY date_trunc('minute', pickup_at) DESC"
+    ), latest_trip()[1]
 
 
 @wrong(latest_trip, caught_by=the_latest_in_sql)
@@ -1388,7 +1406,7 @@ UNUSED = Task(
 
 @right
 def unused_types():
-    """Return `(sql, frames)`: the names in `payment_types` that no row of `trips` has the payment type of.
+    """Return `(sql, frames)`: the names of the payment types in `payment_types` that occur in no row of `trips`.
 
     Column: name. Both columns payment_type may hold NULL, and NULL equals nothing, not even NULL.
     `frames(payment_types, trips)` gives the same.
@@ -1643,7 +1661,7 @@ ON_GAME_DAYS = Task("station total", WITH_GAMES, _on_game_days)
 def rides_on_game_days():
     """Return `(sql, frames)`: for each station the rides on all days with at least one game, each day counted once.
 
-    Columns: station, total. `games` has a row a game, so a day may be in it twice. An unknown number of rides adds 0; a
+    Columns: station, total. `games` has a row per game, so a day may be in it twice. An unknown number of rides adds 0; a
     station without a row on such a day has no row. `frames(rides, games)` gives the same.
     """
     sql = """
@@ -1790,8 +1808,8 @@ def fare_known_then():
     """Return `(sql, frames)`: for each trip the usual fare of its zone that was known at the pickup.
 
     `usual_fares(zone, known_from, usual_fare)` holds values with the moment from which each is known. Take the latest
-    with known_from at or before pickup_at, whatever it is; NULL where there is none. Columns: trip_id, usual_fare, a row
-    a trip. Zone and known_from are unique. `frames(trips, usual_fares)` gives the same.
+    with known_from at or before pickup_at, even if its fare is NULL; NULL where there is none. Columns: trip_id,
+    usual_fare, for every trip. Zone and known_from are unique. `frames(trips, usual_fares)` gives the same.
     """
     sql = """
         SELECT trip_id, usual_fare
@@ -2705,6 +2723,25 @@ def thirty_minutes_end_it():
 
 
 @wrong(busy_spells, caught_by=spells_in_sql)
+def counts_whole_minutes():
+    return busy_spells()[0].replace(
+        "pickup_at - LAG(pickup_at) OVER one <= INTERVAL 30 MINUTES",
+        "date_diff('minute', LAG(pickup_at) OVER one, pickup_at) <= 30",
+    ), busy_spells()[1]
+
+
+@wrong(busy_spells, caught_by=spells_in_pandas)
+def counts_whole_minutes_of_a_frame():
+    def frames(trips):
+        ordered = trips.sort_values(["zone", "pickup_at"])
+        minutes = ordered.groupby("zone")["pickup_at"].diff().dt.total_seconds() // 60
+        ordered["spell"] = (~(minutes <= 30)).astype(int).groupby(ordered["zone"]).cumsum()
+        return ordered.groupby(["zone", "spell"])["pickup_at"].agg(begins="min", trips="size").reset_index()
+
+    return busy_spells()[0], frames
+
+
+@wrong(busy_spells, caught_by=spells_in_sql)
 def half_hours_of_the_clock():
     sql = "SELECT zone, ROW_NUMBER() OVER (PARTITION BY zone ORDER BY MIN(pickup_at)) AS spell, "
     sql += "MIN(pickup_at) AS begins, COUNT(*) AS trips FROM trips "
@@ -3064,7 +3101,7 @@ PIVOT = Task(
 
 @right
 def payments_pivot():
-    """Return `(sql, frames)`: a row a zone and a column a way to pay: how many trips by card (1), cash (2), other.
+    """Return `(sql, frames)`: a row per zone, a column per way to pay: how many trips by card (1), cash (2), other.
 
     Columns: zone, card, cash, other; `other` holds all other types and the unknown (NULL). 0 where there is none.
     `frames(trips)` gives the same.
