@@ -384,4 +384,4 @@ exercise.check(trained_on)
 #
 # ## Up next
 #
-# An interval is a thin gate. In 08 · Tests that gate a release a challenger answers a row of yes/no questions, and is shown being refused. Then [09a · Serving](09a_serving.ipynb) puts the champion behind an address.
+# An interval is a thin gate. Chapter 08 builds a better one, and [08a · Code that others can change](08a_code_that_others_can_change.ipynb) begins with what any gate stands on: tests that catch something. Then [09a · Serving](09a_serving.ipynb) puts the champion behind an address.
