@@ -245,6 +245,8 @@ def test_what_the_notebook_says_below_each_kata_is_told_in_plain_text():
         assert not re.search(r"<|\*|\]\(", re.sub(r"`[^`]*`", "", text)), text
     assert "`heapq.merge(*logs, key=...)`" in kata.told("merge_logs"), "code is as it is"
     assert "Many, walking forward." in kata.told("split_by_time"), "a link is its words"
+    assert all("They ask next. " in kata.told(name) for name in kata.names("I5")), "also below a measurement"
+    assert "COUNT(*) AS card_trips" in kata.told("dear_zones")
 
 
 # ------------------------------------------------- the draft

@@ -297,7 +297,11 @@ def told(name: str) -> str:
         return ""
     rest = itertools.dropwhile(lambda cell: cell.get("id") != f"exercise-{name}", cells)
     below = ("".join(cell["source"]) for cell in rest if cell["cell_type"] == "markdown")
-    folded = re.search(r"</summary>(.*)</details>", next(below, ""), re.DOTALL)
+    folded = None
+    for text in below:  # a measurement may come first; a heading without a fold begins something else
+        folded = re.search(r"</summary>(.*)</details>", text, re.DOTALL)
+        if folded or text.startswith("#"):
+            break
     # Code stays as it is; comments, emphasis and the targets of links go.
     marks = r"(`[^`]*`)|<!--.*?-->|\*+|\[(?=[^\]]*\]\()|\]\([^)]*\)"
     text = re.sub(marks, lambda mark: mark[1] or "", folded[1] if folded else "", flags=re.DOTALL)

@@ -86,6 +86,8 @@ TRIPS = {
         1 10 2019-07-01T07:00 2 1 6.0  9.0
         4 20 2019-07-01T08:00 1 1 2.0 10.0
         5 20 2019-07-01T08:00 1 1 2.0 10.0
+        6 30 2019-07-01T08:00 1 1 2.0  8.0
+        7 30 2019-07-01T08:00 1 1 2.0  9.0
         """,
     ),
     "NULLs": Table(
@@ -1345,6 +1347,12 @@ def the_last_by_a_join():
         return trips.merge(last, on="zone")[["trip_id", "fare", "last_fare"]]
 
     return sql, frames
+
+
+@wrong(last_fare_of_zone, caught_by=last_fare_in_sql)
+def leaves_the_tie_to_chance():
+    sql = "SELECT trip_id, fare, FIRST_VALUE(fare) OVER (PARTITION BY zone ORDER BY pickup_at DESC) AS last_fare "
+    return sql + "FROM trips", last_fare_of_zone()[1]
 
 
 @wrong(last_fare_of_zone, caught_by=last_fare_in_sql)
