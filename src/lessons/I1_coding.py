@@ -359,9 +359,9 @@ exercise.check(two_invoices)
 #
 # **Idea.** Standing at an amount, you know what the other would have to be. Ask a dict whether it has come, and where; only then put this amount in.
 #
-# **Steps.** One look-up an amount, n in all. All pairs are n²/2.
+# **Steps.** One look-up per amount, n in all. All pairs are n²/2.
 #
-# **Listened for**: look first, put in second, so that no amount finds itself; floats are no money.
+# **Listened for**: look first, put in second, so that no amount finds itself; cents, because floats round.
 #
 # **Next question**: *sorted, and no memory?* Two pointers from both ends. *Three invoices?* One loop around this: n². *Any number of them?* That is subset sum: dynamic programming over cents, or say that it is hard.
 #
@@ -401,7 +401,7 @@ exercise.check(mean_by)
 #
 # **Idea.** A dict with a sum and a count per zone. `itertools.groupby` joins **neighbours**: a group that comes again overwrites the first.
 #
-# **Steps.** n, and two numbers a zone kept. Sorting first costs n log n, and all rows in memory.
+# **Steps.** n, and two numbers kept per zone. Sorting first costs n log n, and all rows in memory.
 #
 # **Listened for**: None is not zero; the mean of batch means is not the mean; that you name SQL's rule, `avg` leaves out NULL.
 #
@@ -425,7 +425,7 @@ print(means)
 #
 # *"Cut each user's events into sessions: 30 minutes without an event end one."*
 #
-# **You ask.** In order of time? *Yes.* Users mixed? *Of course.* Is a pause of 30 minutes to the second an end? *No, more than 30.* What do you want of a session? *First, last, how many.*
+# **You ask.** In order of time? *Yes.* Users mixed? *Of course.* Does a pause of exactly 30 minutes end one? *No, only a longer one.* What do you want to know of a session? *First, last, how many.*
 #
 # **Cases**: two users in turn, a pause as long as the gap, the session that is open when the log ends.
 
@@ -444,7 +444,7 @@ exercise.check(sessions_of)
 #
 # **Idea.** State per key: a dict from the user to the session that is open. The pause is measured from the user's own last event.
 #
-# **Steps.** n look-ups; three numbers a session kept, no events.
+# **Steps.** n look-ups; three numbers kept per session, no events.
 #
 # **Listened for**: whose last event; what becomes of the open ones at the end; `>` against `>=`, said.
 #
@@ -459,14 +459,14 @@ own = (events.groupby("user")["time"].diff() > 30).sum() + events["user"].nuniqu
 print(f"gap 30: {mixed} session by the log's pauses, {own} sessions by each user's")
 
 # %% [markdown]
-# Each of the two pauses for 50<!-- given --> seconds every time, and nobody sees it in the mixed log: the other one keeps the session awake.
+# Each user pauses for 50<!-- given --> seconds after every event. In the mixed log no pause is longer than 25<!-- given -->, because the other user's events lie in between: one session that never ends.
 
 # %% [markdown]
 # ## A cache of models
 #
 # *"2,000<!-- given --> customers, a model each; five fit into memory. Loading takes seconds."*
 #
-# **You ask.** What may leave? *What was not used for the longest.* Can a load give None? *For new customers.* Threads? *Later.*
+# **You ask.** Which one may be dropped? *The one that has gone unused longest.* Can a load give None? *For new customers.* Threads? *Later.*
 #
 # **Cases**: a hit, a full cache, a None.
 
@@ -485,7 +485,7 @@ exercise.check(keep_recent)
 #
 # **Idea.** A dict in order of use: a hit moves the key to the end, `OrderedDict.move_to_end`; a full cache drops the first. If they forbid it: a dict and a doubly linked list.
 #
-# **Steps.** One look-up a request, whatever the capacity. A list in order of use searches its keys.
+# **Steps.** One look-up per request, whatever the capacity. A list in order of use searches its keys.
 #
 # **Listened for**: `in`, because a None is a value; that `functools.lru_cache` exists.
 #
@@ -519,12 +519,12 @@ for name, asked in {"a few are popular": popular, "six in turn": round_trip}.ite
         print(f"{name}, {rule}: {len(loads):,} loads for {len(asked):,} requests")
 
 # %% [markdown]
-# First in, first out evicts the most popular customer as soon as five others have come after. Least recently used saves one load in seven. But look at the last line: six customers in turn, room for five, and **every** request loads. The one that leaves is the one that comes next. A cache is a bet on the traffic; measure yours before you name a rule.
+# First in, first out evicts the most popular customer as soon as five others have been loaded after it. Least recently used saves one load in seven. But look at the last line: six customers in turn, room for five, and **every** request loads. The one dropped is the one asked for next. A cache is a bet on the traffic; measure yours before you name a rule.
 
 # %% [markdown]
 # ## Column names in snake case
 #
-# *"Every team names its columns in another way. Make them the same."*
+# *"Every team names its columns in its own way. Make the names consistent."*
 #
 # **You ask.** What is a word in `PULocationID`? *pu, location, id.* Digits? *They stay with their word.* Signs and spaces? *One underscore.* May two names become the same? *Good question.*
 #
@@ -877,7 +877,7 @@ print(f"0-24 and 2-3: {hours_down([(0, 24), (2, 3)])} hours")
 # %% [markdown]
 # ## A point-in-time join
 #
-# *"Join each customer's status to the day on which we ask our model, and train."*
+# *"We ask our model about each customer on some day. Join the status to it, and train."*
 #
 # **You ask.** Which status, the one we have today or the one we had then? *Hm.* When is it written, and may it contain the event itself?
 #
@@ -898,7 +898,7 @@ exercise.check(as_of_join)
 #
 # **Idea.** The latest snapshot **before** the question: sort the snapshots of each customer once, halve for each question. When nothing lies before, `rows[place - 1]` is `rows[-1]`, the newest value of all: the index that steps over the start takes you to the future.
 #
-# **Steps.** log n comparisons a row; a scan for each event is events times snapshots.
+# **Steps.** log n comparisons per row; a scan for each event is events times snapshots.
 #
 # **Listened for**: event time against the time at which a row was *written*; `<` against `<=`, decided and said.
 #
@@ -1103,7 +1103,7 @@ exercise.check(self_times)
 #
 # **Idea.** Nested means stack. Between two lines of the trace, the function on top is running: give it that time. A begin pushes, an end pops, and the name must fit.
 #
-# **Steps.** One push and one pop a call.
+# **Steps.** One push and one pop per call.
 #
 # **Listened for**: why a dict from name to begin fails; what an empty stack at an end, and a full one at the end, mean.
 #
@@ -1129,7 +1129,7 @@ print(f"f ran from 0 to 10, and its time is {total}")
 #
 # *"How does this raw table reach the report? The shortest path, please."*
 #
-# **You ask.** Directed? *Yes.* Circles? *There should be none.* Several of the same length? *Any.* None at all? *None.*
+# **You ask.** Directed? *Yes.* Cycles? *There should be none.* Several of the same length? *Any.* No path at all? *Return None.*
 #
 # **Cases**: start is goal, a cycle, no path.
 
@@ -1220,7 +1220,7 @@ print(f"a chain of {length}: {entries:,} entries read; inverted once: {2 * lengt
 #
 # *"Each feature lists what it needs. Give me an order to build them in."*
 #
-# **You ask.** Is every feature a key? *No, raw columns are not.* Circles? *Somebody made one last week.* Which order, if there are several? *Any.*
+# **You ask.** Is every feature a key? *No, raw columns are not.* Cycles? *Somebody made one last week.* Which order, if there are several? *Any.*
 #
 # **Cases**: a feature that only others name, a cycle, a long chain.
 
@@ -1262,7 +1262,7 @@ print("built before what it needs:", ", ".join(early))
 #
 # *"An e-mail and a device, a device and an account. How many people are they?"*
 #
-# **You ask.** Is the same as the same the same? *Yes.* Can a pair be wrong? *It will be.* How many? *Millions.*
+# **You ask.** If a is b and b is c, is a c? *Yes.* Can a pair be wrong? *It will be.* How many? *Millions.*
 #
 # **Cases**: a pair that joins two customers, an id with itself.
 
@@ -1281,7 +1281,7 @@ exercise.check(merge_identities)
 #
 # **Idea.** Union–find: each id points to another of its customer, the leader to itself. A pair joins two leaders, the smaller below the larger; each look shortens the path.
 #
-# **Steps.** A few a pair, in practice constant. New labels for everybody are n².
+# **Steps.** A few per pair, in practice constant. Giving everybody a new label each time is n².
 #
 # **Listened for**: both shortcuts, by size and by path; that a graph search does it too, when all pairs are there before the first question.
 #
@@ -1300,7 +1300,7 @@ for one in range(1, length):
 print(f"{length - 1} pairs: {looks:,} labels looked at")
 
 # %% [markdown]
-# One label a customer, and each new pair looks at all: 125,249<!-- =labels_all_anew: : ([\d,]+) labels --> looks for 499<!-- =labels_all_anew: ^(\d+) pairs --> pairs.
+# With one label per customer, each new pair looks at all labels: 125,249<!-- =labels_all_anew: : ([\d,]+) labels --> looks for 499<!-- =labels_all_anew: ^(\d+) pairs --> pairs.
 
 # %% [markdown]
 # ## Sitting 6 · Tables, chance and measures
@@ -1533,7 +1533,7 @@ exercise.check(mase_by_hand)
 #
 # **Idea.** The mean absolute error, divided by that of the naive rule **on the history**, the same for every test.
 #
-# **Steps.** One pass; a season kept.
+# **Steps.** One pass; one season kept.
 #
 # **Listened for**: the history alone, the season's lag, and ValueError for a constant one rather than 1e12 in a mean over shops.
 #

@@ -1306,8 +1306,8 @@ def changes_lists_in_place(events, gap):
 def keep_recent(load, capacity):
     """Return a function `get(key)` that gives what `load(key)` gives, and keeps the `capacity` most recently used.
 
-    Kept values are not loaded again, None included. When one more comes, the one that was not asked for the longest
-    goes. The work of a `get` must not grow with `capacity`.
+    Kept values are not loaded again, None included. When one more comes, the one whose last `get` is the longest
+    ago is dropped. The work of a `get` must not grow with `capacity`.
     """
     kept = OrderedDict()  # the least recently used first
 
