@@ -432,4 +432,4 @@ standards.round(1)
 #
 # ## Up next
 #
-# Code can be right while the data are wrong. 08b · Testing data and models tests what no unit test sees.
+# Code can be right while the data are wrong. [08b · Testing data and models](08b_testing_data_and_models.ipynb) tests what no unit test sees.
