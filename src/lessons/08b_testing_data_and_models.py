@@ -339,7 +339,7 @@ shift = {name: (reasons(model, rows) - reasons(model, some)).mean() for name, ro
 pd.DataFrame(shift).T.assign(RMSE=[rmse(model, rows) for rows in moved.values()]).round(2)
 
 # %% [markdown]
-# The column at fault stands out: the distance adds 2.35<!-- =shap[distance + 0.5, trip_distance] --> more, the hour takes 0.8<!-- =shap: hour in UTC +\S+ +\S+ +\S+ +-([\d.]+) --> off. Now the same half mile from the first day on, in the training data too:
+# The column at fault stands out: the distance adds 2.35<!-- =shap[distance + 0.5, trip_distance] --> more, the hour takes 0.8<!-- =shap: hour in UTC +\S+ +\S+ +\S+ +-([\d.]+) --> off. Now the same half mile in the training data too:
 
 # %% name="both"
 half = train.assign(trip_distance=train["trip_distance"] + 0.5)
@@ -373,7 +373,7 @@ side["formula"] = known.abs().mean()
 side.round(2)
 
 # %% [markdown]
-# SHAP, LIME and *formula* are mean sizes in minutes, *over seeds* is a weight's standard deviation over five seeds. Both name the distance first. (LIME's 14.59<!-- =sides[trip_distance, LIME] --> is another quantity: this quarter of the distances against all others.) The formula shows LIME's noise: columns that do nothing get about 0.4<!-- =sides[hour, formula] --> minutes. The zones of the real model get hardly more, and their sign agrees with SHAP in 67<!-- =sides[dropoff_location_id, % same sign] --> to 75<!-- =sides[pickup_location_id, % same sign] --> % of the cases; a coin has 50<!-- given --> %. Another seed moves each weight by about 0.4<!-- =sides[weekday, over seeds] -->.
+# SHAP, LIME and *formula* are mean sizes in minutes, *over seeds* is a weight's standard deviation over five seeds. Both name the distance first. (LIME's 14.59<!-- =sides[trip_distance, LIME] --> is another quantity: this quarter of the distances against all others.) The formula shows LIME's noise: columns that do nothing get about 0.4<!-- =sides[hour, formula] --> minutes. The zones of the real model get hardly more, and their sign agrees with SHAP in 67<!-- =sides[dropoff_location_id, % same sign] --> to 75<!-- =sides[pickup_location_id, % same sign] --> %, which twelve trips can't tell from a coin's 50<!-- given --> %. Another seed moves each weight by about 0.4<!-- =sides[weekday, over seeds] -->.
 #
 # So an explanation is a test if it passes on a known formula, repeats with another seed (SHAP for trees has none), and is compared with a month that was right.
 
