@@ -1045,6 +1045,7 @@ def scattered_rows_are_one_group(answer):
 def a_missing_value_is_no_zero(answer):
     """`if number is not None`: None does not count, 0 does. The mean is the sum by the number of values that are there."""
     _means(answer, [("a", 4), ("a", None), ("a", 0)], {"a": 2})
+    _means(answer, [("a", 0), ("b", -3), ("b", 3)], {"a": 0, "b": 0})
 
 
 @checks(mean_by)
@@ -1094,6 +1095,15 @@ def takes_missing_for_zero(rows, key, value):
         sums[row[key]] += row[value] or 0
         counts[row[key]] += 1
     return {name: sums[name] / counts[name] for name in sums}
+
+
+@wrong(mean_by, caught_by=a_missing_value_is_no_zero)
+def takes_a_sum_of_zero_for_none(rows, key, value):
+    sums, counts = Counter(), Counter()
+    for row in rows:
+        sums[row[key]] += row[value] or 0
+        counts[row[key]] += row[value] is not None
+    return {name: total / counts[name] if total else None for name, total in sums.items()}
 
 
 @wrong(mean_by, caught_by=a_missing_value_is_no_zero)
@@ -2821,6 +2831,12 @@ def the_gap_is_in_neither(answer):
     assert (first, latest) == (48, 40), (
         f"the test begins on day 48 and days 41 to 47 are left out; yours begins on {first}, training ends on {latest}"
     )
+    times = [1, 2, 3, 4, 5, 6, 10, 11]
+    train, test = _halves(answer, times, 0.25, gap=3)
+    days = sorted(times[row] for row in train)
+    assert days == [1, 2, 3, 4, 5, 6], (
+        f"rows of days {times}, a quarter is the test, gap 3: days 7 to 9 are left out; you train on {days}"
+    )
 
 
 @wrong(split_by_time, caught_by=the_test_is_later)
@@ -2864,6 +2880,15 @@ def counts_the_gap_in_rows(times, share, gap=0):
     first = sorted(times)[len(times) - math.ceil(share * len(times))]
     train = sorted((row for row, time in enumerate(times) if time < first), key=lambda row: times[row])
     return train[: len(train) - gap], [row for row, time in enumerate(times) if time >= first]
+
+
+@wrong(split_by_time, caught_by=the_gap_is_in_neither)
+def counts_the_days_that_have_rows(times, share, gap=0):
+    first = sorted(times)[len(times) - math.ceil(share * len(times))]
+    days = sorted({time for time in times if time < first})
+    left = set(days[: max(0, len(days) - gap)])
+    train = [row for row, time in enumerate(times) if time in left]
+    return train, [row for row, time in enumerate(times) if time >= first]
 
 
 @wrong(split_by_time, caught_by=the_gap_is_in_neither)
