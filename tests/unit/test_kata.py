@@ -383,13 +383,42 @@ def test_an_endless_loop_is_ended_in_the_terminal(tmp_path):
         ("half 'a quote", "No closing quotation"),
     ],
 )
-def test_an_editor_that_is_not_there_is_one_line(editor, said):
+def test_an_editor_that_does_not_start_ends_no_kata(editor, said):
     child = spawn("middle_element", EDITOR=editor)
     child.expect(" > ")
     child.sendline("")
     child.expect_exact(said)
     child.expect("set VISUAL or EDITOR")
-    assert ended(child) == 2
+    child.sendline("c")
+    child.expect("not attempted yet")
+    child.sendline("q")
+    assert ended(child) == 1
+
+
+def test_an_editor_may_have_a_space_in_its_path_and_blank_is_none(tmp_path, monkeypatch):
+    folder = tmp_path / "my tools"
+    folder.mkdir()
+    editor, file = folder / "ed it", tmp_path / "draft.py"
+    editor.write_text('#!/bin/sh\necho edited >"$1"\n')
+    editor.chmod(0o755)
+    assert kata.edited(str(editor), file) and file.read_text() == "edited\n"
+    assert kata.edited(f"'{editor}'", file)
+    monkeypatch.setenv("EDITOR", "  ")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert kata._editor() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_an_answer_is_harmless_to_the_folder_the_memory_and_the_screen(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    draft = tmp_path / "draft.py"
+    draft.write_text("import os\nfor name in os.listdir('.'):\n    os.remove(name)\nprint('x' * 5000)\n")
+    kata.judged("middle_element", draft)
+    assert (tmp_path / "mine.txt").exists()
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+    draft.write_text("def middle_element(items):\n    return bytearray(5 * 2**30)\n")
+    assert "MemoryError" in kata.judged("middle_element", draft).text
 
 
 @TERMINAL

@@ -32,12 +32,13 @@ from course import lessons, progress
 from course.exercise import source
 from course.files import writing
 from course.practice.cards import section
-from course.practice.terminal import ask, colour, forgive, minutes, monotonic, rule, say
+from course.practice.terminal import ask, colour, forgive, minutes, monotonic, rule, say, width
 from walkforward.errors import WalkForwardError
 
 LESSONS = ("I1", "I5")
 MINUTES = 15.0  # what a round gives a kata, the questions before the code included
 LIMIT = 60.0  # seconds after which an answer that still runs is ended
+MEMORY = 4 * 2**30  # bytes that an answer may take
 PRINTED = 20  # lines of what an answer prints that are shown
 EDITORS = ("sensible-editor", "nano", "vim", "vi", "notepad.exe")
 SEPARATE = "Answers here and in the notebook are separate: neither passes the other."
@@ -403,7 +404,7 @@ def typed(file: Path) -> None:
 
 def _editor() -> str | None:
     """Return the command of the editor: VISUAL, EDITOR, or the first usual one that is installed."""
-    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    chosen = os.environ.get("VISUAL", "").strip() or os.environ.get("EDITOR", "").strip()
     return chosen or next((name for name in EDITORS if shutil.which(name)), None)
 
 
@@ -411,13 +412,15 @@ def edited(editor: str, file: Path) -> bool:
     """Open a file in the editor and wait; False, with a line that says so, when the editor failed."""
     try:
         with _deaf_to_interrupts():
-            code = subprocess.run([*shlex.split(editor), str(file)], check=False).returncode
+            words = [editor] if shutil.which(editor) else shlex.split(editor)  # a path may have spaces
+            code = subprocess.run([*words, str(file)], check=False).returncode
     except (OSError, ValueError) as error:  # ValueError: half a quote
         why = getattr(error, "strerror", None) or error
-        raise KataError(
-            f"the editor {editor!r} can't be started ({why}): set VISUAL or EDITOR to another; "
-            f"your draft is in {file}"
-        ) from error
+        say(
+            f"The editor {editor!r} can't be started ({why}): set VISUAL or EDITOR to another, or write "
+            "your answer into the draft in another window; c checks it."
+        )
+        return False
     if code:
         say(f"The editor ended with code {code}; nothing was checked. c checks the draft as it is.")
     return code == 0
@@ -442,7 +445,8 @@ def _deaf_to_interrupts() -> Iterator[None]:
 def judged(name: str, file: Path) -> Verdict:
     """Run the checks on a draft in a process of its own, which is ended after LIMIT seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        said, printed = Path(folder, "said.json"), Path(folder, "printed")
+        said, printed, own = Path(folder, "said.json"), Path(folder, "printed"), Path(folder, "own")
+        own.mkdir()
         command = [sys.executable, "-m", "course.practice.kata", name, str(file), str(said), f"{LIMIT:g}"]
         with printed.open("wb") as out:
             child = subprocess.Popen(
@@ -450,6 +454,7 @@ def judged(name: str, file: Path) -> Verdict:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                cwd=own,  # what the answer deletes or writes by a bare name is not the learner's
                 start_new_session=True,
             )
             try:
@@ -459,8 +464,9 @@ def judged(name: str, file: Path) -> Verdict:
             finally:
                 _end(child)
         lines = printed.read_text(encoding="utf-8", errors="replace").splitlines()
+        room = width() - 4
         for line in lines[-PRINTED:]:
-            click.echo(f"  | {line}")
+            click.echo(f"  | {line if len(line) <= room else line[: room - 2] + ' …'}")
         try:
             return Verdict(**json.loads(said.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -514,8 +520,8 @@ def _judge(name: str, file: Path) -> Verdict:
     try:
         exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), given)
     except SyntaxError as error:
-        at = f"line {error.lineno} of the draft: {(error.text or '').strip()}"
-        return Verdict("broken", f"✗ {name}: {error.msg}\n{at}", first)
+        at = f"line {error.lineno} of the draft: {(error.text or '').strip()}" if error.lineno else ""
+        return Verdict("broken", f"✗ {name}: {error.msg}\n{at}".strip(), first)
     except (Exception, SystemExit) as error:
         if isinstance(error, source.NotAttempted):
             return _as_verdict(exercise.run(source.TODO))
@@ -543,6 +549,9 @@ def _main(name: str, file: str, said: str, limit: str) -> None:
 
         most = 10_000_000  # bytes that an answer may print
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        # A loop that collects without end is a MemoryError; macOS may refuse the limit.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     verdict = _judge(name, Path(file))
     beside = Path(said).with_suffix(".part")
     beside.write_text(json.dumps(vars(verdict)), encoding="utf-8")
