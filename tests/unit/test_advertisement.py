@@ -1,7 +1,9 @@
 """Advertisements by their own words: each word's lessons exist, and a name is no part of another word."""
 
+import os
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -230,3 +232,9 @@ def test_a_file_of_terms_that_is_broken_is_said(tmp_path):
         load_terms(file)
     with pytest.raises(AdvertisementError, match="can't be read"):
         advertisement.load_terms(tmp_path / "none.yaml")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the device is POSIX's")
+def test_a_device_without_an_end_is_refused():
+    with pytest.raises(AdvertisementError, match="more than an advertisement's 1 MB"):
+        advertisement.read(Path("/dev/zero"))

@@ -150,7 +150,12 @@ def read(file: Path) -> str:
             raise AdvertisementError(
                 f"{file} has {size / 1e6:.1f} MB, more than an advertisement's {MOST / 1e6:.0f} MB: {way_out}"
             )
-        raw = file.read_bytes()
+        with file.open("rb") as source:
+            raw = source.read(MOST + 1)  # a device has no size
+        if len(raw) > MOST:
+            raise AdvertisementError(
+                f"{file} has more than an advertisement's {MOST / 1e6:.0f} MB: {way_out}"
+            )
     except OSError as error:
         raise AdvertisementError(f"{file} can't be read ({error.strerror}): {way_out}") from error
     text = plain(_decoded(raw))
