@@ -63,7 +63,7 @@ def practice(
 @click.option("--round", "name", type=click.Choice(ROUNDS), help="As it is held; without it, of all kinds.")
 @click.option("--minutes", type=click.IntRange(1, 480), help="Of answers.  [default: 45, screen: 30]")
 @click.option("--kind", type=KIND, help="Of this kind.")
-@click.option("--lesson", help="Of this lesson, such as 11b.")
+@click.option("--lesson", shell_complete=_lessons, help="Of this lesson, such as 11b.")
 @click.option("--level", type=LEVEL, help="Of this level.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same questions.")
 @click.option("--resume", is_flag=True, help="Grade an interview that was stopped.")
@@ -117,11 +117,30 @@ def ticket(name: str | None, seed: int | None) -> int:
     return ticket(name, seed)
 
 
+def _paths(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course import outline
+
+    return [path.name for path in outline.paths() if path.name.startswith(incomplete)]
+
+
+def _stories(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from course.practice.stories import stories
+
+    return [file.stem for file in stories() if file.stem.startswith(incomplete)]
+
+
 @click.command()
 @click.option("--date", "day", metavar="DAY", help="The interview: 2026-12-13; none drops the plan.")
 @click.option("--hours", metavar="HOURS", help="For each day, such as 1.5.")
-@click.option("--job", metavar="FILE", help="An advertisement's text; what it names comes first.")
-@click.option("--path", metavar="NAME", help="The sittings of a path: interview, course, forecasting.")
+@click.option(
+    "--job", type=click.Path(), metavar="FILE", help="An advertisement's text; what it names comes first."
+)
+@click.option(
+    "--path",
+    metavar="NAME",
+    shell_complete=_paths,
+    help="The sittings of a path: interview, course, forecasting.",
+)
 @click.option("--done", multiple=True, metavar="SITTING", help="A sitting that you have done, such as I3.1.")
 @click.option("--all", "whole", is_flag=True, help="Every day, and why something does not fit.")
 def plan(
@@ -175,7 +194,7 @@ def show() -> None:
 
 
 @story.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_stories)
 def rehearse(name: str | None) -> int:
     """Tell a story aloud, then tick the listener's rubric."""
     from course.practice.stories import rehearse
