@@ -778,6 +778,17 @@ def test_a_kata_or_a_ticket_that_is_stopped_is_in_the_sheet_so_far(name, home):
     assert [attempt.name for attempt in State().attempts("round")] == [name]
 
 
+def test_q_in_a_ticket_ends_a_round_in_good_order(call, monkeypatch):
+    def left(*_, **__):
+        raise terminal.Left
+
+    monkeypatch.setattr(mock, "part", lambda name: SimpleNamespace(sit=left, names=lambda *_: ["restarts"]))
+    monkeypatch.setattr(rounds, "part", mock.part)
+    shown = call("mock", "--round", "debugging", "--seed", "3", lines=["33333"[:1]] * 5)
+    assert shown.exit_code == 0 and "Stopped" not in shown.stderr, shown.output
+    assert State().attempts("round")
+
+
 @TERMINAL
 def test_half_a_line_of_an_answer_is_kept_when_it_is_stopped(home):
     child = spawn("mock", "--round", "design", "--seed", "1", columns=60)

@@ -37,8 +37,14 @@ def colour(text: str, name: str | None = None, bold: bool = False) -> str:
     return click.style(text, fg=name, bold=bold or None)
 
 
-def say(text: str = "", indent: int = 2, hang: int = 0) -> None:
-    """Print text, wrapped paragraph by paragraph; code between ``` and lists keep their lines."""
+def say(text: str = "", indent: int = 2, hang: int = 0, err: bool = False) -> None:
+    """Print text, wrapped paragraph by paragraph; code between ``` and lists keep their lines.
+
+    err: to stderr; in one line where that is no terminal.
+    """
+    if err and not sys.stderr.isatty():
+        click.echo(" " * indent + text, err=True)
+        return
     code, paragraph = False, []
 
     def flush() -> None:
@@ -52,7 +58,8 @@ def say(text: str = "", indent: int = 2, hang: int = 0) -> None:
                     subsequent_indent=rest,
                     break_long_words=False,
                     break_on_hyphens=False,
-                )
+                ),
+                err=err,
             )
             paragraph.clear()
 

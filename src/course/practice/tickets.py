@@ -340,7 +340,7 @@ def _investigate(sitting: Sitting, one: Case, spent: Callable[[], float], limit:
         click.echo()
         words = ask(f"  {_clock(len(sitting.asked))} > ")
         if words.lower() in ("q", "quit"):
-            raise KeyboardInterrupt
+            raise terminal.Left
         if words.lower() in ("d", "diagnose", "diagnosis"):
             break
         if words in ("", "?", "help"):
@@ -399,7 +399,7 @@ def _typed(sitting: Sitting, part: str, spent: Callable[[], float]) -> None:
         click.echo(f"  > {text}")
     while line := ask("  > "):
         if line.lower() in ("q", "quit"):
-            raise KeyboardInterrupt
+            raise terminal.Left
         keep(sitting, part, line, spent())
     keep(sitting, "done", part, spent())
 
@@ -445,13 +445,16 @@ def _same(text: str) -> bool:
     click.echo()
     say(text)
     while (reply := ask("  Does yours come to the same? y/n: ").lower()) not in ("y", "n", "yes", "no"):
-        pass
+        if reply in ("q", "quit"):
+            raise terminal.Left
+        say("y or n; q stops, and what you typed is kept.")
     return reply.startswith("y")
 
 
 def _verdict(sitting: Sitting, one: Case, judged: Judged, seconds: float) -> None:
     result = colour("passed", "green", bold=True) if judged.passed else colour("not passed", "red", bold=True)
-    rule(f"Verdict · {terminal.minutes(seconds)} of yours, {len(sitting.asked)} minutes of the story")
+    story = f"{len(sitting.asked)} minute{'s' * (len(sitting.asked) != 1)} of the story"
+    rule(f"Verdict · {terminal.minutes(seconds)} of yours, {story}")
     click.echo(f"  {result}\n")
     _criterion(
         not judged.missing, "the evidence was asked for", [" or ".join(need) for need in judged.missing]
@@ -480,13 +483,16 @@ def _criterion(held: bool, text: str, lacks: Sequence[str]) -> None:
 
 
 def ticket(name: str | None, seed: int | None) -> int:
-    """Hold one ticket; return 0, or 130 when it was stopped."""
+    """Hold one ticket; return 0, or 130 when it was stopped by Ctrl-C or the end of input."""
     forgive()
+    kept = "Stopped; what you asked and typed is kept. walkforward ticket continues."
     try:
         sit(name, seed)
+    except terminal.Left:
+        say(kept, indent=0)
     except (KeyboardInterrupt, EOFError):
         click.echo()
         sys.stdout.flush()
-        click.echo("Stopped; what you asked and typed is kept. walkforward ticket continues.", err=True)
+        say(kept, indent=0, err=True)
         return 130
     return 0
