@@ -398,8 +398,8 @@ def test_stopped_at_any_prompt_keeps_what_was_graded(call, monkeypatch, how, hom
         assert shown.exit_code == 130
         half = ""
         if stop in ticked:
-            ticks = f" and its ticks ({ticked[stop]})" if ticked[stop] else ""
-            half = f" The answer on the screen{ticks} is kept; practice goes on there."
+            ticks = f" and its ticks ({ticked[stop]}) are" if ticked[stop] else " is"
+            half = f" The answer on the screen{ticks} kept; practice goes on there."
         assert shown.stderr == f"Stopped; graded and kept: {kept}.{half}\n"
         assert len(ratings()) == kept
         assert len(State().unfinished()) == bool(half)
@@ -461,7 +461,7 @@ def test_an_interview_date_is_remembered_and_forgotten(call):
 
 
 @pytest.mark.parametrize(
-    ("day", "message"), [("soon", "'soon' is no day; write 2026-12-05"), ("2020-01-01", "2020-01-01 is over")]
+    ("day", "message"), [("soon", "'soon' is no day; write it as 20"), ("2020-01-01", "2020-01-01 is over")]
 )
 def test_an_interview_date_that_can_not_be_is_refused(call, day, message):
     shown = call("practice", "--interview-date", day)
@@ -590,6 +590,22 @@ def test_a_sitting_in_a_terminal_has_a_running_clock_and_ends_with_ctrl_c(home):
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", shown)
     assert len(State().reviews()) == 1
     assert 1 <= State().reviews()[0].seconds < 60
+
+
+@TERMINAL
+def test_what_a_stopped_answer_keeps_is_said_within_the_width(home):
+    child = spawn("practice", columns=60)
+    child.expect("0:00 of ")
+    child.sendline("")
+    child.expect("y/n: ")
+    child.sendline("y")
+    child.expect("y/n: ")
+    child.sendintr()
+    child.expect(r"Stopped; graded[^\x1b]*there\.")
+    shown = child.after
+    child.wait()
+    assert "its ticks (1) are kept" in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 60
 
 
 @TERMINAL
@@ -909,18 +925,18 @@ def test_a_walkthrough_has_the_questions_of_its_cells_and_of_its_kind():
 @pytest.mark.parametrize(
     ("words", "typed", "found"),
     [
-        ([], "drift-p", ["drift-p-value-zero"]),
-        (["--lesson"], "i", ["I1", "I2", "I3", "I4"]),
-        (["--kind"], "beh", ["behavioural"]),
-        (["--level"], "s", ["senior"]),
-        (["--subject"], "az", ["azure"]),
+        (["practice"], "drift-p", ["drift-p-value-zero"]),
+        (["practice", "--lesson"], "i", ["I1", "I2", "I3", "I4"]),
+        (["practice", "--kind"], "beh", ["behavioural"]),
+        (["practice", "--level"], "s", ["senior"]),
+        (["practice", "--subject"], "az", ["azure"]),
+        (["mock", "--lesson"], "i", ["I1"]),
+        (["plan", "--path"], "int", ["interview"]),
     ],
 )
 def test_the_shell_completes_ids_lessons_kinds_and_subjects(monkeypatch, words, typed, found):
     monkeypatch.setattr(interview, "FOLDER", interview.ROOT / "data" / "questions")
-    told = ShellComplete(main, {}, "walkforward", "_WALKFORWARD_COMPLETE").get_completions(
-        ["practice", *words], typed
-    )
+    told = ShellComplete(main, {}, "walkforward", "_WALKFORWARD_COMPLETE").get_completions(words, typed)
     assert set(found) <= {one.value for one in told}
     assert all(one.value.lower().startswith(typed) for one in told)
 

@@ -156,7 +156,7 @@ def _ask(
 
 
 def _date(text: str, today: date) -> date:
-    rule_ = "write a day to come as 2026-12-05, or none to drop the plan"
+    rule_ = f"write a day to come as {today + timedelta(days=14)}, or none to drop the plan"
     try:
         wanted = date.fromisoformat(text.strip())
     except ValueError:

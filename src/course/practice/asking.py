@@ -80,8 +80,8 @@ def answer(question: Question, way_out: str, state: State | None = None) -> Answ
             keep(draft)
         if draft.id is not None:
             state.release(draft)
-            ticks = f" and its ticks ({len(draft.ticks)})" if draft.ticks else ""
-            stopped.add_note(f"The answer on the screen{ticks} is kept; practice goes on there.")
+            ticks = f" and its ticks ({len(draft.ticks)}) are" if draft.ticks else " is"
+            stopped.add_note(f"The answer on the screen{ticks} kept; practice goes on there.")
         raise
     must = len(question.must)
     return Answer(had[:must], had[must:], draft.seconds, draft.said, draft.answered, draft.id)
@@ -232,6 +232,6 @@ def held(sit: Callable[[], None], graded: list[Review]) -> int:
         click.echo()
         sys.stdout.flush()
         notes = getattr(stopped, "__notes__", [])
-        click.echo(" ".join([f"Stopped; graded and kept: {len(graded)}.", *notes]), err=True)
+        say(" ".join([f"Stopped; graded and kept: {len(graded)}.", *notes]), indent=0, err=True)
         return 130
     return 0

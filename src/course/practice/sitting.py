@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import click
 from fsrs import Rating
@@ -13,7 +13,7 @@ from course.practice.asking import COLOURS, PracticeError, answer, explain, held
 from course.practice.bank import Question, choose, load_bank, named
 from course.practice.reviews import Review, State, utc_now
 from course.practice.schedule import Schedule, recall
-from course.practice.terminal import Left, ask, colour, when
+from course.practice.terminal import Left, ask, colour, say, when
 
 LIMIT = 10
 
@@ -50,7 +50,7 @@ def practice(
         click.echo(f"Questions: {len(fixed)}.")
     elif weak:
         fixed = _weakest(bank, state)
-        click.echo(f"Asked before: {len(fixed)}, the weakest first; at most {limit or LIMIT} now.")
+        say(f"Asked before: {len(fixed)}, the weakest first; at most {limit or LIMIT} now.", indent=0)
     elif today:
         fixed = _planned(bank, state)
         click.echo(f"Left of today's plan: {len(fixed)}.")
@@ -85,7 +85,7 @@ def practice(
 
     if fixed is None:
         _say_what_waits(Schedule(whole, state, utc_now(), bank), limit)
-    click.echo("q leaves at any question, Ctrl-C too; answers and ticks are kept.")
+    say("q leaves at any question, Ctrl-C too; answers and ticks are kept.", indent=0)
     if code := held(sit, graded):
         return code
     if graded:
@@ -115,7 +115,8 @@ def _planned(bank: list[Question], state: State) -> list[Question]:
 
     planned = today(state, utc_now())
     if planned is None:
-        raise PracticeError("there is no plan: `walkforward plan --date 2026-12-13 --hours 1.5` makes one")
+        day = utc_now().date() + timedelta(days=14)
+        raise PracticeError(f"there is no plan: `walkforward plan --date {day} --hours 1.5` makes one")
     by_id = {question.id: question for question in bank}
     return [by_id[name] for name in planned.questions if name in by_id]
 
@@ -125,7 +126,7 @@ def _say_what_waits(schedule: Schedule, limit: int) -> None:
     later = len(schedule.due) - due
     before = f"Interview on {schedule.end:%d %b %Y}: " if schedule.end else ""
     put_off = f" ({later} more on later days)" if later else ""
-    click.echo(f"{before}{due} due{put_off}, {len(schedule.new)} new; at most {limit} now.")
+    say(f"{before}{due} due{put_off}, {len(schedule.new)} new; at most {limit} now.", indent=0)
 
 
 def _set_interview(state: State, day: str) -> None:
@@ -136,7 +137,8 @@ def _set_interview(state: State, day: str) -> None:
         wanted = date.fromisoformat(day)
     except ValueError:
         raise PracticeError(
-            f"--interview-date {day!r} is no day; write 2026-12-05, or none to forget it"
+            f"--interview-date {day!r} is no day; write it as {utc_now().date() + timedelta(days=14)}, "
+            "or none to forget it"
         ) from None
     if wanted < utc_now().date():
         raise PracticeError(f"--interview-date {day} is over; name a day to come, or none to forget it")
@@ -148,4 +150,4 @@ def _say_next(schedule: Schedule) -> None:
     if dues:
         tomorrow = schedule.ahead(2)[0][1]
         told = f"tomorrow: {tomorrow.repeats} to repeat, {tomorrow.new} new"
-        click.echo(f"Next review: {when(min(dues), schedule.now)}; {told}.")
+        say(f"Next review: {when(min(dues), schedule.now)}; {told}.", indent=0)
