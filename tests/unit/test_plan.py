@@ -464,6 +464,13 @@ def test_the_day_before_is_off(at):
 # In a terminal ---------------------------------------------------------------------------------------------
 
 
+def test_a_day_of_another_year_is_said_with_it(at):
+    shown = call("--date", "2027-11-27")
+    assert "Interview on Sat 27 Nov 2027, Fri 26 Nov is off" in " ".join(shown.split())
+    assert "until Sat 27 Nov 2027, path" in call("--all")
+    assert "replaces the plan for Sat 27 Nov 2027," in " ".join(call("--hours", "2").split())
+
+
 @pytest.mark.parametrize("columns", [60, 100])
 @pytest.mark.parametrize("hours", HOURS)
 def test_today_fits_a_screen_and_no_line_is_longer(at, ad, columns, hours):

@@ -905,7 +905,8 @@ def test_the_plan_of_today_is_practised(call, monkeypatch):
     assert "Left of today's plan: 2." in shown.output
     assert [name for name, _ in ratings()] == ["two", "one"]
     monkeypatch.setattr(plan, "today", lambda state, now: SimpleNamespace(questions=[]))
-    assert "Left of today's plan: 0." in call("practice", "--today").output
+    shown = call("practice", "--today")
+    assert shown.output == "Left of today's plan: 0. `walkforward practice` asks all the same.\n"
 
 
 def test_a_walkthrough_has_the_questions_of_its_cells_and_of_its_kind():

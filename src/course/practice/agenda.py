@@ -70,7 +70,9 @@ def plan(
     if interview is None:
         raise PlanError(f"the interview's day was forgotten: {_example(today_)} plans again")
     if interview < today_:
-        raise PlanError(f"the interview on {_day(interview)} is over: {_example(today_)} plans the next one")
+        raise PlanError(
+            f"the interview on {_day(interview, today_)} is over: {_example(today_)} plans the next one"
+        )
     course = Course(kept, Done(state))
     if text is not None:
         _say_advertisement(course)
@@ -84,8 +86,10 @@ def _example(today: date) -> str:
     return f"`walkforward plan --date {today + timedelta(days=14)} --hours {USUAL}`"
 
 
-def _day(day: date) -> str:
-    return f"{day:%a} {day.day} {day:%b}"
+def _day(day: date, today: date | None = None) -> str:
+    """Return a day as one says it; with its year where that is not the one of `today`."""
+    year = f" {day.year}" if today and day.year != today.year else ""
+    return f"{day:%a} {day.day} {day:%b}{year}"
 
 
 def _drop(state: State) -> None:
@@ -148,8 +152,8 @@ def _ask(
     kept = changed(state, change)
     for old in replaced:
         say(
-            f"This replaces the plan for {_day(old.interview)}, {hours(old.minutes)} a day, path {old.path}. "
-            "What you did is kept.",
+            f"This replaces the plan for {_day(old.interview, today_)}, {hours(old.minutes)} a day, "
+            f"path {old.path}. What you did is kept.",
             indent=0,
         )
     return kept
@@ -231,7 +235,7 @@ def _say_today(course: Course, now: datetime) -> None:
     _say_left(kept)
     off = kept.interview - timedelta(days=1)
     click.echo()
-    say(f"Interview on {_day(kept.interview)}, {_day(off)} is off. All days: walkforward plan --all")
+    say(f"Interview on {_day(kept.interview, day)}, {_day(off)} is off. All days: walkforward plan --all")
 
 
 def _days(number: int) -> str:
@@ -327,7 +331,7 @@ def _say_left(kept: Plan, why: bool = False) -> None:
 
 def _say_days(course: Course, now: datetime) -> None:
     kept = course.plan
-    rule(f"{hours(kept.minutes)} a day until {_day(kept.interview)}, path {kept.path}")
+    rule(f"{hours(kept.minutes)} a day until {_day(kept.interview, day_of(now))}, path {kept.path}")
     _say_missed(kept)
     ahead = [one for one in kept.days if one.day >= day_of(now)]
     ready = Ready(course, now)

@@ -280,8 +280,9 @@ def named(bank: Iterable[Question], ids: Iterable[str]) -> list[Question]:
     by_id = {question.id: question for question in bank}
     for name in ids:
         if name not in by_id:
-            near = ", ".join(difflib.get_close_matches(name, by_id)) or "see data/questions"
-            raise BankError(f"there is no question {name!r}; did you mean: {near}")
+            near = ", ".join(difflib.get_close_matches(name, by_id))
+            meant = f"did you mean: {near}" if near else "they are in data/questions"
+            raise BankError(f"there is no question {name!r}; {meant}")
     return [by_id[name] for name in dict.fromkeys(ids)]
 
 

@@ -53,6 +53,9 @@ def practice(
         say(f"Asked before: {len(fixed)}, the weakest first; at most {limit or LIMIT} now.", indent=0)
     elif today:
         fixed = _planned(bank, state)
+        if not fixed:
+            say("Left of today's plan: 0. `walkforward practice` asks all the same.", indent=0)
+            return 0
         click.echo(f"Left of today's plan: {len(fixed)}.")
     limit = limit or (len(fixed) if (ids or today) and fixed else LIMIT)
     graded: list[Review] = []
