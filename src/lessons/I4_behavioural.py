@@ -379,7 +379,7 @@ practice_card("behave-initiative-without-authority")
 practice_card("behave-standard-clean-code")
 
 # %% [markdown]
-# In a terminal, `walkforward practice --kind behavioural` asks the other fifteen: reviews, tests nobody wanted, ownership, disagreement, an incident you led.
+# In a terminal, `walkforward practice --kind behavioural` asks the others: reviews, tests nobody wanted, ownership, disagreement, an incident you led.
 #
 # ## Take-aways
 #

@@ -665,7 +665,7 @@ exercise.check(change_on_last_week)
 # %% [markdown]
 # ### A row for every day
 #
-# What is not there can't be counted, averaged or joined. Polk station was closed on many Sundays:
+# What is not there can't be counted, averaged or joined. Polk station has days without a single ride:
 
 # %% name="gaps"
 db.execute("CREATE OR REPLACE TABLE open_days AS SELECT * FROM rides WHERE rides > 0")
@@ -788,7 +788,7 @@ exercise.check(closures)
 # GROUP BY station, island HAVING COUNT(*) >= 2 ORDER BY station, first_day
 # ```
 #
-# Or mark each beginning and take the running sum of the marks: it works for any rule of "goes on", and the next sitting uses it. Then run it on the real table: what do all closures have in common?
+# Or mark each beginning and take the running sum of the marks: it works for any rule of "goes on", and the next sitting uses it. Then run it on the real table and read the dates.
 #
 # **Cost.** WHERE runs before the window, so only the closed days are sorted. Joining each beginning with all ends is quadratic.
 #
