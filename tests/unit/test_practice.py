@@ -803,7 +803,7 @@ def test_ticks_that_were_given_are_kept_and_the_question_goes_on_there(call, clo
     clock(50, 10)
     shown = call("practice", "--lesson", "3", lines=["Typed.", "", "y"])
     assert (shown.exit_code, ratings()) == (130, [])
-    assert "The answer on the screen and its ticks (1) is kept" in shown.stderr
+    assert "The answer on the screen and its ticks (1) are kept" in shown.stderr
     shown = call("practice", lines=["n", "y", "", "q"])  # of all questions it comes first
     assert shown.exit_code == 0, shown.output
     assert "You began this answer on" in shown.output

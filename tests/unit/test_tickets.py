@@ -483,11 +483,12 @@ def test_your_own_time_ends_the_evidence(monkeypatch, capsys):
 
 
 def opened(home, *arguments):
-    """`walkforward ticket` in a terminal of 60 columns."""
+    """`walkforward ticket` in a terminal of 60 columns, whatever width the tests were started with."""
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return pexpect.spawn(
         sys.executable,
         ["-m", "course", "ticket", *arguments],
-        env=os.environ | {"WALKFORWARD_STATE": str(home), "TERM": "xterm", "NO_COLOR": "1"},
+        env=own | {"WALKFORWARD_STATE": str(home), "TERM": "xterm", "NO_COLOR": "1"},
         encoding="utf-8",
         timeout=60,
         dimensions=(40, 60),
