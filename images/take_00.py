@@ -37,8 +37,12 @@ def main() -> None:
                     page.wait_for_timeout(100)
                     if title.count() and (box := title.first.bounding_box()) and box["y"] < 760:
                         break
-                page.mouse.wheel(0, -930)
-                page.wait_for_timeout(2000)
+                page.mouse.wheel(0, -570)
+                caption = page.get_by_text("Figure: error of the unchanged model").locator("visible=true")
+                for _ in range(10):  # cells that are drawn late move the others
+                    page.wait_for_timeout(500)
+                    if caption.count() and (box := caption.first.bounding_box()):
+                        page.mouse.wheel(0, box["y"] - 480)
                 save(page, "00_lab", 0, 0, 1280, 760)
         finally:
             lab.send_signal(signal.SIGINT)
