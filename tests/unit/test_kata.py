@@ -9,6 +9,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from spawned import environment
 
 from course import cli, progress
 from course.exercise import source
@@ -59,13 +60,12 @@ def written(tmp_path, *answers):
 
 def spawn(*words, columns=100, limit=None, **env):
     pexpect = pytest.importorskip("pexpect")
-    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     program = "from course.practice import kata\n"
     program += f"kata.LIMIT = {limit}\n" if limit else ""
     return pexpect.spawn(
         sys.executable,
         ["-c", program + "from course import cli\ncli.main()", "kata", *words],
-        env=own | {"TERM": "xterm", "NO_COLOR": "1"} | env,
+        env=environment(TERM="xterm", NO_COLOR="1") | env,
         encoding="utf-8",
         timeout=60,
         dimensions=(40, columns),

@@ -15,6 +15,7 @@ import yaml
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from fsrs import Card, Rating, Scheduler
+from spawned import environment
 
 from course.cli import main
 from course.practice import asking, reviews, stories, terminal
@@ -547,11 +548,10 @@ def test_stats_of_an_empty_log(call):
 
 def spawn(*words, columns=90, **env):
     pexpect = pytest.importorskip("pexpect")
-    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return pexpect.spawn(
         sys.executable,
         ["-c", PROGRAM + "cli.main()", str(interview.FOLDER), *words],
-        env=own | {"TERM": "xterm"} | env,
+        env=environment(TERM="xterm") | env,
         encoding="utf-8",
         timeout=30,
         dimensions=(40, columns),

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from click.testing import CliRunner
+from spawned import environment
 
 from authoring.lint import VOICE
 from course.cli import main
@@ -622,11 +623,10 @@ cli.main()
 
 def spawn(*words, columns=100):
     pexpect = pytest.importorskip("pexpect")
-    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return pexpect.spawn(
         sys.executable,
         ["-c", PROGRAM, str(interview.FOLDER), *words],
-        env=own | {"TERM": "xterm", "NO_COLOR": "1"},
+        env=environment(TERM="xterm", NO_COLOR="1"),
         encoding="utf-8",
         timeout=60,
         dimensions=(50, columns),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from spawned import environment
 
 from course.practice import evidence as produced
 from course.practice import terminal, tickets
@@ -484,11 +485,10 @@ def test_your_own_time_ends_the_evidence(monkeypatch, capsys):
 
 def opened(home, *arguments):
     """`walkforward ticket` in a terminal of 60 columns, whatever width the tests were started with."""
-    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     return pexpect.spawn(
         sys.executable,
         ["-m", "course", "ticket", *arguments],
-        env=own | {"WALKFORWARD_STATE": str(home), "TERM": "xterm", "NO_COLOR": "1"},
+        env=environment(WALKFORWARD_STATE=str(home), TERM="xterm", NO_COLOR="1"),
         encoding="utf-8",
         timeout=60,
         dimensions=(40, 60),
