@@ -454,6 +454,18 @@ def test_after_an_interview_a_new_plan_begins_anew(at):
     assert "coding" in [item.name for item in in_order(plan) if item.what == "round"]
 
 
+def test_a_round_that_was_held_is_no_more_in_what_is_left_of_its_day(at):
+    make(14, "4")
+    day, name = next(
+        (one.day, item.name) for one in kept().days for item in one.items if item.what == "round"
+    )
+    noon = START + timedelta(days=(day - START.date()).days)
+    at(noon)
+    assert name in today(State(), noon).rounds
+    State().record_attempt("round", name, True, 2000.0, {})
+    assert name not in today(State(), noon).rounds
+
+
 def test_the_day_before_is_off(at):
     shown = call("--date", "2026-12-01")
     assert "Today is the day off before the interview" in shown

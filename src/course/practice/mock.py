@@ -13,7 +13,6 @@ from course.practice import drafts, rounds, sheet, stories, terminal
 from course.practice.asking import PracticeError
 from course.practice.bank import Question, choose, load_bank
 from course.practice.drafts import Answer, Draft
-from course.practice.kinds import ROUNDS
 from course.practice.reviews import State, utc_now
 from course.practice.rounds import Step, part
 from course.practice.terminal import Left, ask, colour, forgive, minutes, rule, say, tick, timed, width
@@ -107,17 +106,9 @@ def _begin(
 
 
 def _todays(state: State) -> str | None:
-    """Return the first round that the plan has for today and that was not held yet."""
-    now = utc_now()
-    planned = part("plan").today(state, now)
-    held = {
-        attempt.name
-        for attempt in state.attempts("round")
-        if attempt.ended.astimezone().date() == now.astimezone().date()
-    }
-    return (
-        next((one for one in planned.rounds if one in ROUNDS and one not in held), None) if planned else None
-    )
+    """Return the first round that the plan has left for today."""
+    planned = part("plan").today(state, utc_now())
+    return next(iter(planned.rounds), None) if planned else None
 
 
 def _resume(state: State) -> int:
