@@ -47,11 +47,11 @@ def test_an_unknown_exercise_is_refused():
 
 
 @pytest.fixture
-def shell():
-    """An IPython shell, as a notebook's kernel has one."""
-    assert not InteractiveShell.initialized()
-    yield InteractiveShell.instance()
-    InteractiveShell.clear_instance()
+def shell(monkeypatch):
+    """An IPython shell, as a notebook's kernel has one; its own, whatever ran in this process before."""
+    shell = InteractiveShell()
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    return shell
 
 
 def test_in_a_notebook_the_line_follows_the_cell(shell, capsys):
