@@ -477,8 +477,13 @@ def test_who_knew_the_number_by_another_lesson_is_told(homes, capsys):
     assert capsys.readouterr().out == ""
 
 
+@cache
+def whole_bank():
+    return load_bank()
+
+
 def question(number: str):
-    return load_bank()[0].model_copy(update={"id": f"q-{number.lower()}", "lesson": number})
+    return whole_bank()[0].model_copy(update={"id": f"q-{number.lower()}", "lesson": number})
 
 
 @pytest.mark.parametrize(

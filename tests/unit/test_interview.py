@@ -346,12 +346,15 @@ def test_what_is_missing_is_named(folder, key):
         ("- id: [\n", "01_x.yaml, line 2: can't be read as YAML"),
         (
             "- prompt: a: b\n",
-            "01_x.yaml, line 1: can't be read as YAML (mapping values are not allowed here)",
+            "01_x.yaml, line 1: can't be read as YAML (mapping values are not allowed",
         ),
         ("id: a\n", "01_x.yaml: not a list of questions; begin each with `- id: …`"),
         ("", "01_x.yaml: not a list of questions"),
         ("- only words\n", "01_x.yaml, question number 1: the question is 'only words'"),
         ("- !!python/object/apply:os.system [ls]\n", "01_x.yaml, line 1: can't be read as YAML"),
+        pytest.param(
+            "[" * 1_000_000, "01_x.yaml: can't be read as YAML (maximum recursion", id="a deep nest"
+        ),
     ],
 )
 def test_a_file_that_is_no_bank_is_refused(folder, text, message):
