@@ -7,11 +7,13 @@ environment, `test_a_live_workspace_gives_the_same_shapes` asks the reader's own
 import io
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from urllib.parse import urlencode
 
 import numpy as np
+import psutil
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import (
@@ -20,7 +22,8 @@ from databricks.sdk.errors import (
     PermissionDenied,
     ResourceDoesNotExist,
 )
-from databricks.sdk.service import compute, jobs
+from databricks.sdk.service import compute, jobs, serving
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
 
 from projects.platforms.databricks import access, catalog, local
 from projects.platforms.databricks.access import Access, Identity, Refused
@@ -31,7 +34,7 @@ X = np.arange(6.0).reshape(3, 2)
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    with local.workspace(tmp_path_factory.mktemp("workspace")) as workspace:
+    with local.workspace(tmp_path_factory.mktemp("workspace"), idle_seconds=4) as workspace:
         yield workspace
 
 
@@ -331,3 +334,165 @@ def test_without_credentials_nothing_is_live(clean, monkeypatch):
     assert local.live() is None, "an address alone is no workspace"
     monkeypatch.setenv("DATABRICKS_TOKEN", "dapi1")
     assert local.live() == {"DATABRICKS_HOST": "https://adb.example", "DATABRICKS_TOKEN": "dapi1"}
+
+
+# Who may use a model, and what serves it
+
+
+@pytest.fixture(scope="module")
+def model(running, tmp_path_factory):
+    """Two versions of `main.shop.minutes` that answer 1 and 2, registered by the person."""
+    import mlflow
+    from mlflow.models import infer_signature
+    from sklearn.dummy import DummyRegressor
+
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path_factory.mktemp("home") / "none"))
+        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        for name, value in running.as_person.items():
+            patch.setenv(name, value)
+        mlflow.set_tracking_uri("databricks")
+        mlflow.set_registry_uri("databricks-uc")
+        experiment = mlflow.create_experiment("/Shared/minutes")
+        for value in (1.0, 2.0):
+            fitted = DummyRegressor(strategy="constant", constant=value).fit(X, [1.0, 2.0, 3.0])
+            with mlflow.start_run(experiment_id=experiment):
+                mlflow.sklearn.log_model(
+                    fitted,
+                    name="model",
+                    signature=infer_signature(X, fitted.predict(X)),
+                    pip_requirements=["scikit-learn"],
+                    serialization_format="skops",
+                    registered_model_name="main.shop.minutes",
+                )
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+    return "main.shop.minutes"
+
+
+def an_entity(model, version, **more):
+    return serving.ServedEntityInput(
+        entity_name=model, entity_version=version, workload_size="Small", scale_to_zero_enabled=True, **more
+    )
+
+
+def a_split(**parts):
+    routes = [serving.Route(served_model_name=name, traffic_percentage=part) for name, part in parts.items()]
+    return serving.TrafficConfig(routes=routes)
+
+
+def test_a_model_is_for_its_owner_until_privileges_are_granted_level_by_level(model, person, principal):
+    files = "/Models/main/shop/minutes/1/MLmodel"
+    steps = [
+        ("main", "catalog", "USE_CATALOG"),
+        ("main.shop", "schema", "USE_SCHEMA"),
+        (model, "function", "EXECUTE"),
+    ]
+    whom = principal.config.client_id
+    for name, kind, privilege in steps:
+        with pytest.raises(
+            PermissionDenied, match=f"User does not have {privilege.replace('_', ' ')} on .* '{name}'"
+        ):
+            principal.files.download(files)
+        change = PermissionsChange(add=[Privilege[privilege]], principal=whom)
+        person.grants.update(securable_type=kind, full_name=name, changes=[change])
+    assert b"python_function" in principal.files.download(files).contents.read()
+    with pytest.raises(PermissionDenied, match="MANAGE"):
+        principal.files.upload(files, io.BytesIO(b"mine now"), overwrite=True)
+    with pytest.raises(PermissionDenied, match="is not an owner"):
+        principal.grants.update(securable_type="function", full_name=model, changes=[change])
+    held = person.grants.get(securable_type="function", full_name=model).privilege_assignments
+    assert [(one.principal, one.privileges) for one in held] == [(whom, [Privilege.EXECUTE])]
+    for name, kind, privilege in steps:
+        change = PermissionsChange(remove=[Privilege[privilege]], principal=whom)
+        person.grants.update(securable_type=kind, full_name=name, changes=[change])
+
+
+def test_an_endpoint_splits_its_traffic_and_a_failed_update_leaves_it_alone(model, person):
+    from mlflow.deployments import get_deploy_client
+
+    both = serving.EndpointCoreConfigInput(
+        name="minutes",
+        served_entities=[an_entity(model, "1"), an_entity(model, "2")],
+        traffic_config=a_split(**{"minutes-1": 75, "minutes-2": 25}),
+    )
+    made = person.serving_endpoints.create_and_wait(name="minutes", config=both)
+    assert made.state.ready == serving.EndpointStateReady.READY
+    raw = [ask_rows(person, "minutes", {"inputs": X.tolist()}) for _ in range(40)]
+    named = [name for name, _ in raw]
+    assert {(name, tuple(answer["predictions"])) for name, answer in raw} == {
+        ("minutes-1", (1.0, 1.0, 1.0)),
+        ("minutes-2", (2.0, 2.0, 2.0)),
+    }
+    assert named.count("minutes-1") in range(24, 37), "of 40 at 75 %: the binomial's middle 98 %"
+    with pytest.raises(NotFound, match="minutes/9 does not exist"):
+        person.serving_endpoints.update_config(name="minutes", served_entities=[an_entity(model, "9")])
+    with pytest.raises(InvalidParameterValue, match="add up to 100"):
+        person.serving_endpoints.update_config(
+            name="minutes",
+            served_entities=[an_entity(model, "1"), an_entity(model, "2")],
+            traffic_config=a_split(**{"minutes-1": 75, "minutes-2": 20}),
+        )
+    assert person.serving_endpoints.get("minutes").config.config_version == 1
+    person.serving_endpoints.update_config_and_wait(name="minutes", served_entities=[an_entity(model, "2")])
+    assert person.serving_endpoints.query("minutes", inputs=X.tolist()).predictions == [2.0, 2.0, 2.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABRICKS_HOST", person.config.host)
+        patch.setenv("DATABRICKS_TOKEN", person.config.token)
+        client = get_deploy_client("databricks")
+        assert client.predict(endpoint="minutes", inputs={"inputs": X.tolist()})["predictions"] == [
+            2.0,
+            2.0,
+            2.0,
+        ]
+    person.serving_endpoints.delete("minutes")
+    with pytest.raises(ResourceDoesNotExist, match="endpoint minutes does not exist"):
+        person.serving_endpoints.get("minutes")
+
+
+def ask_rows(client, endpoint, body):
+    """Return which version answered and its answer, by plain HTTP."""
+    headers = {"Authorization": f"Bearer {client.config.token}", "Content-Type": "application/json"}
+    address = f"{client.config.host}/serving-endpoints/{endpoint}/invocations"
+    with urllib.request.urlopen(
+        urllib.request.Request(address, json.dumps(body).encode(), headers), timeout=60
+    ) as answer:
+        return answer.headers["served-model-name"], json.loads(answer.read())
+
+
+def processes_below(folder):
+    """The processes that serve a model of this workspace."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "walkforward.serving" in words and any(str(folder) in word for word in words):
+            found.append(process)
+    return found
+
+
+def test_an_endpoint_is_for_those_who_may_query_it_and_sleeps_when_nobody_does(
+    model, person, principal, running
+):
+    config = serving.EndpointCoreConfigInput(name="", served_entities=[an_entity(model, "1")])
+    made = person.serving_endpoints.create_and_wait(name="closed", config=config)
+    with pytest.raises(PermissionDenied, match="CAN_QUERY on the endpoint closed"):
+        principal.serving_endpoints.query("closed", inputs=X.tolist())
+    rule = serving.ServingEndpointAccessControlRequest(
+        service_principal_name=principal.config.client_id,
+        permission_level=serving.ServingEndpointPermissionLevel.CAN_QUERY,
+    )
+    person.serving_endpoints.update_permissions(made.id, access_control_list=[rule])
+    with pytest.raises(PermissionDenied, match="CAN_MANAGE"):
+        principal.serving_endpoints.delete("closed")
+    with pytest.raises(PermissionDenied, match="EXECUTE|USE CATALOG"):
+        principal.serving_endpoints.create(name="mine", config=config)
+    for _ in range(600):
+        if not processes_below(running.log.path.parent):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("it never came to rest")
+    assert principal.serving_endpoints.query("closed", inputs=X.tolist()).predictions == [1.0, 1.0, 1.0]
+    person.serving_endpoints.delete("closed")
+    assert processes_below(running.log.path.parent) == []

@@ -11,7 +11,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from projects.platforms.databricks.access import Refused
+from projects.platforms.databricks.access import Identity, Refused
+from projects.platforms.databricks.grants import Grants
 
 Upstream = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
 PATH = "/api/2.0/mlflow/unity-catalog/"
@@ -22,7 +23,13 @@ _OURS_ALONE = (
 
 
 async def answer(
-    method: str, path: str, query: dict[str, str], body: bytes, upstream: Upstream
+    method: str,
+    path: str,
+    query: dict[str, str],
+    body: bytes,
+    upstream: Upstream,
+    grants: Grants,
+    caller: Identity,
 ) -> dict[str, Any]:
     """Return the answer to one call below `PATH`; `upstream(method, path, json, params)` asks MLflow.
 
@@ -34,6 +41,7 @@ async def answer(
     asked = _object(body)
     if name := asked.get("name") or query.get("name"):
         _three_levels(name)
+        _permit(call, method, name, grants, caller)
     if call == "model-versions/emit-lineage":
         return {}
     if call == "model-versions/create":
@@ -51,7 +59,10 @@ async def answer(
     if call == "model-versions/get-download-uri":
         place = "/".join(["dbfs:/Models", *query["name"].split("."), query["version"]])
         return {"artifact_uri": place}
-    return theirs((await upstream(method, call, asked or None, query))[1])
+    answered = theirs((await upstream(method, call, asked or None, query))[1])
+    if call == "registered-models/create":
+        grants.owners[asked["name"]] = caller.name
+    return answered
 
 
 def theirs(answered: dict[str, Any]) -> dict[str, Any]:
@@ -70,6 +81,14 @@ def _entity(one: dict[str, Any]) -> dict[str, Any]:
     aliases = kept.get("aliases", [])
     kept["aliases"] = [{"alias": one} if isinstance(one, str) else one for one in aliases]
     return kept
+
+
+def _permit(call: str, method: str, name: str, grants: Grants, caller: Identity) -> None:
+    """Hold a call to its privilege: EXECUTE to read, CREATE_MODEL to make, ownership or MANAGE to change."""
+    if call == "registered-models/create":
+        grants.need(caller, "CREATE_MODEL", name.rsplit(".", 1)[0])
+    else:
+        grants.need(caller, "EXECUTE" if method == "GET" else "MANAGE", name)
 
 
 def _three_levels(name: str) -> None:

@@ -47,8 +47,10 @@ class Local:
 
 
 @contextlib.contextmanager
-def workspace(folder: str | Path) -> Iterator[Local]:
+def workspace(folder: str | Path, idle_seconds: float = 1800.0) -> Iterator[Local]:
     """Run a workspace of this machine, an MLflow server behind it; all it keeps is in `folder`.
+
+    `idle_seconds` is when an endpoint that may scale to zero does.
 
     Raises: ServerError.
     """
@@ -60,7 +62,7 @@ def workspace(folder: str | Path) -> Iterator[Local]:
         {"name": PRINCIPAL, "id": 2, "client_id": client, "client_secret": secret},
     ]
     with sqlite_server(folder / "mlflow") as mlflow:
-        options = ("--folder", str(folder), "--upstream", mlflow.uri)
+        options = ["--folder", str(folder), "--upstream", mlflow.uri, "--idle-seconds", str(idle_seconds)]
         server = Server(
             name="The Databricks stand-in",
             log=folder / "workspace.log",

@@ -5,16 +5,20 @@ it does not do it refuses with the platform's error, never with a made-up succes
 
     python -m projects.platforms.databricks.workspace --port 8080 --folder DIR --upstream URI
 
-The identities and the first token come in the environment variable `WORKSPACE_IDENTITIES`.
+The identities and the first token come in the environment variable `WORKSPACE_IDENTITIES`; the first identity
+administers the workspace.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
 import os
 import re
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,8 @@ from starlette.routing import Route
 from course.servers import HOST
 from projects.platforms.databricks import catalog
 from projects.platforms.databricks.access import ORGANISATION, Access, Identity, Refused, Token, public
+from projects.platforms.databricks.endpoints import IDLE_SECONDS, Endpoints
+from projects.platforms.databricks.grants import Grants
 from projects.platforms.databricks.jobs import Jobs
 from projects.platforms.databricks.volumes import Volumes
 from projects.platforms.wire import Call, WireLog
@@ -39,6 +45,9 @@ SERVED = {
     "/api/2.0/fs/{files,directories}": "served from a folder",
     "/api/2.x/jobs/{create,get,list,delete,run-now}": "served: Python files, run for real",
     "/api/2.x/jobs/runs/{get,get-output}": "served",
+    "/api/2.0/serving-endpoints/*": "served: `walkforward serve` for each version",
+    "/serving-endpoints/{name}/invocations": "passed to one version of the split",
+    "/api/2.1/unity-catalog/permissions/*, /api/2.0/permissions/serving-endpoints/*": "served",
     "/api/2.0/mlflow/unity-catalog/*": "translated for the MLflow server",
     "/api/2.0/mlflow/*, /api/3.0/mlflow/*": "proxied to the MLflow server",
     "everything else": "refused: 404 ENDPOINT_NOT_FOUND",
@@ -50,14 +59,27 @@ _SECRET = re.compile(r'("token_value": ?|"access_token": ?|client_secret=)("?)[^
 class Workspace:
     """The application: one method a group of calls, each returns a response or raises Refused."""
 
-    def __init__(self, folder: Path, upstream: str, access: Access) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, access: Access, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self.access = access
         self.volumes = Volumes(folder / "files")
         self.volumes.folder.mkdir(parents=True, exist_ok=True)
         self.jobs = Jobs(access, self.volumes)
+        self.grants = Grants(admin=next(iter(access.identities)))
+        self.endpoints = Endpoints(folder / "endpoints", self.volumes, self.grants, idle_seconds)
         self.log = WireLog(folder / "calls.jsonl")
         self.mlflow = httpx.AsyncClient(base_url=upstream, timeout=60, trust_env=False)
-        self.app = Starlette(routes=[Route("/{path:path}", self.handle, methods=METHODS)])
+        self.app = Starlette(
+            routes=[Route("/{path:path}", self.handle, methods=METHODS)], lifespan=self._life
+        )
+
+    @contextlib.asynccontextmanager
+    async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        resting = asyncio.create_task(self.endpoints.rest())
+        yield
+        resting.cancel()
+        await self.endpoints.close()
 
     async def handle(self, request: Request) -> Response:
         """Answer one request, whatever it is, and write it down."""
@@ -113,19 +135,36 @@ class Workspace:
             if group[1] == "jobs":
                 return JSONResponse(await self.jobs.answer(group[2], asked, caller, here)), "served"
             return JSONResponse(self._token(group[2], asked, caller)), "served"
-        if path.startswith("/api/2.0/fs/files/"):
-            asked_range = request.headers.get("range", "")
-            return self.volumes.file(
-                method, path.removeprefix("/api/2.0/fs/files"), body, asked_range
+        if found := re.fullmatch(r"/api/2\.0/fs/(files|directories)(/.+)", path):
+            self._may_open(found[2], method, caller)
+            if found[1] == "directories":
+                return self.volumes.directory(method, found[2]), "served"
+            return self.volumes.file(method, found[2], body, request.headers.get("range", "")), "served"
+        if found := re.fullmatch(r"/serving-endpoints/([^/]+)/invocations", path):
+            return await self.endpoints.invoke(found[1], body, caller), "proxied"
+        if found := re.fullmatch(r"/api/2\.0/serving-endpoints(/.+)?", path):
+            return JSONResponse(
+                await self.endpoints.answer(method, found[1] or "", _object(body), caller)
             ), "served"
-        if path.startswith("/api/2.0/fs/directories/"):
-            return self.volumes.directory(method, path.removeprefix("/api/2.0/fs/directories")), "served"
+        if found := re.fullmatch(r"/api/2\.0/permissions/serving-endpoints/([^/]+)", path):
+            return JSONResponse(self.endpoints.permissions(method, found[1], _object(body), caller)), "served"
+        if found := re.fullmatch(r"/api/2\.1/unity-catalog/permissions/([^/]+)/([^/]+)", path):
+            return JSONResponse(
+                self.grants.answer(method, found[1], found[2], _object(body), caller)
+            ), "served"
         if path.startswith(catalog.PATH):
             query = dict(request.query_params)
-            return JSONResponse(await catalog.answer(method, path, query, body, self._upstream)), "served"
+            answer = await catalog.answer(method, path, query, body, self._upstream, self.grants, caller)
+            return JSONResponse(answer), "served"
         if re.match(r"/(api/[23]\.0|ajax-api/[23]\.0)/mlflow/", path):
             return await self._proxy(request, body, caller), "proxied"
         raise Refused(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+    def _may_open(self, path: str, method: str, caller: Identity) -> None:
+        """Hold the files of a registered model to its privileges."""
+        if found := re.match(r"/Models/([^/]+)/([^/]+)/([^/]+)", path):
+            reading = method in ("GET", "HEAD")
+            self.grants.need(caller, "EXECUTE" if reading else "MANAGE", ".".join(found.groups()))
 
     def _token(self, call: str, asked: dict[str, Any], caller: Identity) -> dict[str, Any]:
         if call == "create":
@@ -201,9 +240,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--upstream", required=True)
+    parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)
     given = parser.parse_args()
     access = load_identities(os.environ["WORKSPACE_IDENTITIES"])
-    app = Workspace(given.folder, given.upstream, access).app
+    app = Workspace(given.folder, given.upstream, access, given.idle_seconds).app
     uvicorn.run(app, host=HOST, port=given.port, log_level="warning", timeout_graceful_shutdown=2)
 
 
