@@ -53,6 +53,8 @@ RECORD = ROOT / "benchmarks" / "tests.md"
 GROUP = re.compile(r"^(\S+) {2,}([\d.]+) s$", re.MULTILINE)
 LISTED = 20  # groups, from the longest on
 A_LESSON = 30.0  # seconds, of one that was never measured
+MEMORY = Path("/dev/shm")  # Linux keeps what is written there in memory
+ROOM = 4 * 2**30  # bytes that must be free there; a whole run writes less than a quarter
 
 
 def part_of(nodeid: str) -> str:
@@ -291,6 +293,24 @@ def inner(folder: str, arguments: list[str]) -> int:
     return int(pytest.main([*options, *rest, *where], plugins=[Parts(bool(arguments), compared)]))
 
 
+def in_memory() -> Path | None:
+    """Return where all that tests write is kept in memory, or None: TMPDIR is set, no such place, no room.
+
+    A database waits some 5 ms for the disk at each commit, and all the stores together commit ten thousand
+    times. What a run that was killed has left there is taken away.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return None
+    for left in MEMORY.glob("walkforward-*-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    there = os.statvfs(MEMORY)
+    room = min(there.f_bavail * there.f_frsize, psutil.virtual_memory().available // 2)
+    runs_programs = not there.f_flag & os.ST_NOEXEC  # tests install environments and start what is in them
+    return MEMORY if room >= ROOM and runs_programs else None
+
+
 def main() -> int:
     """Make a scratch folder, close the network, run pytest, clean up."""
     # A shell starts background jobs deaf to Ctrl-C, and all their children with them; some tests press it.
@@ -307,10 +327,13 @@ def main() -> int:
         print(
             f"QUICK=1, not executed: {', '.join(passed)}: {why}" if passed else "QUICK=1: none has passed yet"
         )
-    with tempfile.TemporaryDirectory(prefix="walk forward ", ignore_cleanup_errors=True) as name:
-        scratch = Path(name)
-        (scratch / "work").mkdir()
-        (scratch / "ipython").mkdir()
+    memory = in_memory()
+    with tempfile.TemporaryDirectory(
+        prefix=f"walkforward-{os.getpid()}-", dir=memory, ignore_cleanup_errors=True
+    ) as name:
+        scratch, temporary = Path(name) / "walk forward", Path(name) / "t"
+        for folder in (scratch / "work", scratch / "ipython", temporary):
+            folder.mkdir(parents=True)
         notebooks = sorted((ROOT / "notebooks").glob("*.ipynb")) if weekly else []
         for path in [path for path in notebooks if path.stem not in passed]:
             for copy in (path.name, f"{path.stem}{AGAIN}.ipynb"):
@@ -322,6 +345,8 @@ def main() -> int:
             "WALKFORWARD_FOLDER": str(scratch / "work"),
             "WALKFORWARD_EXECUTIONS": f"{env['WALKFORWARD_OFFLINE_LOG']}.executions",
         }
+        if memory:
+            env["TMPDIR"] = str(temporary)
         command = [sys.executable, str(Path(__file__).resolve()), "--inner", str(scratch / "work")]
         try:
             return subprocess.call([*command, *sys.argv[1:]], env=env, cwd=ROOT)

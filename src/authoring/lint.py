@@ -21,7 +21,9 @@ LINES_PER_CELL = 20
 EXERCISES = 2
 PNG_BYTES = 60_000
 NOTEBOOK_BYTES = 1_000_000
-ABSOLUTE = re.compile(r"(?<![\w.:/~])/(?:home|Users|tmp|root|work|opt|var|mnt|usr)/\w|\b[A-Za-z]:\\\\?\w")
+ABSOLUTE = re.compile(
+    r"(?<![\w.:/~])/(?:home|Users|tmp|dev/shm|root|work|opt|var|mnt|usr)/\w|\b[A-Za-z]:\\\\?\w"
+)
 BOX = ("You will learn", "Before you start", "Time", "interview")
 FRAME = ("Take-aways", "In an interview", "Up next")
 VOICE = {

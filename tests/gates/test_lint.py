@@ -322,6 +322,7 @@ def output_faults(**data: str) -> list[str]:
         ("1795220000123", "a clock time in milliseconds"),
         ("2026-11-21 07:52:11", "today's date"),
         ("/tmp/walk/x", "an absolute path"),
+        ("/dev/shm/walk/x", "an absolute path"),
         ("C:\\Users\\me", "an absolute path"),
     ],
 )

@@ -11,6 +11,7 @@ import sys
 import time
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import compared
@@ -573,6 +574,39 @@ def test_what_was_never_measured_is_not_started_last():
     assert run.expected("lesson_04b", recorded) == 90, "cut from lesson 04"
     assert run.expected("lesson_20", recorded) == run.A_LESSON
     assert run.expected("tests/unit/test_data.py", recorded) == 0
+
+
+ENDED = "import os; print(os.getpid())"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the place")
+def test_what_tests_write_is_kept_in_memory_only_where_there_is_room_for_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(run, "MEMORY", tmp_path)
+    plenty = SimpleNamespace(f_bavail=2**40, f_frsize=1, f_flag=0)
+    monkeypatch.setattr(run.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**40))
+    ended = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, encoding="utf-8").stdout
+    for pid in (ended.strip(), os.getpid(), "x"):
+        (tmp_path / f"walkforward-{pid}-abc").mkdir()
+
+    def found(**change):
+        monkeypatch.setattr(run.os, "statvfs", lambda path: SimpleNamespace(**vars(plenty) | change))
+        return run.in_memory()
+
+    assert found() == tmp_path
+    left = sorted(path.name for path in tmp_path.glob("walkforward-*"))
+    assert left == sorted([f"walkforward-{os.getpid()}-abc", "walkforward-x-abc"]), "a killed run's is gone"
+    assert found(f_bavail=run.ROOM - 1) is None
+    assert found(f_flag=os.ST_NOEXEC) is None
+    monkeypatch.setattr(run.psutil, "virtual_memory", lambda: SimpleNamespace(available=run.ROOM))
+    assert found() is None, "half of the memory stays free"
+    monkeypatch.setattr(run, "MEMORY", tmp_path / "no such place")
+    assert found() is None
+    monkeypatch.setattr(run, "MEMORY", tmp_path)
+    monkeypatch.setattr(run.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**40))
+    assert found() == tmp_path
+    monkeypatch.setenv("TMPDIR", "/elsewhere")
+    assert found() is None, "who names a place gets it"
 
 
 # Ctrl-C ----------------------------------------------------------------------------------------------------
