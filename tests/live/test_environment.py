@@ -719,3 +719,4 @@ def test_a_clone_with_a_space_in_its_path_under_a_read_only_folder(tmp_path):
         assert list(home.iterdir()) == []
     finally:
         parent.chmod(0o755)
+        shutil.rmtree(clone / ".venv", ignore_errors=True)  # two gigabytes
