@@ -397,4 +397,4 @@ side.round(2)
 #
 # ## Up next
 #
-# Tests decide nothing until somebody has to pass them. 08c makes them a gate. [09a · Serving](09a_serving.ipynb) then puts a model behind an address.
+# Tests decide nothing until somebody has to pass them. [08c · The gate](08c_the_gate.ipynb) makes them a row of questions that must all be yes.
