@@ -55,4 +55,13 @@ def reset(lesson: str, keep_answers: bool) -> None:
     click.echo(f"Your old copy is in {workspace.reset(lesson, keep_answers=keep_answers)}")
 
 
-COMMANDS = (lab, doctor, run, progress, reset)
+@click.command()
+@click.argument("name")
+def env(name: str) -> None:
+    """Make an environment beside the course's own (platforms)."""
+    from course import environments
+
+    click.echo(f"{name}: {environments.make(name)}")
+
+
+COMMANDS = (lab, doctor, run, progress, reset, env)
