@@ -55,7 +55,7 @@ def reset(lesson: str, keep_answers: bool) -> None:
     click.echo(f"Your old copy is in {workspace.reset(lesson, keep_answers=keep_answers)}")
 
 
-@click.command()
+@click.command(hidden=True)  # the lessons that need it say so; the list of commands fits a screen
 @click.argument("name")
 def env(name: str) -> None:
     """Make an environment beside the course's own (platforms)."""
