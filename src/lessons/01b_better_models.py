@@ -429,4 +429,6 @@ exercise.check(champion=champion)
 # %% [markdown]
 # ## Up next
 #
-# You fitted a hundred models and kept none of them. In [03a · Tracking](03a_tracking.ipynb) every one leaves a record that you can search.
+# Here the meter wrote down the answer for every trip. Where people have to give it, [02a · What a label costs](02a_labels.ipynb) says what their answers are worth.
+#
+# And you fitted a hundred models and kept none of them. In [03a · Tracking](03a_tracking.ipynb) every one leaves a record that you can search.
