@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -33,8 +34,15 @@ def state(tmp_path, monkeypatch):
     return tmp_path / "state"
 
 
-def piped(text, *words, **env):
-    """Run the command with a script's input; return the process as it ended."""
+def piped(text, *words):
+    """Run the command here, with a script's input; the checks run in a process of their own all the same."""
+    done = CliRunner().invoke(cli.main, ["kata", *words], input=text)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
+
+
+def started(text, *words, **env):
+    """Run the command as it is started in a shell, with a script's input; return the process as it ended."""
     command = [sys.executable, "-m", "course", "kata", *words]
     return subprocess.run(
         command, input=text, capture_output=True, encoding="utf-8", env=os.environ | env, timeout=120
@@ -98,7 +106,7 @@ def test_a_module_of_i5_is_found_without_a_change(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_one_line_with_the_way_out():
-    done = piped("", "midle_element")
+    done = started("", "midle_element")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: there is no kata 'midle_element'; did you mean middle_element")
     assert "`walkforward kata` lists them" in piped("", "zzz").stderr
@@ -130,7 +138,7 @@ def test_the_list_says_what_was_passed_tried_and_begun():
 
 # ------------------------------------------------- the check is the notebook's
 def test_a_right_answer_passes_is_logged_and_leaves_the_notebooks_progress_alone():
-    done = piped(RIGHT, "middle_element", "--minutes", "5")
+    done = started(RIGHT, "middle_element", "--minutes", "5")
     assert done.returncode == 0 and "✓ middle_element: 4 of 4 checks passed" in done.stdout
     said = " ".join(done.stdout.split())
     assert "Shown in I1_coding.ipynb, The middle of an array" in said
@@ -143,7 +151,7 @@ def test_a_right_answer_passes_is_logged_and_leaves_the_notebooks_progress_alone
 
 
 def test_a_wrong_answer_says_what_the_notebook_says():
-    done = piped(SECOND, "middle_element")
+    done = started(SECOND, "middle_element")
     assert done.returncode == 1
     module = source.load(FILE)
     said = module.middle_element.exercise.run(module.takes_the_second_of_two)
@@ -300,7 +308,7 @@ def test_two_that_begin_and_save_at_once_lose_nothing(state):
 
 def test_a_folder_that_can_not_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    done = piped("", "top_k", WALKFORWARD_STATE=str(tmp_path / "file"))
+    done = started("", "top_k", WALKFORWARD_STATE=str(tmp_path / "file"))
     assert done.returncode == 2 and done.stderr.startswith("Error: ") and "WALKFORWARD_STATE" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
