@@ -274,6 +274,32 @@ def test_a_turn_goes_to_the_kind_and_topic_asked_least_and_longest_ago():
     assert names(Schedule(few, state, FIRST).following(5, {"c2", "a2"})) == ["b2"]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_new_come_as_if_each_of_them_was_looked_at_for_each_turn(seed):
+    dice, state = random.Random(seed), InMemory()
+    many = [
+        question(
+            f"q{place}",
+            lesson=dice.choice(["01", "02", "03"]),
+            kind=dice.choice(["concept", "coding", "debugging"]),
+        )
+        for place in range(40)
+    ]
+    for place, one in enumerate(dice.sample(many, 7)):
+        record(state, one, True, FIRST + place * QUARTER)
+    schedule = Schedule(many, state, FIRST + 7 * QUARTER)
+    left, turns, last, expected = schedule.new, schedule._turns.copy(), schedule._last.copy(), []
+    assert (len(left), schedule.due) == (33, [])
+    while left:
+        one = min(left, key=lambda one: schedule._turn(one.topic, one.kind, turns, last))
+        left.remove(one)
+        expected.append(one)
+        for what in (("topic", one.topic), ("kind", one.kind)):
+            turns[what] += 1
+            last[what] = 7 + len(expected)
+    assert names(schedule.following(99)) == names(expected)
+
+
 def test_what_failed_and_what_was_asked_least_comes_back_first():
     few = [question("once"), question("twice"), question("failed")]
     state = InMemory()

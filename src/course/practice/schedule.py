@@ -8,7 +8,7 @@ crowd them out. How few, follows from what is unseen, from the days that are lef
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -110,7 +110,12 @@ class Schedule:
         """
         passed_over = set(without)
         due = [one for one in self.due if one.id not in passed_over]
-        new = {one.id: one for one in self.new if one.id not in passed_over}
+        # By topic and kind, which are all that a turn depends on. Two have the same turn only while neither
+        # was asked: then the bank's order decides.
+        new: dict[tuple[str, str], deque[Question]] = defaultdict(deque)
+        for one in self.new:
+            if one.id not in passed_over:
+                new[one.topic, one.kind].append(one)
         rare = [one for one in due if self._asked[one.id] < OFTEN]
         often = [one for one in due if self._asked[one.id] >= OFTEN]
         limit = self.repeats_in_ten(self._unseen, self.days)
@@ -120,8 +125,10 @@ class Schedule:
             if rare and (not new or sum(repeats[1 - TEN :]) < limit):
                 question = rare.pop(0)
             elif new:
-                question = min(new.values(), key=lambda one: self._turn(one, turns, last))
-                del new[question.id]
+                first = min(new, key=lambda both: self._turn(*both, turns, last))
+                question = new[first].popleft()
+                if not new[first]:
+                    del new[first]
             else:
                 question = often.pop(0)
             found.append(question)
@@ -132,7 +139,7 @@ class Schedule:
         return found
 
     def _turn(
-        self, question: Question, turns: Counter[tuple[str, str]], last: dict[tuple[str, str], int]
+        self, topic: str, kind: str, turns: Counter[tuple[str, str]], last: dict[tuple[str, str], int]
     ) -> tuple[bool, float, int, int, int]:
         """Return what the next new question has least of.
 
@@ -140,9 +147,8 @@ class Schedule:
         large kind comes more often, a small one is not over at once. Then the turns of the topic, then how
         long ago either was.
         """
-        kind, topic = ("kind", question.kind), ("topic", question.topic)
-        share = turns[kind] / math.sqrt(self._size[question.kind])
-        return turns[topic] > 0, share, turns[topic], last[topic], last[kind]
+        asked, share = turns["topic", topic], turns["kind", kind] / math.sqrt(self._size[kind])
+        return asked > 0, share, asked, last["topic", topic], last["kind", kind]
 
     def ahead(self, days: int = 14) -> tuple[list[Day], int]:
         """Return the days to come, and how many due questions find no room before the interview.
