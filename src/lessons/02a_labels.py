@@ -381,4 +381,4 @@ pd.DataFrame(found).agg(["mean", "min", "max"]).round(0)
 #
 # ## Up next
 #
-# You know what a label costs. 02b · Fewer labels gets by with less of them: rules that vote, a model that asks, and a search for the labels that are wrong.
+# You know what a label costs. [02b · Fewer labels](02b_fewer_labels.ipynb) gets by with less of them: rules that vote, a model that asks, and a search for the labels that are wrong.
