@@ -426,4 +426,4 @@ exercise.check(triage=triage)
 #
 # ## Up next
 #
-# You know when to act. 12 · When to retrain says how: which window, which trigger, which gate, and what each policy would have cost in 2020.
+# You know when to look. [12a · When to retrain](12a_when_to_retrain.ipynb) says when to act: which trigger, which window, and what each policy would have cost in 2020.
