@@ -326,4 +326,4 @@ pd.DataFrame(gains).T.round(2)
 #
 # ## Up next
 #
-# [09a · Serving](09a_serving.ipynb) puts the model that passed behind an address. Who calls the gate when nobody is there is the subject of chapter 12.
+# [09a · Serving](09a_serving.ipynb) puts the model that passed behind an address. Who calls the gate when nobody is there is the subject of [12c · The loop, closed](12c_the_loop_closed.ipynb).

@@ -386,4 +386,4 @@ gap.assign(change=[told(of_group[name] - of_group["20 labels"], draws) for name 
 #
 # ## Up next
 #
-# You know what to test on. 12c joins alarm, retraining and release into a loop that runs by itself. [13a · Time series](13a_time_series.ipynb) begins the forecasting half.
+# You know what to test on. [12c · The loop, closed](12c_the_loop_closed.ipynb) joins alarm, retraining and release into a loop that runs by itself.

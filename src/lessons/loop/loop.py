@@ -172,6 +172,7 @@ class Loop:
         else:
             against = self.journal.find(month, "retrain")["against"]
             said = gate.promote(self.client, self.name, version, against, self.case(month))
+            said = said.removesuffix(" already")  # done by a process that died before it wrote so
         self.client.delete_registered_model_alias(self.name, "canary")
         return {"said": said}
 
@@ -248,7 +249,8 @@ def diary(loop: Loop) -> list[dict[str, str]]:
         elif one["step"] == "canary":
             told = first, "canary", version, f"{one['verdict']} after {one['requests']} requests"
         elif one["step"] == "promote":
-            told = later, "rolled back" if one["said"] == "rolled back" else "promoted", version, one["said"]
+            back = one["said"] == "rolled back"  # at once; a promotion waits for the ten days
+            told = (first, "rolled back", version, "") if back else (later, "promoted", version, one["said"])
         elif one["step"] == "limit":
             told = first, "limit changed", "", f"by {one['who']}: {one['why']}"
         else:
@@ -261,6 +263,19 @@ def forget(folder: Path, name: str) -> None:
     """Put away what an earlier run has left of a loop: its folder, and its name in the registry."""
     registry.set_aside(name)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def rounds(loop: Loop, last: str) -> pd.DataFrame:
+    """A row for each month: the champion's error, and what the parts of the loop found."""
+    table = {}
+    for month in (str(one) for one in pd.period_range("2020-01", last, freq="M")):
+        watch, judge, promote = (
+            loop.journal.find(month, step) or {} for step in ("watch", "judge", "promote")
+        )
+        noes = "; ".join(f"{name}: {found}" for name, found in judge.get("noes", {}).items())
+        row = {"RMSE": f"{watch['rmse']:.2f}", "drifted columns": len(watch["drifted"])}
+        table[month] = row | {"gate": noes or "all yes" * bool(judge), "then": promote.get("said", "")}
+    return pd.DataFrame(table).T
 
 
 def lived(loop: Loop, trips: pd.DataFrame) -> np.ndarray:
