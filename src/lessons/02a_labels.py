@@ -28,7 +28,7 @@
 # %% [markdown]
 # ## Parameters
 #
-# Later you label trips yourself. For that set `label_myself = True` and run the cells one by one; it takes some ten minutes more. Otherwise a program answers for you.
+# To label trips yourself below, set `label_myself = True` and run the cells one by one (some ten minutes more). Otherwise a program answers for you.
 
 # %% tags=["parameters"]
 label_myself = False  # True: buttons, and your labels are used below
@@ -56,7 +56,7 @@ from walkforward.plots import use_style
 # %% [markdown]
 # ## Six doctors
 #
-# Thirty psychiatric patients, six diagnoses of each (Fleiss 1971<!-- given -->). A row says how many doctors gave which.
+# Thirty psychiatric patients, six diagnoses of each (Fleiss 1971<!-- given -->). A row says how many doctors gave each.
 #
 # **Predict first.** For how many of the thirty do all six agree?
 
@@ -92,7 +92,7 @@ print(f"95 % interval of kappa, patients drawn again: {low:.2f} to {high:.2f}")
 # %% [markdown]
 # Two doctors agree on 0.556<!-- =fleiss: observed ([\d.]+) -->, and kappa is 0.430<!-- =fleiss: kappa ([\d.]+) -->, as published. Thirty patients leave it between 0.32<!-- =fleiss: again: ([\d.]+) --> and 0.53<!-- =fleiss: to ([\d.]+) -->.
 #
-# Packages ship this table with columns `rater1` to `rater6`, sorted in each row. **Cohen's kappa** takes two named raters, each with shares of their own: $P_e = \sum_k p_k q_k$. Try it on those columns.
+# R packages ship this table with columns `rater1` to `rater6`, sorted in each row. **Cohen's kappa** takes two named raters, each with shares of their own: $P_e = \sum_k p_k q_k$. Try it on those columns.
 
 # %% name="columns"
 slots = np.array([np.repeat(np.arange(5), row) for row in counts])  # sorted, as in the packages
@@ -146,7 +146,7 @@ mine = Form(readers.sheet(trips, seed=0), version=1, by_hand=label_myself)
 mine
 
 # %% [markdown]
-# A colleague has read the same sentence. (Both recorded readers are programs. `src/lessons/trip_labels/readers.py` shows their rules; look after you have labelled.)
+# A colleague has read the same sentence. (The colleague is a program. Its rules are in `src/lessons/trip_labels/readers.py`; look after you have labelled.)
 
 # %% name="differ"
 sheet, you = mine.sheet, mine.labels
@@ -155,9 +155,9 @@ print(f"agreement {(you == colleague).mean():.2f}, kappa {cohen_kappa_score(you,
 readers.shown(sheet).assign(you=you, colleague=colleague)[you != colleague]
 
 # %% [markdown]
-# Kappa is 0.35<!-- =differ: kappa ([\d.]+) -->. Nobody was careless. *Can a trip without a passenger have happened? One with money back? One of zero miles?* The sentence does not say, and each reader answers the same way every time. Such disagreement is **systematic**. A third reader only decides which wording wins. A **slip** is the other kind: against one's own reading, at random.
+# Kappa is 0.35<!-- =differ: kappa ([\d.]+) -->. Nobody was careless. *Can a trip without a passenger have happened? One with money back? One of zero miles?* The sentence does not say, and each reader answers the same way every time. Such disagreement is **systematic**. A third reader only decides which reading wins. The other kind is a **slip**: a random error against one's own reading.
 #
-# So the guideline gets four rules from these six records. Measure again, on **new** records: on the old ones the rules are already the answers.
+# So the guideline gets four rules; the first three answer these questions. Measure again, on **new** records (one came up again by chance): on the old ones the rules are already the answers.
 
 # %% name="sheet_2"
 mine = Form(readers.sheet(trips, seed=1), version=2, by_hand=label_myself)
@@ -168,7 +168,7 @@ you, colleague = mine.labels, readers.read(mine.sheet, "colleague", version=2)
 print(f"agreement {(you == colleague).mean():.2f}, kappa {cohen_kappa_score(you, colleague):.2f}")
 
 # %% [markdown]
-# 0.90<!-- =again: kappa ([\d.]+) -->, on twenty records. Is that the guideline or luck? Repeat with many sheets, and with 2,000<!-- given --> trips **as they come**. From now on each reader also slips on three labels in a hundred.
+# 0.90<!-- =again: kappa ([\d.]+) -->, on twenty records. Is that the guideline or luck? Repeat with many sheets, and with 2,000<!-- given --> trips **as they come**. From now on each reader also slips on three labels in a hundred. *Both no*: when one reader says *no*, how often the other does.
 
 # %% name="paradox"
 rows = []
@@ -202,7 +202,7 @@ plt.show()
 # %% [markdown]
 # *Figure: agreement and kappa of two readers of the same quality against the share of bad records. Agreement is level and high; kappa is nearly as high at one half, and falls steeply where bad records are rare.*
 #
-# So kappa measures readers **and** mixture. Compare it only between sets with the same shares, and report beside it the agreement on the rare class: *both no* says that when one reader says *no*, the other does in 0.38<!-- =paradox[as they come, version 2, both no] -->. No threshold ("0.6<!-- given --> is substantial") knows your shares.
+# So kappa measures readers **and** mixture. Compare it only between sets with the same shares, and report beside it the agreement on the rare class: *both no* is 0.38<!-- =paradox[as they come, version 2, both no] -->. No threshold ("0.6<!-- given --> is substantial") knows your shares.
 
 # %% [markdown]
 # ## What a vote is worth
@@ -244,7 +244,7 @@ print(f"shares {truth.mean(axis=0).round(2)}; the first, of class 4, says {says[
 settled[settled["majority"] != settled["model"]]
 
 # %% [markdown]
-# The shares are those of the paper. Three patients are settled against the majority: three readings of one doctor are no three doctors, and the model has found that the first says *three* to 0.56<!-- =settled: says \[\S+ +\S+ +([\d.]+) --> of class four. Is it right? Nobody knows here. So simulate.
+# The shares are those of the paper. Three patients are settled otherwise (patient 12<!-- given --> is a tie by votes). The majority counts the first doctor's three readings like any three votes; the model has found that this doctor says *three* to 0.56<!-- =settled: says \[\S+ +\S+ +([\d.]+) --> of class four. Is it right? Nobody knows, so simulate.
 
 
 # %% name="simulate"
@@ -284,7 +284,7 @@ pd.DataFrame(table).T.round(1)
 # - Raters **alike**: nothing to gain, and on few items it loses, because quality is guessed from too little.
 # - One rater **copies** another: it falls to 69.8<!-- =em_trial[one copies, Dawid–Skene] -->, where the majority has 86.6<!-- =em_trial[one copies, majority] -->. The two always agree, so the model takes them for the experts. Errors are not independent, and readers who share a misreading are such copies.
 #
-# So take the majority, unless raters differ, label many items each and work alone. And plant items whose answer you know.
+# So take the majority, unless raters differ, label many items each and work alone. And plant items whose answer you know: they measure each rater.
 
 # %% [markdown]
 # ## People
@@ -302,7 +302,7 @@ table["dollars"] = 10_000 * table["readings"] * reading + guideline_price * tabl
 table.round(1).round({"dollars": 0})
 
 # %% [markdown]
-# *Wrong* is per 100<!-- given --> labels (*min* and *max*: ten draws), *bad found* per 100<!-- given --> bad trips. One reading under the old guideline is wrong more often than *yes to all*: 4.9<!-- =people[one reading, version 1, wrong] --> against 1.8<!-- =people[yes to all, wrong] -->. Votes bring that down to 2.3<!-- =people[two or three, version 1, wrong] -->, below the 3.0<!-- =people[one reading, version 2, wrong] --> of one reading of the new. But they cure slips, no misreading: they find 61<!-- =people[two or three, version 1, bad found] --> of 100<!-- given --> bad trips as before. The new guideline costs 480<!-- given --> dollars once and finds 96<!-- =people[one reading, version 2, bad found] -->; with votes it is wrong for 0.3<!-- =people[two or three, version 2, wrong] -->. **First the guideline, then votes.** And rules two and three are arithmetic: a program applies them for nothing.
+# *Wrong* is per 100<!-- given --> labels (*min* and *max*: ten draws), *bad found* per 100<!-- given --> bad trips. One reading under the old guideline is wrong more often than *yes to all*: 4.9<!-- =people[one reading, version 1, wrong] --> against 1.8<!-- =people[yes to all, wrong] -->. Votes bring that down to 2.3<!-- =people[two or three, version 1, wrong] -->, below the 3.0<!-- =people[one reading, version 2, wrong] --> of one reading of the new. But they cure slips, not misreadings: they find 61<!-- =people[two or three, version 1, bad found] --> of 100<!-- given --> bad trips as before. The new guideline costs 480<!-- given --> dollars once and finds 96<!-- =people[one reading, version 2, bad found] -->; with votes it is wrong for 0.3<!-- =people[two or three, version 2, wrong] -->. **First the guideline, then votes.** And rules two and three are arithmetic: a program applies them for nothing.
 
 # %% [markdown]
 # ## What may leave the house
@@ -352,7 +352,7 @@ pd.DataFrame(table).T.round(2)
 # %% [markdown]
 # ## One class more
 #
-# The labels are paid. Now the owner wants a third class, *cancelled*: no miles, or less than a minute. Half of the labels are from each reader of the old guideline.
+# Later the owner wants a third class, *cancelled*: no miles, or less than a minute. Each reader of the old guideline gave half of the labels.
 
 # %% name="class"
 found = [readers.relabelled(trips.sample(10_000, random_state=seed), seed) for seed in range(10)]
@@ -381,4 +381,4 @@ pd.DataFrame(found).agg(["mean", "min", "max"]).round(0)
 #
 # ## Up next
 #
-# You know what a label costs. [02b · Fewer labels](02b_fewer_labels.ipynb) gets by with less of them: rules that vote, a model that asks, and a search for the labels that are wrong.
+# [02b · Fewer labels](02b_fewer_labels.ipynb) gets by with fewer: rules that vote, a model that asks, and a search for wrong labels.

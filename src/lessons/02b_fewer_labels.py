@@ -24,7 +24,7 @@
 # > **Interview questions it answers** You have a budget of 200<!-- given --> labels. Which rows do you label? · What is weak supervision, and when does it fail? · How do you find wrong labels?
 
 # %% [markdown]
-# A taxi from Kennedy airport to Manhattan, or back, costs a flat 52<!-- given --> dollars. The driver sets a **rate code**, and the meter follows it. Suppose that the feed you get has lost the codes, the fares, and the exact zones, and leaves you the borough of each end. An auditor can look up a trip's code on the receipt: that is a label, and it is dear. Which trips were charged the flat fare? You know the truth, so you can judge every way to save labels.
+# A taxi from Kennedy airport to Manhattan, or back, costs a flat 52<!-- given --> dollars. The driver sets a **rate code**, and the meter follows it. Suppose that the feed you get has lost the codes, the fares, and the exact zones, and leaves you the borough of each end. An auditor can look up a trip's code on the receipt: that is a label, and an expensive one. Which trips were charged the flat fare? Here you kept the codes, so you can judge every way to save labels.
 
 # %% tags=["parameters"]
 seeds = 20  # repetitions of each comparison, each with its own pool
@@ -80,12 +80,12 @@ at_random.round(2)
 # %% [markdown]
 # You pay for 200<!-- given --> labels and get three or four flat trips among them. The hits are 0.49<!-- =random[200, mean] -->, against 0.83<!-- =random[5000, mean] --> with all labels of the pool. When a class is rare, most of a random budget buys the answer that you knew.
 #
-# The interval is a 95<!-- given --> % t-interval over seeds: other pools, one test. (Its 399<!-- =trips: ; (\d+) --> flat trips leave about 0.04<!-- given --> more on either side of a mean, and little on a difference.)
+# The interval is a 95<!-- given --> % t-interval over seeds: other pools, one test. (Its 399<!-- =trips: ; (\d+) --> flat trips widen a mean's interval by about 0.04<!-- given --> on either side; a difference hardly changes.)
 
 # %% [markdown]
 # ## Write functions, not labels
 #
-# You know something about the city. A **labelling function** puts one such idea into a line: it votes *yes*, votes *no*, or is silent. None has to be right.
+# You know something about the city. A **labelling function** puts one such idea into a line: it votes *yes*, votes *no*, or is silent. None is always right. Labels made so are called **weak supervision**.
 
 
 # %% name="functions"
@@ -157,7 +157,7 @@ def label_model(votes, share=None, steps=50):
 
 
 # %% [markdown]
-# Snorkel made this idea known (its model is fitted in another way). Its last release is of February 2023<!-- given --> and runs on Python 3.11<!-- given --> only; the company sells a platform instead. So take the idea and these ten lines.
+# Snorkel made this idea known (its model is fitted in another way). Its last release is of February 2024<!-- given -->; the company sells a platform instead. So take the idea and these ten lines.
 #
 # Judge it on each month of 2018<!-- given -->. Give it a share of flat trips, 2<!-- given --> %, which the accounts would tell you. *Copies* has *over 30 minutes* three times, as if two colleagues had written the same function.
 #
@@ -186,9 +186,9 @@ mean_interval(pd.DataFrame(months).T).round(2)
 
 # %% [markdown]
 # - The label model wins, 0.90<!-- =combined[label model, mean] --> against 0.80<!-- =combined[majority, mean] -->, without a single label.
-# - It knows the **order**, not the level: it calls 8<!-- =combined: model: (\d+) --> % of the trips flat, four times too many, because distance and duration err together. Take its best 2<!-- given --> %, and not its 0.5<!-- given -->.
+# - It knows the **order**, not the level: it calls 8<!-- =combined: model: (\d+) --> % of the trips flat, over four times too many, because distance and duration err together. Take its best 2<!-- given --> %, not all above 0.5<!-- given -->.
 # - **Copies** ruin it: 0.18<!-- =combined[label model, copies, mean] -->. Three functions that always agree look like three witnesses, so EM finds *their* class, long trips. Majority loses little.
-# - A share of 8<!-- given --> %, or a guessed one, brings about 0.78<!-- =combined[share guessed, mean] -->.
+# - A share of 8<!-- given --> %, or a guessed one, gives about 0.78<!-- =combined[share guessed, mean] -->.
 # - **A rule** (over 15<!-- given --> miles, Manhattan and Queens) does as well. If somebody knows the rule, write the rule.
 #
 # Was that the model, or luck with six functions? Take every set of three or more of them.
@@ -207,7 +207,7 @@ print(f"label model better in {gains['better'].sum()} of {len(gains)} sets, wors
 gains.groupby("functions").agg({"gain": ["size", "min", "mean", "max"]})["gain"].round(2)
 
 # %% [markdown]
-# It was luck. The label model is better by more than 0.01<!-- given --> in 4<!-- =sets: better in (\d+) --> of 42<!-- =sets: of (\d+) sets --> sets and worse in 15<!-- =sets: worse in (\d+) -->: its assumption fails in nearly all of them. The votes can't tell you which case is yours. A few labels can: buy them where the two ways differ.
+# It was luck. The label model is better by more than 0.01<!-- given --> in 4<!-- =sets: better in (\d+) --> of 42<!-- =sets: of (\d+) sets --> sets and worse in 15<!-- =sets: worse in (\d+) -->; in the rest it makes no difference. The votes can't tell you which case is yours. A few labels can: buy them where the two ways differ.
 
 # %% name="differ"
 pool = pool_of(0)
@@ -256,7 +256,7 @@ def self_trained(pool, sure=0.9, rounds=3):
 # %% [markdown]
 # And the **functions**: the best 2<!-- given --> % of the pool by vote become yes, the rest no, and the same XGBoost learns from that. They are not free. If a label takes half a minute and a function ten, six functions cost 120<!-- given --> labels. The other 80<!-- given --> pay for the choice between majority and label model, as above.
 #
-# **Predict first.** Order the five ways, from the fewest hits to the most.
+# **Predict first.** Order the five ways by their hits: random, uncertainty, self-training, majority, label model.
 
 
 # %% name="ways"
@@ -298,7 +298,7 @@ plt.show()
 #
 # - **Uncertainty** turns 0.49<!-- =race[at random, mean] --> into 0.74<!-- =race[uncertainty, mean] -->. But look at its worst seed.
 # - **Self-training** adds nothing that the interval can tell from zero. A model repeats what it believes.
-# - **The label model** (of these six functions) teaches 0.83<!-- =race[label model, mean] --> with hardly a bad seed: as much as 5,000<!-- given --> labels do.
+# - **The label model** (of these six functions) reaches 0.83<!-- =race[label model, mean] --> with hardly a bad seed: as much as 5,000<!-- given --> labels do.
 #
 # ## Where each of them loses
 
@@ -310,7 +310,7 @@ race.groupby(start)["uncertainty"].agg(["size", "mean"]).round(2)
 
 # %% [markdown]
 # - **Random labels** lose when the class is rare.
-# - **Uncertainty** starts blind. Without a flat trip among the first 40<!-- given --> labels there is no model to be uncertain, and it asks at random until one turns up (0.69<!-- =cold[none, mean] --> against 0.80<!-- =cold[one or more, mean] -->; twenty pools are few). And its labels are no sample: 28<!-- =cold: chose: (\d+) --> % of them are flat. Estimate no share and no score from them; keep a random test set.
+# - **Uncertainty** starts blind. Without a flat trip among the first 40<!-- given --> labels there is no model to be uncertain, and it asks at random until one turns up (0.69<!-- =cold[none, mean] --> against 0.80<!-- =cold[one or more, mean] -->; twenty pools are few). And its labels are no sample: 28<!-- =cold: chose: (\d+) --> % of them are flat. Estimate no share and no score from them; keep a random test set (its labels cost too; here they were free).
 # - **Self-training** loses by its own errors: of the trips that it surely calls flat, 70<!-- =cold: yes: (\d+) --> % are.
 # - **Functions** lose by shared errors, and where nobody knows anything to write.
 #
@@ -328,7 +328,7 @@ print(f"paid in cash: {test['cash'].mean():.3f}")
 mean_interval(cash).round(3)
 
 # %% [markdown]
-# No gain: the interval holds zero. The model is uncertain because nobody can know, so its questions are as good as any. Where labels are cheap or the class is common, random labels are the right choice, and they are also an honest sample.
+# No gain: the interval holds zero. The model is uncertain because nobody can know, so its questions are as good as any. Where labels are cheap, or the columns can't tell, take random labels: they are also an honest sample.
 
 # %% [markdown]
 # ## Labels that are wrong
@@ -364,7 +364,7 @@ suspect["wrong of all"] = found.groupby("code")["wrong"].sum()
 suspect
 
 # %% [markdown]
-# Two lists in one. Of the 136<!-- =issues[flat, suspects] --> suspects coded **flat** all but one break the tariff: most are short trips inside Manhattan. Of the 192<!-- =issues[standard, suspects] --> coded **standard** 26<!-- =issues[standard, wrong] --> are wrong. The others are long trips to other parts of Queens, where the model errs. Delete the whole list, and you delete true, hard examples.
+# Two lists in one. Of the 136<!-- =issues[flat, suspects] --> suspects coded **flat** all but one break the tariff: most are short trips inside Manhattan. Of the 192<!-- =issues[standard, suspects] --> coded **standard** 26<!-- =issues[standard, wrong] --> are wrong. Most of the others are long trips between Manhattan and other parts of Queens, which look the same to the model. Delete the whole list, and you delete true, hard examples.
 #
 # Nor is the list complete: of 548<!-- =issues[flat, wrong of all] --> trips wrongly coded flat it has 135<!-- =issues[flat, wrong] -->. A wrong label on a trip that looks right can't be seen from these columns.
 #

@@ -25,7 +25,7 @@
 # > **Interview questions it answers** What must be true before a model is released? · Your gate refused a good model. Is the gate wrong? · All checks are green and the release fails. How?
 
 # %% [markdown]
-# The champion learnt from January to March 2019. On 1 May ten challengers want its place. They know April too, and May judges.
+# The champion learnt from January to March 2019. Ten challengers want its place. April is added to their rows, and the trips of May judge them.
 
 # %% tags=["parameters"]
 judged_month = "2019-05"  # judges the challengers; what comes after is the truth
@@ -55,7 +55,9 @@ after = trips[trips["month"] > judged_month].reset_index(drop=True)
 # %% [markdown]
 # ## The best score of May
 #
-# A **release** is a folder: the code (`train.py`), the rows, the model, the pinned packages, and the digests of rows and model. What is not in the folder can't be judged. Each challenger changes one thing.
+# A **release** is a folder: the code (`train.py`), the rows, the model, the pinned packages, and the digests (checksums) of rows and model. What is not in the folder can't be judged.
+#
+# Each challenger changes one thing, and its name says what. Three change the trees, and *one more month* only the rows. *Saw May* learns from May too, *no nights* only from trips after six in the morning, *no seed* from a random 80<!-- given --> % of the rows. *With holidays* adds a column, *new driver* a package. *Scaled by batch* divides each distance by the mean distance of the table that it gets.
 #
 # **Predict first.** Two of the ten are sound. Which would you release by this table, and which are you sure to refuse?
 
@@ -73,7 +75,7 @@ scores = pd.Series({name: rmse(one, judge) for name, one in {"champion": champio
 scores.sort_values().round(3).to_frame("RMSE in May")
 
 # %% [markdown]
-# A gate that looks only at this score promotes nine of ten. The first, *saw May*, has learnt from the days that judge it. *Scaled by batch* divides the distance by the mean of the table that it is asked with, and production asks for one trip at a time. Neither shows in the score.
+# A gate that looks only at this score promotes nine of ten. The first, *saw May*, has learnt from the days that judge it. *Scaled by batch* needs a whole table, and production asks for one trip at a time. Neither shows in the score.
 #
 # ## A row of questions
 #
@@ -112,7 +114,7 @@ noes.loc[~noes["yes"].astype(bool), ["found"]]
 #
 # *Metric* is one half of 04c's equivalence test: the upper end of the 90<!-- given --> % interval of RMSE(challenger) − RMSE(champion) must stay below 0.1<!-- given --> minutes. That is a one-sided test at 5<!-- given --> %, if days are independent. Here the **challenger** has to prove that it is not worse. Few days make a wide interval, and *undecided* is a no.
 #
-# *Slices* has it the other way round: the **gate** has to prove the harm (t-test of daily sums, Holm's correction), and the harm must exceed 0.25<!-- given --> minutes. A slice of a hundred trips could hardly ever prove that it is not worse, and nearly every challenger would be refused.
+# *Slices* has it the other way round: the **gate** has to prove the harm (t-test of daily sums, Holm's correction), and the harm must exceed 0.25<!-- given --> minutes. If a slice of a hundred trips had to prove that it is not worse, it hardly ever could, and nearly every challenger would be refused.
 #
 # So with few days the first question refuses too much, and the second passes too much.
 
@@ -143,7 +145,7 @@ def passes(one, days):
 
 
 # %% [markdown]
-# A **false refusal** is a good challenger that is refused, a **false pass** a bad one that passes. The two rates have different denominators.
+# A **false refusal** is a good challenger that is refused, a **false pass** a bad one that passes. The first is a share of the good ones, the second of the bad ones.
 #
 # **Predict first.** The naive gate passes whoever has the lower RMSE. Do more days cure it?
 
@@ -195,7 +197,7 @@ for (name, wrong), of in zip(month.items(), [(~bad).sum(), bad.sum()], strict=Tr
 # %% [markdown]
 # ## A busy machine
 #
-# *Latency* must not refuse a challenger because a colleague trains a model beside the gate. A limit in milliseconds does. So the gate times the champion too, in the same run on the same machine, and its limit is a ratio. How do you measure that ratio so that the load does not spoil it?
+# *Latency* must not refuse a challenger because a colleague trains a model on the same machine. With a limit in milliseconds it would. So the gate times the champion too, in the same run on the same machine, and its limit is a ratio. How do you measure that ratio so that the load does not spoil it?
 #
 # ### Your turn
 
@@ -205,9 +207,9 @@ for (name, wrong), of in zip(month.items(), [(~bad).sum(), bad.sum()], strict=Tr
 exercise.check(latency_ratio)
 
 # %% [markdown]
-# The gate goes one step further and reads `time.thread_time`, the time for which this thread had the processor: what else runs is not counted at all. On a machine with eleven busy programs on two cores, the ratio of two models that compute for about the same time lay by the wall clock between 0.43<!-- given --> and 3.6<!-- given -->, even in turns and with the fastest of thirty calls. By thread time it stayed between 0.9<!-- given --> and 1.3<!-- given -->. The price: waiting for a network is not counted either, nor the slowest answers, nor many users at once. That is the load test of 09c.
+# The gate goes one step further and reads `time.thread_time`, the time for which this thread had the processor: what else runs is not counted at all. An example: two models of about the same speed, two cores, eleven busy programs, in turns, the fastest of thirty calls. By the wall clock the ratio lay between 0.43<!-- given --> and 3.6<!-- given -->, by thread time between 0.9<!-- given --> and 1.3<!-- given -->. The price: waiting for a network is not counted either, nor the slowest answers, nor many users at once. That is the load test of 09c.
 #
-# ## What was not asked is no yes
+# ## What was not asked is not a yes
 #
 # A gate breaks too: a file is missing, a question raises, a number is NaN. `all(...)` over what is left says yes. It must **fail closed**: whatever is not a plain yes is a no.
 #
@@ -266,7 +268,7 @@ for name in ("saw May", "more trees"):
     print(f"{name}:", gate.promote(client, NAME, versions[name], versions["champion"], case))
 
 # %% [markdown]
-# Somebody improves a challenger after the gate has said yes, and trains in the same folder again:
+# (3<!-- given --> is the version of *more trees*.) Somebody improves another challenger after the gate has said yes, and trains in the same folder again:
 
 # %% name="swapped"
 gate.keep(Case(new["one more month"], champion, judge), answers["one more month"])
@@ -276,7 +278,7 @@ print(f"answers that count: {len(gate.kept(case))} of {len(gate.TABLE)}")
 print(gate.promote(client, NAME, versions["more trees"], versions["champion"], case))
 
 # %% [markdown]
-# The answers were about another model, so none counts. Without the digests its old yes would have released it.
+# The answers were about another model, so none counts. (*Promote* looks at them first; it never came to the version.) Without the digests the eight old answers would still say yes.
 #
 # ## What a gate can't know
 #
@@ -326,4 +328,4 @@ pd.DataFrame(gains).T.round(2)
 #
 # ## Up next
 #
-# [09a · Serving](09a_serving.ipynb) puts the model that passed behind an address. Who calls the gate when nobody is there is the subject of [12c · The loop, closed](12c_the_loop_closed.ipynb).
+# [09a · Serving](09a_serving.ipynb) puts the model that passed behind an address. [12c · The loop, closed](12c_the_loop_closed.ipynb) calls the gate when nobody is there.
