@@ -23,6 +23,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,13 @@ def patterns(lesson: str | None = None) -> dict[str, list[str]]:
     return found
 
 
+@lru_cache(maxsize=8)
+def _parsed(module: str) -> ast.Module:
+    return ast.parse(module)  # a tenth of a second for I1's katas, and each start asks four times
+
+
 def _patterns(path: Path) -> dict[str, tuple[str, ...]]:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in _parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PATTERNS":
             return ast.literal_eval(node.value)
     return {}
@@ -283,7 +289,7 @@ def task(name: str) -> str:
     path = find(name)
     (node,) = [
         node
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in _parsed(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name == name
     ]
     return ast.get_docstring(node) or ""
@@ -493,7 +499,7 @@ def _first_hint(name: str) -> str:
 
 def _imports(module: Path) -> list[ast.Import | ast.ImportFrom]:
     """Return the imports of an exercise module that an answer finds done, as in the notebook."""
-    nodes = ast.parse(module.read_text(encoding="utf-8")).body
+    nodes = _parsed(module.read_text(encoding="utf-8")).body
     kept = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     return [
         node
