@@ -35,7 +35,9 @@ def _weighed(answer, votes, flat, other, share):
     fits = isinstance(found, (np.ndarray, pd.Series, list)) and np.shape(found) == (len(votes),)
     assert fits, f"return one probability for each of the {len(votes)} trips; you returned {found!r:.80}"
     found = np.asarray(found, float)
-    assert np.isfinite(found).all(), "a trip's answer is no number"
+    assert np.isfinite(found).all(), (
+        "a trip's answer is NaN or infinite; are products too large or too small?"
+    )
     return found
 
 
@@ -90,7 +92,10 @@ def silence_is_a_word(answer):
 
 @checks(combine_votes)
 def many_votes_stay_numbers(answer):
-    """What becomes of a product of two thousand rates? Sum logarithms."""
+    """What becomes of a product of two thousand rates, or of odds that are multiplied by 8 four hundred times?
+
+    Sum logarithms, and turn the sum into a probability by 1 / (1 + exp(-sum)).
+    """
     flat = _rates(**{f"f{n}": [0.31, 0.39, 0.3] for n in range(2_000)})
     other = _rates(**{f"f{n}": [0.3, 0.4, 0.3] for n in range(2_000)})
     votes = {name: [n % 2, -1] for n, name in enumerate(flat)}
@@ -100,6 +105,12 @@ def many_votes_stay_numbers(answer):
         f"two thousand votes leave {odds / (1 + odds):.4f}; you return {found[0]:.4f}"
     )
     assert abs(found[1] - 0.3) < 1e-6, f"two thousand silences tell nothing: 0.3; you return {found[1]:.4f}"
+    flat = pd.DataFrame(dict.fromkeys(list(votes)[:400], _FLAT["far"]))
+    other = pd.DataFrame(dict.fromkeys(flat, _OTHER["far"]))
+    (found,) = _weighed(answer, {name: [1] for name in flat}, flat, other, 0.3)
+    assert abs(found - 1) < 1e-6, (
+        f"four hundred yes, each 8 to 1, leave no doubt: 1.0; you return {found:.4f}"
+    )
 
 
 @checks(combine_votes)
@@ -158,6 +169,15 @@ def multiplies_rates(votes, flat, other, share):
         a = share * np.prod([votes[name].map(flat[name]).to_numpy() for name in votes], axis=0)
         b = (1 - share) * np.prod([votes[name].map(other[name]).to_numpy() for name in votes], axis=0)
         return a / (a + b)
+
+
+@wrong(combine_votes, caught_by=many_votes_stay_numbers)
+def multiplies_odds(votes, flat, other, share):
+    with np.errstate(all="ignore"):
+        odds = np.full(len(votes), share / (1 - share))
+        for name in votes:
+            odds *= votes[name].map(flat[name] / other[name]).to_numpy()
+        return odds / (1 + odds)
 
 
 @wrong(combine_votes, caught_by=functions_go_by_their_names)

@@ -261,10 +261,12 @@ def what_cannot_be_asked_is_a_no(answer):
 
 @checks(refusals)
 def only_true_is_yes(answer):
-    """What is `bool(float("nan"))`, and `bool("no")`? Which answers do you take for a yes?"""
-    told = {"none": None, "nan": float("nan"), "text": "no", "list": [False]}
+    """What is `bool(float("nan"))`, and `bool("no")`? What is `1 == True`? Which answers do you take for a yes?"""
+    told = {"none": None, "nan": float("nan"), "text": "no", "list": [False], "count": 1}
     found = _refused(answer, data=_yes, **{name: lambda case, one=one: one for name, one in told.items()})
-    assert found == list(told), f"None, NaN, 'no' and [False] are no yes; you return {found}"
+    assert found == list(told), (
+        f"None, NaN, 'no', [False] and 1 are not yes, so all five refuse; you return {found}"
+    )
 
 
 @checks(refusals)
@@ -347,6 +349,12 @@ def skips_what_cannot_be_asked(questions, case):
 def takes_what_is_truthy(questions, case):
     _not_empty(questions)
     return [name for name, answer in _asked(questions, case).items() if not answer]
+
+
+@wrong(refusals, caught_by=only_true_is_yes)
+def compares_with_true(questions, case):
+    _not_empty(questions)
+    return [name for name, answer in _asked(questions, case).items() if answer != True]  # noqa: E712
 
 
 @wrong(refusals, caught_by=all_yes_passes)
