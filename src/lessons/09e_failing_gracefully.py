@@ -368,5 +368,5 @@ exercise.check(failing_canary)
 # %% [markdown]
 # ## Up next
 #
-# You have built by hand what platforms sell: an endpoint that checks, splits its traffic and rolls back. What nobody has looked at yet is the service a month later:
-# [11a · Monitoring](11a_monitoring.ipynb).
+# You have built by hand what platforms sell: an endpoint that checks, splits its traffic and rolls back. Now see one of them:
+# [10a · Databricks: the same code, another address](10a_databricks_tracking_and_jobs.ipynb). Or go on with the service a month later: [11a · Monitoring](11a_monitoring.ipynb).

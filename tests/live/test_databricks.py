@@ -228,6 +228,13 @@ def test_a_job_runs_its_file_under_its_own_identity(person, running):
     assert person.jobs.get_run_output(run.tasks[0].run_id).logs.split() == [running.client_id, "2019-01"]
 
 
+def test_a_program_reads_a_volume_by_its_path(person, running):
+    person.files.upload(f"{CODE}/numbers.txt", io.BytesIO(b"7"), overwrite=True)
+    job = a_job(person, running, "reads", ["import sys\nprint(*[open(one).read() for one in sys.argv[1:]])"])
+    run = person.jobs.run_now(job, python_params=[f"{CODE}/numbers.txt"]).result()
+    assert person.jobs.get_run_output(run.tasks[0].run_id).logs.split() == ["7"]
+
+
 def test_a_task_that_fails_fails_the_run_and_stops_what_waits_for_it(person, running):
     job = a_job(person, running, "broken", ["print('half'); raise SystemExit('no trips')", "print('after')"])
     run = person.jobs.run_now(job).result()

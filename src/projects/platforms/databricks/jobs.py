@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sys
 import time
 from typing import Any
@@ -132,6 +133,10 @@ class Jobs:
             )
         run["end_time"] = int(1000 * time.time())
 
+    def _mounted(self, word: str) -> str:
+        """Return a path of a volume as the program finds it here; on the platform volumes are mounted."""
+        return str(self.volumes.local(word)) if re.fullmatch(r"/Volumes(/[\w.-]+){4,}", word) else word
+
     async def _task(self, task: dict[str, Any], runner: str, given: list[str] | None, host: str) -> str:
         python = task["spark_python_task"]
         token, _ = self.access.issue(self.access.identities[runner], TASK_SECONDS, "a job's run")
@@ -146,7 +151,8 @@ class Jobs:
         except Refused as refused:
             self.outputs[task["run_id"]] = {"error": str(refused)}
             return "FAILED"
-        words = [sys.executable, "-P", str(program), *(given or python.get("parameters", []))]
+        asked = [self._mounted(word) for word in given or python.get("parameters", [])]
+        words = [sys.executable, "-P", str(program), *asked]
         child = await asyncio.create_subprocess_exec(
             *words,
             env=env,
