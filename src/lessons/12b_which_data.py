@@ -26,7 +26,7 @@
 # > **Interview questions it answers** You retrain every month: which data do you test on? · Your hold-out said 3.0<!-- given -->, live is 3.5<!-- given -->: what went wrong? · The labels come in six weeks: how good is the model today?
 
 # %% [markdown]
-# Each month a new model learns from the three months before and goes live. A trip's duration is known when it ends. All errors are mean absolute errors in minutes.
+# Each month a new model learns from the three months before and goes live. A trip's duration is known when it ends (in 12a, two weeks later). All errors are mean absolute errors in minutes.
 
 # %% tags=["parameters"]
 first_month, first_live, last_live = "2018-01", "2018-07", "2020-12"
@@ -134,7 +134,7 @@ plt.show()
 # %% [markdown]
 # *Figure: the live error of 30 months and two estimates. All wander about three minutes until February 2020. In April 2020 the live error and the last fortnight's score jump to nearly five; this month's error follows a month late.*
 #
-# September is hard every year. From April 2019 on **the same month a year before** misses by 0.049<!-- =periods[a year before, April 2019 on] -->, less than half of any other. The month decides, not the model. Then 2020 comes, and last year's error is the worst estimate, 0.569<!-- =periods[a year before, March 2020 on] -->. The fortnight is the best, 0.094<!-- =periods[last fortnight, March 2020 on] -->, as the end of March is already locked down. (The interval of its gain is wide, as most of it comes from two months.)
+# September was hard in 2018 and in 2019. From April 2019 on **the same month a year before** misses by 0.049<!-- =periods[a year before, April 2019 on] -->, less than half of any other. The month decides, not the model. Then 2020 comes, and last year's error is the worst estimate, 0.569<!-- =periods[a year before, March 2020 on] -->. The fortnight is the best, 0.094<!-- =periods[last fortnight, March 2020 on] -->, as the end of March is already locked down. (The interval of its gain is wide, as most of it comes from two months.)
 
 # %% [markdown]
 # So for a forecast of the error: last year's month while the world repeats itself, the latest fortnight when it does not. A gap between both is itself a signal.
@@ -150,7 +150,7 @@ print("from March 2020:", told(worse[shock_from:], draws), f"| largest: {worse.i
 print(f"refit better in {(worse > 0).sum()} of {len(worse)} months")
 
 # %% [markdown]
-# The refit wins in 29<!-- =refit: in (\d+) of --> of 30<!-- given --> months: by 0.03<!-- =refit: quiet months: ([\d.]+) --> minutes in quiet ones, which no passenger feels, and by 0.33<!-- =refit: 2020-05, ([\d.]+) --> in May 2020. The price is an assumption: **the recipe is tested, the model is not**. It holds if the fortnight's rows are as sound as the others. So keep the same settings and number of trees, and let the data tests of 08b look at the fortnight too.
+# The refit wins in 29<!-- =refit: in (\d+) of --> of 30<!-- given --> months: by 0.03<!-- =refit: quiet months: ([\d.]+) --> minutes in quiet ones, and by 0.33<!-- =refit: 2020-05, ([\d.]+) --> in May 2020. The price is an assumption: **the recipe is tested, the model is not**. It holds if the fortnight's rows are as sound as the others. So keep the same settings and number of trees, and let the data tests of 08b look at the fortnight too.
 #
 # ## A bad forecast, a good judge
 #
@@ -169,7 +169,7 @@ for month in LIVE[::2]:
 pd.DataFrame(seen).groupby("rival").mean().round(3)
 
 # %% [markdown]
-# The difference misses by 0.025<!-- =rivals[depth 4, miss] --> and 0.063<!-- =rivals[no zones, miss] -->, and the fortnight names the live winner in all 15<!-- given --> months. A hard month is hard for both models, so it cancels. **Use the held-out rows to choose, on the same rows for all; don't promise their level.**
+# The difference misses by 0.025<!-- =rivals[depth 4, miss] --> and 0.063<!-- =rivals[no zones, miss] -->, and the fortnight names the live winner in all 15<!-- given --> months. A hard month is hard for both models, so it cancels. **Use the held-out rows to choose, on the same rows for all; don't promise the error that they show.**
 #
 # ## Choosing uses a test up
 #
@@ -216,7 +216,7 @@ exercise.check(nested)
 #
 # $$\mathbb{E}_{now}|e| = \mathbb{E}_{old}\big[w(x)\,|e|\big], \qquad w(x) = \frac{p_{now}(x)}{p_{old}(x)} = \frac{n_{old}}{n_{now}} \cdot \frac{P(now \mid x)}{1 - P(now \mid x)}$$
 #
-# A classifier that tells the months apart gives $P(now \mid x)$. Assumptions: $P(y \mid x)$ stays; every kind of trip that occurs now has occurred before (**overlap**); the probabilities are calibrated. The estimate divides by the sum of the weights. The **effective sample size** $n_{eff} = (\sum w)^2 / \sum w^2$ says how many equal trips would give the same variance, if the errors' variance does not hang on $w$.
+# A classifier that tells the months apart gives $P(now \mid x)$. Assumptions: $P(y \mid x)$ stays; every kind of trip that occurs now has occurred before (**overlap**); the probabilities are calibrated. The estimate divides by the sum of the weights. The **effective sample size** $n_{eff} = (\sum w)^2 / \sum w^2$ says how many equal trips would give the same variance, if the errors' variance does not depend on $w$.
 
 
 # %% name="weights"
@@ -229,7 +229,7 @@ def by_classifier(old, now, columns=FEATURES):
 
 
 # %% [markdown]
-# First a shift that fits the assumptions, because you plant it: one half of a month's trips is old, the other half is drawn again with airport trips, or trips from 11<!-- given --> to 15<!-- given --> o'clock, taken more often.
+# First plant a shift that fits the assumptions: one half of a month's trips is old, the other half is drawn again with airport trips, or trips from 11<!-- given --> to 15<!-- given --> o'clock, taken more often.
 
 # %% name="mixes"
 from lessons.which_data.replay import SHIFTS, planted, weighed
@@ -248,7 +248,7 @@ pd.DataFrame(judged).groupby("shift", sort=False).mean().round(2)
 # %% [markdown]
 # These are means of twelve months of 2019. With eight times the airport trips the error rises, and the weights find it: the miss falls from 0.86<!-- =mixes[airports × 8, plain miss] --> to 0.14<!-- =mixes[airports × 8, weighted miss] -->. At × 100<!-- given --> nine trips in a hundred are left of the sample, $n_{eff}/n$ is 0.09<!-- =mixes[airports × 100, n_eff / n] -->: it warns, and the miss grows to 0.27<!-- =mixes[airports × 100, weighted miss] -->.
 #
-# **Predict first.** Now the real months, where nothing is planted. In April 2020 far fewer people ride, and other ones. Does $n_{eff}$ fall, and does the estimate find the new error?
+# **Predict first.** Now the real months, where nothing is planted. In April 2020 far fewer people ride, and they are other people. Does $n_{eff}$ fall, and does the estimate find the new error?
 
 # %% name="real"
 real = {}
@@ -265,7 +265,7 @@ print("from March 2020:", told(harm[shock_from:], draws))
 real.loc["2020-02":"2020-06"].round(3)
 
 # %% [markdown]
-# In April the estimate is 3.43<!-- =real[2020-04, weighted] -->, the truth 5.34<!-- =real[2020-04, truth] -->. And $n_{eff}/n$ is still 0.75<!-- =real[2020-04, n_eff / n] -->, which alarms nobody. The trips are of known kinds, the roads are empty: $P(y \mid x)$ has changed, and no weight on inputs can see that. In quiet months weighting gains nothing either: the mix of trips hardly changes, the traffic does.
+# In April the estimate is 3.43<!-- =real[2020-04, weighted] -->, the truth 5.34<!-- =real[2020-04, truth] -->. (The model is March's, so this is above the figure.) And $n_{eff}/n$ is still 0.75<!-- =real[2020-04, n_eff / n] -->, which alarms nobody. The trips are of known kinds, the roads are empty: $P(y \mid x)$ has changed, and no weight on inputs can see that. In quiet months weighting gains nothing either: the mix of trips hardly changes, the traffic does.
 #
 # Add one useless column to the classifier, the date:
 
@@ -312,7 +312,7 @@ groups.mean().round(2).assign(**{"slices minus classifier": against})
 # %% [markdown]
 # The numbers are misses in minutes. With 3,000<!-- given --> trips a side both find the airports. With 300<!-- given --> the slices miss by 0.29<!-- =sides[airports × 8, 300 trips, slices] -->, the classifier by 0.43<!-- =sides[airports × 8, 300 trips, classifier] -->: seven coefficients need fewer trips than thirty trees. And the date can't hurt, as no slice asks for it.
 #
-# But no slice asks for midday either. There the slices miss by 0.31<!-- =sides[midday × 8, 3,000 trips, slices] -->, and doing nothing by 0.25<!-- =sides[midday × 8, 3,000 trips, plain] -->. **Slices are right about what you thought of**, and wrong about the rest without a word. Name them by where the error differs, not by what is easy to count.
+# But no slice asks for midday either. There the slices miss by 0.31<!-- =sides[midday × 8, 3,000 trips, slices] -->, and doing nothing by 0.25<!-- =sides[midday × 8, 3,000 trips, plain] -->. **Slices are right about what you thought of**, and wrong about the rest without a word. Name them by where the error differs.
 #
 # The simplest form needs no regression when each trip is in exactly one slice: last month's error of each slice, this month's shares.
 #
@@ -379,11 +379,11 @@ gap.assign(change=[told(of_group[name] - of_group["20 labels"], draws) for name 
 # ## In an interview
 #
 # - *You retrain every month: which data do you test on?* Shown in [The month that both want](#The-month-that-both-want) and [Tested one, shipped another](#Tested-one,-shipped-another).
-# - *Your hold-out said 3.0<!-- given -->, live is 3.5<!-- given -->: what went wrong?* Shown in [A bad forecast, a good judge](#A-bad-forecast,-a-good-judge).
+# - *Your hold-out said 3.0<!-- given -->, live is 3.5<!-- given -->: what went wrong?* Shown in [The month that both want](#The-month-that-both-want) and [A bad forecast, a good judge](#A-bad-forecast,-a-good-judge).
 # - *The labels come in six weeks: how good is the model today?* Shown in [No labels yet](#No-labels-yet) and [Slices by hand](#Slices-by-hand).
 #
 # With the points of a good answer, and more of them: `walkforward practice --lesson 12b` in a terminal.
 #
 # ## Up next
 #
-# You know what to test on. [12c · The loop, closed](12c_the_loop_closed.ipynb) joins alarm, retraining and release into a loop that runs by itself.
+# [12c · The loop, closed](12c_the_loop_closed.ipynb) joins alarm, retraining and release into a loop that runs by itself.
