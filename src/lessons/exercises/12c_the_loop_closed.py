@@ -103,6 +103,16 @@ def a_stop_in_the_journal_still_stops(answer):
 
 
 @checks(take_up)
+def a_stop_that_is_false_does_not_stop(answer):
+    """The trigger of this lesson always says `stop`: True in a quiet month, False after an alarm. Which of them ends it?"""
+    run = _Run(done={"watch": {"stop": False}})
+    found = run.go(answer)
+    assert found == ["train", "judge", "promote"], (
+        f'`watch` found {{"stop": False}}, so the other three follow; you did {run.happened}'
+    )
+
+
+@checks(take_up)
 def nothing_found_is_done_too(answer):
     """A step found nothing and wrote an empty dict. Is it done?"""
     run = _Run(done={"watch": {}, "train": _FOUND["train"]})
@@ -180,6 +190,21 @@ def forgets_the_stop_of_last_night(steps, done, write):
         write(name, found)
         did.append(name)
         if found.get("stop"):
+            break
+    return did
+
+
+@wrong(take_up, caught_by=a_stop_that_is_false_does_not_stop)
+def looks_for_the_word_stop(steps, done, write):
+    did = []
+    for name, step in steps.items():
+        if name in done:
+            found = done[name]
+        else:
+            found = step()
+            write(name, found)
+            did.append(name)
+        if "stop" in found:
             break
     return did
 
