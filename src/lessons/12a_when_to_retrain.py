@@ -172,7 +172,7 @@ for name, span in (("2018–19", before), ("2020", after)):
 # %% [markdown]
 # All three ways take the same labels. In 2020 adding trees gives 3.434<!-- =updates[add 5 trees, 2020] -->: better than *never*, but far behind retraining, 3.168<!-- =updates[retrain, 2020] -->, and the refresh, 3.206<!-- =updates[refresh, 2020] -->. And the model has grown to 210<!-- =updates[add 5 trees, trees] --> trees. The old trees stay, and each month's trees learn that month's noise.
 #
-# A refresh beats retraining on one month in the quiet years: its splits come from three months of trips. (Its 3.319<!-- =updates[refresh, 2018–19] --> is still above the 3.271<!-- =updates[never, 2018–19] --> of *never*.) In 2020 no difference is shown: −0.028<!-- =update_intervals: 2020: .*interval (\S+) to --> to 0.094<!-- =update_intervals: 2020: .* to \+([\d.]+) -->.
+# A refresh beats retraining on one month in the quiet years: its splits come from a window of three months. (Its 3.319<!-- =updates[refresh, 2018–19] --> is still above the 3.271<!-- =updates[never, 2018–19] --> of *never*.) In 2020 no difference is shown: −0.028<!-- =update_intervals: 2020: .*interval (\S+) to --> to 0.094<!-- =update_intervals: 2020: .* to \+([\d.]+) -->.
 #
 # Three traps of a refresh. In XGBoost 3.2<!-- given --> `XGBRegressor.fit` refuses it (*Not implemented for `QuantileDMatrix`*); use `xgb.train`. The two others raise no error:
 
