@@ -1,0 +1,198 @@
+"""Lesson 10e: conditional writes and lost commits, schema, time travel and vacuum, bytes read."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
+from solved import smaller
+
+from course.exercise import source as exercise_source
+from lessons.the_lake import bucket
+from lessons.the_lake.sql import query
+from lessons.the_lake.wire import watched_store
+from projects.trip_checks import FEATURES, released_trips, rmse, trained
+
+ROOT = Path(__file__).resolve().parents[1]
+STEM = "10e_object_storage_and_the_lake"
+NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STEM}.py")
+ROWS = pd.DataFrame({"trip_id": range(100), "minutes": np.linspace(1, 60, 100)})
+
+
+@pytest.fixture(scope="module")
+def trips():
+    return released_trips()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    with watched_store(tmp_path_factory.mktemp("lake"), "lake") as (store, wire):
+        yield store, wire
+
+
+def table(notebook, name):
+    """The cell's table as text, its index in the first column."""
+    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
+    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
+    rows = [
+        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
+    ]
+    rows = [row for row in rows if any(row[1:])]
+    return pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
+
+
+def numbers(notebook, name):
+    return table(notebook, name).apply(pd.to_numeric)
+
+
+def test_the_probe_tells_the_stores_apart(place):
+    _, wire = place
+    s3 = bucket.client(wire.endpoint_url)
+    for keeps in (True, False):
+        wire.keep_conditions(keeps)
+        s3.put_object(Bucket="lake", Key=f"one-{keeps}", Body=b"mine", IfNoneMatch="*")
+        try:
+            s3.put_object(Bucket="lake", Key=f"one-{keeps}", Body=b"yours", IfNoneMatch="*")
+            second = True
+        except s3.exceptions.ClientError as error:
+            second = error.response["ResponseMetadata"]["HTTPStatusCode"] != 412
+        assert second is not keeps
+    wire.keep_conditions(True)
+    statuses = wire.calls("one-")["status"].tolist()
+    assert statuses == [200, 412, 200, 200]
+
+
+@pytest.mark.parametrize(("keeps", "rows"), [(True, 300), (False, 200)])
+def test_a_commit_is_lost_exactly_where_the_condition_is_ignored(place, keeps, rows):
+    _, wire = place
+    lake, name = bucket.storage_options(wire.endpoint_url), f"race-{keeps}"
+
+    def append(table):
+        write_deltalake(f"s3://lake/{table}", ROWS, mode="append", storage_options=lake)
+        return True
+
+    append(name)
+    wire.keep_conditions(keeps)
+    said, statuses = bucket.at_once(wire, append, name)
+    wire.keep_conditions(True)
+    assert said == [True, True] and statuses == ([200, 200, 412] if keeps else [200, 200])
+    assert len(DeltaTable(f"s3://lake/{name}", storage_options=lake).to_pandas()) == rows
+    s3 = bucket.client(wire.endpoint_url)
+    assert len(bucket.as_plain_parquet(s3, f"{name}/")) == 300  # the lost file still lies there
+    assert bucket.entries(s3, name)["add"].sum() == rows // 100
+
+
+def test_iceberg_loses_no_commit_and_keeps_a_renamed_column(place, tmp_path):
+    store, _ = place
+    catalog = bucket.iceberg_catalog(tmp_path, store.endpoint_url)
+    arrow = bucket_arrow()
+    catalog.create_table("trips.days", schema=arrow.schema).append(arrow)
+    for writer in [catalog.load_table("trips.days") for _ in range(3)]:
+        writer.append(arrow)
+    days = catalog.load_table("trips.days")
+    with days.update_schema() as change:
+        change.rename_column("minutes", "duration")
+    rows = catalog.load_table("trips.days").scan().to_arrow()
+    assert rows.num_rows == 400 and rows["duration"].null_count == 0
+
+
+def bucket_arrow():
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(ROWS, preserve_index=False)
+
+
+def test_a_model_without_its_first_column_is_worse_than_no_model_in_each_month(trips):
+    """Three training windows and the two months after each; the lesson shows one."""
+    for first, last in (("2018-04", "2018-06"), ("2018-10", "2018-12"), ("2019-01", "2019-03")):
+        train = trips[trips["month"].between(first, last)]
+        model, mean = trained(train, FEATURES), train["duration"].mean()
+        later = sorted(month for month in trips["month"].unique() if month > last)
+        for month in later[:2]:
+            rows = trips[trips["month"] == month]
+            empty = rmse(model, rows.assign(trip_distance=np.nan))
+            no_model = ((rows["duration"] - mean) ** 2).mean() ** 0.5
+            assert empty > 2 * no_model > 2 * rmse(model, rows), (last, month)
+
+
+def test_the_schema_and_the_vacuum_behave_as_told(tmp_path):
+    uri = str(tmp_path / "table")
+    write_deltalake(uri, ROWS)
+    with pytest.raises(DeltaError, match="not found in schema"):
+        write_deltalake(uri, ROWS.rename(columns={"minutes": "duration"}), mode="append")
+    write_deltalake(uri, ROWS.assign(minutes=1.0), mode="overwrite")
+    assert bucket.digest(DeltaTable(uri, version=0).to_pandas()) == bucket.digest(ROWS)
+    with pytest.raises(DeltaError, match="retention"):
+        DeltaTable(uri).vacuum(retention_hours=0, dry_run=False)
+    DeltaTable(uri).vacuum(dry_run=False)
+    assert len(DeltaTable(uri, version=0).to_pandas()) == 100  # seven days are kept
+    DeltaTable(uri).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(FileNotFoundError):
+        DeltaTable(uri, version=0).to_pandas()
+    assert len(DeltaTable(uri).to_pandas()) == 100
+
+
+def test_the_digest_hangs_on_values_and_not_on_order():
+    assert bucket.digest(ROWS) == bucket.digest(ROWS.sample(frac=1, random_state=1))
+    assert bucket.digest(ROWS) != bucket.digest(ROWS.assign(minutes=ROWS["minutes"].round(3)))
+    assert bucket.digest(ROWS) != bucket.digest(ROWS[:99])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_decides_how_many_files_a_month_needs(trips, seed):
+    """Each month of half a year, three other shuffles: one file of six by month, all of six mixed."""
+    rows = trips[trips["month"].between("2019-01", "2019-06")]
+    mixed = rows.sample(frac=1, random_state=100 + seed).reset_index(drop=True)
+    by_file = mixed.groupby(mixed.index // (len(mixed) // 6 + 1))["pickup_datetime"].agg(["min", "max"])
+    by_month = rows.groupby("month")["pickup_datetime"].agg(["min", "max"])
+    for month in by_month.index:
+        start, end = pd.Timestamp(month), pd.Timestamp(month) + pd.offsets.MonthBegin()
+        assert ((by_file["max"] >= start) & (by_file["min"] < end)).sum() == 6
+        assert ((by_month["max"] >= start) & (by_month["min"] < end)).sum() == 1
+
+
+def test_the_notebook_shows_what_the_prose_says():
+    read = numbers(NOTEBOOK, "bytes_read")
+    assert read["rows"].nunique() == 1
+    assert read.loc["six by month", "KB"] < read.loc["six mixed", "KB"] / 4
+    assert read.loc["and one column", "KB"] < read.loc["partitioned", "KB"] / 2
+    small = numbers(NOTEBOOK, "compact")
+    assert small.loc["after optimize", "requests"] < small.loc["daily files", "requests"] / 4
+    rows = pd.to_numeric(table(NOTEBOOK, "race")["rows"])
+    assert set(rows[rows.index.str.startswith("checks")]) == {300}
+    assert set(rows[rows.index.str.startswith("ignores")]) == {200}
+
+
+def test_an_upsert_in_pieces_gives_the_same_table_as_at_once():
+    """Seeds 0 to 19: files that arrive late, twice and in another order."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        old = pd.DataFrame({"trip_id": range(5), "minutes": 10.0, "changed": 0})
+        changes = pd.DataFrame({"trip_id": rng.integers(0, 8, 30), "minutes": rng.random(30)})
+        changes["changed"] = rng.permutation(30) + 1
+        whole = EXERCISES.upsert(old, changes)
+        pieces = [changes[:10], changes[10:20], changes[20:], changes[:10]]
+        table = old
+        for number in rng.permutation(4):
+            table = EXERCISES.upsert(table, pieces[number])
+        pd.testing.assert_frame_equal(table, whole)
+
+
+def test_duckdb_and_pandas_agree():
+    found = query("select sum(minutes) as total from rides", rides=ROWS)["total"][0]
+    assert found == pytest.approx(ROWS["minutes"].sum())
+
+
+@pytest.mark.slow
+def test_a_smaller_run_tells_the_same_story():
+    outcome = smaller(STEM)
+    assert outcome.faults == []
+    for name in ("bytes_read", "compact"):
+        assert numbers(outcome.notebook, name).equals(numbers(NOTEBOOK, name)), name
