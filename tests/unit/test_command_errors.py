@@ -170,6 +170,12 @@ CASES = {
         (["progress", "01"], NOTHING, "unexpected extra argument"),
         (["progress", "--all"], NOTHING, "No such option"),
     ],
+    "env": [
+        (["env"], NOTHING, "Missing argument"),
+        (["env", "azure"], NOTHING, "no environment is called 'azure'; there is platforms"),
+        (["env", ""], NOTHING, "no environment is called ''; there is platforms"),
+        (["env", "platforms", "azure"], NOTHING, "unexpected extra argument"),
+    ],
     "reset": [
         (["reset"], NOTHING, "Missing argument"),
         (["reset", "02"], NOTHING, "there is no lesson '02'; there is 01_lesson"),
