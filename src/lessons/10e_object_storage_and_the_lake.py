@@ -19,7 +19,7 @@
 # >
 # > **Before you start** [06a · Reproducibility](06a_reproducibility.ipynb) · the S3 store of [03b · Tracking servers](03b_tracking_servers.ipynb)
 # >
-# > **Time** 60 minutes of study; it runs in half a minute
+# > **Time** 60 minutes of study; it runs in 20 seconds
 # >
 # > **Interview questions it answers** In which ways is object storage not a file system? · Twenty jobs append and report success. Why are rows missing? · The version that your model was trained on can't be read. What happened?
 

@@ -80,6 +80,7 @@ class Proxy(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each small answer waits for the client's acknowledgement
     server: Proxy
 
     def log_message(self, *_: object) -> None:
