@@ -436,4 +436,4 @@ running.close()
 # %% [markdown]
 # ## Up next
 #
-# The files are in order. Next is the engine that you push the work to (10f · The warehouse). After that comes the service a month later: [11a · Monitoring](11a_monitoring.ipynb).
+# The files are in order. Next is the engine that you push the work to: [10f · The warehouse](10f_the_warehouse.ipynb).
