@@ -432,4 +432,4 @@ split
 # %% [markdown]
 # ## Up next
 #
-# The run is there, its model has no name yet: 10b · Databricks: registry and endpoint.
+# The run is there, its model has no name yet: [10b · Databricks: registry and endpoint](10b_databricks_registry_and_endpoint.ipynb).

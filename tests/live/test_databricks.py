@@ -74,6 +74,8 @@ def ask(uri, path, token="", body=None, method=None):
 def test_a_person_comes_by_token_and_a_machine_by_oauth(running, person, principal):
     assert person.current_user.me().user_name == local.PERSON
     assert principal.current_user.me().user_name == running.client_id
+    me = person.api_client.do("GET", "/api/2.0/preview/scim/v2/Me", response_headers=["x-databricks-org-id"])
+    assert me["x-databricks-org-id"] == access.ORGANISATION
     assert (person.config.auth_type, principal.config.auth_type) == ("pat", "oauth-m2m")
 
 
@@ -405,6 +407,10 @@ def test_a_model_is_for_its_owner_until_privileges_are_granted_level_by_level(mo
         change = PermissionsChange(add=[Privilege[privilege]], principal=whom)
         person.grants.update(securable_type=kind, full_name=name, changes=[change])
     assert b"python_function" in principal.files.download(files).contents.read()
+    lineage = "/api/2.0/mlflow/unity-catalog/model-versions/emit-lineage"
+    assert principal.api_client.do("POST", lineage, body={"name": model, "version": "1"}) == {}, (
+        "a reader may"
+    )
     with pytest.raises(PermissionDenied, match="MANAGE"):
         principal.files.upload(files, io.BytesIO(b"mine now"), overwrite=True)
     with pytest.raises(PermissionDenied, match="is not an owner"):

@@ -100,6 +100,7 @@ class Workspace:
                 JSONResponse({"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}, 503),
                 "refused",
             )
+        found.headers["x-databricks-org-id"] = ORGANISATION  # as the platform; MLflow's run links need it
         sent = "" if path.startswith("/api/2.0/fs/") else body.decode("utf-8", "replace")
         told = found.body.decode("utf-8", "replace") if found.media_type == "application/json" else ""
         hidden = [_SECRET.sub(r"\1\2…", text) for text in (sent, told)]
