@@ -23,7 +23,7 @@ RIDES = pd.DataFrame(
     }
 )
 
-# A statement, and the answer that Teradata's manual gives on the four rides, worked out by hand.
+# A statement, and the answer that Teradata gives by its rules on the four rides, worked out by hand.
 STATEMENTS: dict[str, Any] = {
     "SEL TOP 1 zone FROM rides ORDER BY day DESC": "B",
     "SEL day + 7 FROM rides WHERE miles = 3": dt.date(2019, 2, 7),
