@@ -97,7 +97,7 @@ step("compute", lambda: ml.compute.get("this-machine").type)
 environment = ml.environments.create_or_update(Environment(name="course", version="1", image="python:3.11"))
 trained = command(
     code=told["code"],
-    command=f"{told['python']} train.py ${{{{inputs.alpha}}}}",
+    command=f'"{told["python"]}" train.py ${{{{inputs.alpha}}}}',  # its folder may have a space
     inputs={"alpha": 0.5},
     environment=environment,
     compute="this-machine",
