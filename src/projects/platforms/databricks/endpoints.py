@@ -23,6 +23,7 @@ from projects.platforms.databricks.grants import Grants
 from projects.platforms.databricks.volumes import Volumes
 
 IDLE_SECONDS = 1800.0  # the platform's half hour
+ANSWER_SECONDS = 10.0  # that a question for an endpoint waits while it is being updated
 SIZES = {"Small": (0, 4), "Medium": (8, 16), "Large": (16, 64)}  # concurrent requests a size stands for
 LEVELS = ("CAN_VIEW", "CAN_QUERY", "CAN_MANAGE")
 
@@ -75,6 +76,7 @@ class Endpoint:
     version: int = 0
     update: str = "NOT_UPDATING"
     problem: str = ""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def details(self) -> dict[str, Any]:
         """Return the endpoint as the platform describes it."""
@@ -118,6 +120,10 @@ class Endpoints:
         endpoint = self._find(name)
         if method == "GET" and not rest:
             self._need(endpoint, caller, "CAN_VIEW")
+            with contextlib.suppress(
+                TimeoutError
+            ):  # an answer that waits a little spares the client's polling
+                await asyncio.wait_for(endpoint.settled.wait(), ANSWER_SECONDS)
             return endpoint.details()
         self._need(endpoint, caller, "CAN_MANAGE")
         if method == "PUT" and rest == "config":
@@ -212,7 +218,8 @@ class Endpoints:
 
     def _configure(self, endpoint: Endpoint, config: dict[str, Any], caller: Identity) -> None:
         """Check a configuration and start what it asks for beside what serves now."""
-        new = {}
+        new: dict[str, Served] = {}
+        entries: dict[str, dict[str, Any]] = {}
         for entity in config.get("served_entities") or []:
             model, version = str(entity.get("entity_name", "")), str(entity.get("entity_version", ""))
             self.grants.need(caller, "EXECUTE", model)
@@ -224,8 +231,13 @@ class Endpoints:
             if entity.get("workload_size", "Small") not in SIZES:
                 raise Refused(400, "INVALID_PARAMETER_VALUE", f"workload_size is one of {', '.join(SIZES)}.")
             name = entity.get("name") or f"{model.split('.')[-1]}-{version}"
-            folder = self.folder / endpoint.name / f"{name}-{endpoint.version + 1}"
-            new[name] = Served({"workload_size": "Small", **entity, "name": name}, files, folder)
+            entries[name] = {"workload_size": "Small", **entity, "name": name}
+            running = endpoint.served.get(name)
+            if running is not None and running.model == files:
+                new[name] = running  # the same version goes on in its process
+            else:
+                folder = self.folder / endpoint.name / f"{name}-{endpoint.version + 1}"
+                new[name] = Served(entries[name], files, folder)
         if not new:
             raise Refused(400, "INVALID_PARAMETER_VALUE", "An endpoint serves at least one entity.")
         given = (config.get("traffic_config") or {}).get("routes") or []
@@ -241,18 +253,31 @@ class Endpoints:
         if endpoint.update == "IN_PROGRESS":
             raise Refused(409, "RESOURCE_CONFLICT", f"Endpoint {endpoint.name} is being updated.")
         endpoint.update = "IN_PROGRESS"
-        work = asyncio.create_task(self._update(endpoint, new, routes))
+        endpoint.settled.clear()
+        work = asyncio.create_task(self._update(endpoint, new, entries, routes))
         self._working.add(work)
         work.add_done_callback(self._working.discard)
 
-    async def _update(self, endpoint: Endpoint, new: dict[str, Served], routes: dict[str, int]) -> None:
+    async def _update(
+        self,
+        endpoint: Endpoint,
+        new: dict[str, Served],
+        entries: dict[str, dict[str, Any]],
+        routes: dict[str, int],
+    ) -> None:
         """Switch when every new process answers; until then, and when one does not, the old ones serve."""
+        old = endpoint.served
         try:
             await asyncio.gather(*[one.uri() for one in new.values()])
         except Refused as refused:
             endpoint.update, endpoint.problem = "UPDATE_FAILED", str(refused)
-            await asyncio.gather(*[one.stop() for one in new.values()])
-            return
-        old, endpoint.served, endpoint.routes = endpoint.served, new, routes
-        endpoint.version, endpoint.update, endpoint.problem = endpoint.version + 1, "NOT_UPDATING", ""
-        await asyncio.gather(*[one.stop() for one in old.values()])
+            leave = old
+        else:
+            for name, one in new.items():
+                one.entry = entries[name]
+            endpoint.served, endpoint.routes = new, routes
+            endpoint.version, endpoint.update, endpoint.problem = endpoint.version + 1, "NOT_UPDATING", ""
+            leave = new
+        endpoint.settled.set()
+        gone = {id(one): one for one in [*old.values(), *new.values()] if one not in leave.values()}
+        await asyncio.gather(*[one.stop() for one in gone.values()])
