@@ -44,3 +44,15 @@ class Shown:
         width = len(next(iter(rows.values())))
         named = columns[-width:] if len(columns) >= width else range(width)
         return pd.DataFrame([*rows.values()], index, named)
+
+
+def flat_table(notebook, name):
+    """The table that a cell of this notebook shows, as text; its first column is the index."""
+    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
+    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
+    rows = [
+        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
+        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
+    ]
+    rows = [row for row in rows if any(row[1:])]  # without the line that names the index
+    return pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])

@@ -1,14 +1,13 @@
 """Lesson 02a: kappas of printed tables, readers and guidelines, votes, what may leave, one class more."""
 
-import re
 import sys
-from html import unescape
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import flat_table
 from sklearn.metrics import cohen_kappa_score
 from solved import smaller
 
@@ -40,15 +39,8 @@ def functions(*cells):
 
 
 def table(notebook, name):
-    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    rows = [
-        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [row for row in rows if any(row[1:])]  # without the line that names the index
-    frame = pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
-    return frame.apply(pd.to_numeric)
+    """The cell's table as numbers."""
+    return flat_table(notebook, name).apply(pd.to_numeric)
 
 
 # ---------------------------------------------------------------- the printed tables

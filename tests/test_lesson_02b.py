@@ -1,8 +1,6 @@
 """Lesson 02b: labelling functions, uncertainty, self-training on one budget; labels that may be wrong."""
 
-import re
 import sys
-from html import unescape
 from itertools import combinations
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pandas as pd
 import pytest
 from cleanlab.filter import find_label_issues
 from scipy.special import expit, logit
+from shown import flat_table
 from sklearn.model_selection import cross_val_predict
 from solved import smaller
 from xgboost import XGBClassifier
@@ -35,16 +34,8 @@ def cell(name):
 
 
 def table(notebook, name):
-    """The cell's table as numbers, its index in the first column."""
-    (found,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in found.outputs if "text/html" in one.get("data", {})]
-    rows = [
-        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [row for row in rows if any(row[1:])]  # without the line that names the index
-    frame = pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
-    return frame.apply(pd.to_numeric)
+    """The cell's table as numbers."""
+    return flat_table(notebook, name).apply(pd.to_numeric)
 
 
 @pytest.fixture(scope="module")

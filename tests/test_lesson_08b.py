@@ -1,7 +1,5 @@
 """Lesson 08b: relations in a table, behaviour of a model, slices, kinds of equal, explainers."""
 
-import re
-from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -10,6 +8,7 @@ import pandas as pd
 import pytest
 from pandera.pandas import Check, Column, DataFrameSchema
 from scipy import stats
+from shown import flat_table
 from solved import smaller
 
 from course.exercise import source as exercise_source
@@ -32,21 +31,8 @@ def model(trips):
     return trip_checks.trained(trips[trips["month"].between("2019-01", "2019-03")], trip_checks.FEATURES)
 
 
-def table(notebook, name):
-    """The cell's table as text, its index in the first column."""
-    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    rows = [
-        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [row for row in rows if any(row[1:])]  # without the line that names the index
-    frame = pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
-    return frame
-
-
 def numbers(notebook, name):
-    return table(notebook, name).apply(pd.to_numeric)
+    return flat_table(notebook, name).apply(pd.to_numeric)
 
 
 def test_each_zone_of_the_city_has_a_borough():
@@ -56,7 +42,7 @@ def test_each_zone_of_the_city_has_a_borough():
 
 
 def test_what_the_schema_refuses_does_no_harm_and_what_it_accepts_does():
-    seen = table(NOTEBOOK, "faults")
+    seen = flat_table(NOTEBOOK, "faults")
     rmse, refused = seen["RMSE"].astype(float), seen["schema refuses"] == "True"
     assert rmse[refused].max() < 1.01 * rmse["as it was"]
     harmful = rmse[~refused].drop("as it was")
@@ -175,5 +161,5 @@ def test_a_smaller_run_tells_the_same_story():
     outcome = smaller(STEM)
     assert outcome.faults == []
     for name in ("faults", "tested", "gaps", "sides"):
-        small, large = table(outcome.notebook, name), table(NOTEBOOK, name)
+        small, large = flat_table(outcome.notebook, name), flat_table(NOTEBOOK, name)
         assert list(small.index) == list(large.index) and list(small) == list(large), name

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from shown import Shown
 from solved import smaller
 
 from course.data import load_trips, months, prepare_trips
@@ -21,6 +22,7 @@ from course.exercise import source as exercise_source
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "08c_the_gate"
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+output = Shown(STEM).output
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STEM}.py")
 sys.path[:0] = [str(ROOT / "src")]
 
@@ -40,11 +42,6 @@ NAMES = {
     "new driver": "licence",
     "no seed": "reproducible",
 }
-
-
-def output(name):
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    return "\n".join(one.get("text") or one["data"].get("text/plain", "") for one in cell.outputs)
 
 
 @pytest.fixture(scope="module")

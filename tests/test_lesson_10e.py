@@ -1,7 +1,5 @@
 """Lesson 10e: conditional writes and lost commits, schema, time travel and vacuum, bytes read."""
 
-import re
-from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -10,6 +8,7 @@ import pandas as pd
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
+from shown import flat_table
 from solved import smaller
 
 from course.exercise import source as exercise_source
@@ -36,20 +35,8 @@ def place(tmp_path_factory):
         yield store, wire
 
 
-def table(notebook, name):
-    """The cell's table as text, its index in the first column."""
-    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    rows = [
-        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [row for row in rows if any(row[1:])]
-    return pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
-
-
 def numbers(notebook, name):
-    return table(notebook, name).apply(pd.to_numeric)
+    return flat_table(notebook, name).apply(pd.to_numeric)
 
 
 def test_the_probe_tells_the_stores_apart(place):
@@ -165,7 +152,7 @@ def test_the_notebook_shows_what_the_prose_says():
     assert read.loc["and one column", "KB"] < read.loc["partitioned", "KB"] / 2
     small = numbers(NOTEBOOK, "compact")
     assert small.loc["after optimize", "requests"] < small.loc["daily files", "requests"] / 4
-    rows = pd.to_numeric(table(NOTEBOOK, "race")["rows"])
+    rows = pd.to_numeric(flat_table(NOTEBOOK, "race")["rows"])
     assert set(rows[rows.index.str.startswith("checks")]) == {300}
     assert set(rows[rows.index.str.startswith("ignores")]) == {200}
 

@@ -1,7 +1,5 @@
 """Lesson 10f: bytes of two engines, features as of a moment, placement by hash, translated SQL."""
 
-import re
-from html import unescape
 from pathlib import Path
 from time import monotonic
 from zlib import crc32
@@ -11,6 +9,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import flat_table
 from solved import smaller
 
 from course.exercise import source as exercise_source
@@ -25,20 +24,8 @@ EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STE
 SOME = "SELECT * FROM trips"
 
 
-def table(notebook, name):
-    """The cell's table as text, its index in the first column."""
-    (cell,) = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id == name]
-    (shown,) = [one.data["text/html"] for one in cell.outputs if "text/html" in one.get("data", {})]
-    rows = [
-        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [row for row in rows if any(row[1:])]
-    return pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
-
-
 def numbers(notebook, name):
-    return table(notebook, name).apply(pd.to_numeric)
+    return flat_table(notebook, name).apply(pd.to_numeric)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +127,7 @@ def test_the_notebook_shows_what_the_prose_says():
     assert (scores["same day (offline)"] < scores["no feature"]).all()
     assert (scores["same day (live)"] > scores["no feature"]).all()
     assert gains.loc["as of (live)", "from"] < 0 < gains.loc["as of (live)", "to"]
-    assert dict(table(NOTEBOOK, "translated")["verdict"].value_counts()) == {
+    assert dict(flat_table(NOTEBOOK, "translated")["verdict"].value_counts()) == {
         "DIFFERENT": 5,
         "fails": 4,
         "same": 3,
@@ -203,4 +190,4 @@ def test_a_smaller_run_tells_the_same_story():
     outcome = smaller(STEM)
     assert outcome.faults == []
     for name in ("leak", "gains", "amps", "translated"):
-        assert table(outcome.notebook, name).equals(table(NOTEBOOK, name)), name
+        assert flat_table(outcome.notebook, name).equals(flat_table(NOTEBOOK, name)), name

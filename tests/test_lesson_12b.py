@@ -1,13 +1,13 @@
 """Lesson 12b: estimates of the next month's error, the refit, the winner's score, weights, slices, copies."""
 
 import re
-from html import unescape
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import flat_table
 from sklearn.model_selection import KFold, cross_val_predict
 from solved import smaller
 from xgboost import XGBClassifier
@@ -33,15 +33,7 @@ def cell(name, notebook=NOTEBOOK):
 
 def table(name, notebook=NOTEBOOK):
     """The cell's table as text, its index in the first column."""
-    (shown,) = [
-        one.data["text/html"] for one in cell(name, notebook).outputs if "text/html" in one.get("data", {})
-    ]
-    rows = [
-        [unescape(text) for text in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
-        for row in re.findall(r"<tr[^>]*>(.*?)</tr>", shown, re.DOTALL)
-    ]
-    rows = [row for row in rows if any(row[1:])]  # without the line that names the index
-    return pd.DataFrame([row[1:] for row in rows[1:]], [row[0] for row in rows[1:]], rows[0][1:])
+    return flat_table(notebook, name)
 
 
 def output(name):

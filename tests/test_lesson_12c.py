@@ -12,6 +12,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from shown import Shown
 from solved import smaller
 
 from course.data import load_trips, months, prepare_trips
@@ -20,6 +21,7 @@ from course.exercise import source as exercise_source
 ROOT = Path(__file__).resolve().parents[1]
 STEM = "12c_the_loop_closed"
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / f"{STEM}.ipynb", as_version=4)
+output = Shown(STEM).output
 EXERCISES = exercise_source.load(ROOT / "src" / "lessons" / "exercises" / f"{STEM}.py")
 sys.path[:0] = [str(ROOT / "src")]
 
@@ -43,11 +45,6 @@ folder = Path({folder!r})
 registry.use_store(folder / "store")
 begin(folder / "loop", pd.read_parquet(folder / "trips.parquet"), "loop", "2020-01", kill=kill).run("2020-04")
 """
-
-
-def output(name):
-    (cell,) = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code" and cell.id == name]
-    return "\n".join(one.get("text") or one["data"].get("text/plain", "") for one in cell.outputs)
 
 
 @pytest.fixture(scope="module")
