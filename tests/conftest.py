@@ -1,6 +1,5 @@
 """What every test of the suite shares: the import path of the lesson build."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,14 +10,14 @@ TESTS = ROOT / "tests"
 FOLDERS = [TESTS, *(TESTS / name for name in ("unit", "gates", "live"))]
 sys.path[:0] = [str(ROOT / "src"), *map(str, FOLDERS)]  # for `authoring` and `tiny`, no installed packages
 
+from left_behind import mlflow_as_it_was  # noqa: E402 - found on the path above
+
 
 @pytest.fixture(scope="module", autouse=True)
-def no_experiment_left_active():
-    """`mlflow.set_experiment` writes a variable too, which later tests and their programs would obey."""
-    yield
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
-    if fluent := sys.modules.get("mlflow.tracking.fluent"):
-        fluent._active_experiment_id = None
+def no_address_of_mlflow_left():
+    """MLflow keeps addresses in the process and in variables: later tests and programs would obey them."""
+    with mlflow_as_it_was():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

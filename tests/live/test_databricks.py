@@ -24,6 +24,7 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service import compute, jobs, serving
 from databricks.sdk.service.catalog import PermissionsChange, Privilege
+from left_behind import mlflow_as_it_was
 
 from projects.platforms.databricks import access, catalog, local
 from projects.platforms.databricks.access import Access, Identity, Refused
@@ -148,12 +149,10 @@ def tracked(running, clean, monkeypatch):
     for name, value in running.as_person.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri("databricks")
-    mlflow.set_registry_uri("databricks-uc")
-    yield mlflow
-    mlflow.set_tracking_uri(before[0])
-    mlflow.set_registry_uri(before[1])
+    with mlflow_as_it_was():
+        mlflow.set_tracking_uri("databricks")
+        mlflow.set_registry_uri("databricks-uc")
+        yield mlflow
 
 
 def test_mlflow_logs_loads_and_registers_as_on_any_server(tracked, running):
@@ -355,8 +354,7 @@ def model(running, tmp_path_factory):
     from mlflow.models import infer_signature
     from sklearn.dummy import DummyRegressor
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, mlflow_as_it_was():
         patch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path_factory.mktemp("home") / "none"))
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         for name, value in running.as_person.items():
@@ -375,8 +373,6 @@ def model(running, tmp_path_factory):
                     serialization_format="skops",
                     registered_model_name="main.shop.minutes",
                 )
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
     return "main.shop.minutes"
 
 
