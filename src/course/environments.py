@@ -17,7 +17,10 @@ from course.paths import ROOT
 from course.servers import base_environment
 from walkforward.errors import WalkForwardError
 
-LOCKS = {"platforms": ROOT / "src" / "projects" / "platforms" / "requirements.txt"}
+LOCKS = {
+    "platforms": ROOT / "src" / "projects" / "platforms" / "requirements.txt",
+    "ci": ROOT / "src" / "lessons" / "the_pipeline" / "requirements.txt",
+}
 PLACE = ROOT / "build" / "environments"
 
 

@@ -345,4 +345,4 @@ running.close()
 # %% [markdown]
 # ## Up next
 #
-# The features are right at each moment. Who runs the pipeline that makes them is the subject of 10g. After that comes the service a month later: [11a · Monitoring](11a_monitoring.ipynb).
+# The features are right at each moment. Next is who runs the pipeline that makes them: [10g · Who runs the pipeline](10g_who_runs_the_pipeline.ipynb).

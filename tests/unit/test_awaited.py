@@ -11,7 +11,6 @@ from course.practice.bank import NOTEBOOKS, Question, load_bank
 TO_COME = {
     "10c": 7,
     "10d": 4,
-    "10g": 6,
     "13c": 7,
     "15c": 1,
     "16a": 0,
