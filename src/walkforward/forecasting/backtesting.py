@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
@@ -71,7 +76,8 @@ def backtest(
         features: Your own builder: a row for every row of a frame whose future y is NaN.
         refit: True: at every fold; k: at every k-th; False: at the first. Baselines are always fitted anew.
         intervals: Level of conformal intervals, between 0 and 1, see `conformal`; None for none.
-        n_jobs: Folds at a time, -1 for one on each core: threads, or the backend of `joblib.parallel_config`.
+        n_jobs: Folds at a time, -1 for one on each core: threads, or the backend of `joblib.parallel_config`,
+            whose workers read the data once each from `store`, else JOBLIB_TEMP_FOLDER: a folder they share.
             A model whose own n_jobs is None trains on one thread.
         store: A folder that keeps every finished fold; the same call takes it up where it was interrupted.
             Another call is told by its data, folds, settings, the code that runs and the versions of its
@@ -118,16 +124,21 @@ def backtest(
     task, blocks, too_short = _planned(settings, panel)
     folder = None if store is None else _folder(store, task, blocks)
     # Threads: XGBoost, NumPy and Prophet let go of the interpreter lock, and the matrices are not copied.
-    run = joblib.Parallel(n_jobs=n_jobs if len(blocks) > 1 else 1, prefer="threads", return_as="generator")
-    parts: list[Frame] = []
+    backend, parts, found = get_active_backend(prefer="threads")[0], task.parts(), list[Frame]()
+    run = joblib.Parallel(
+        n_jobs=n_jobs if len(parts) * len(blocks) > 1 else 1,
+        prefer="threads",
+        return_as="generator" if backend.supports_return_generator else "list",
+    )
     with (
-        tqdm(total=sum(map(len, blocks)), desc="folds", delay=5, disable=not progress) as bar,
+        tqdm(total=len(parts) * sum(map(len, blocks)), desc="folds", delay=5, disable=not progress) as bar,
+        _handed_out(parts, folder, getattr(backend, "supports_sharedmem", False)) as jobs,
         _controller().limit(limits=1),
     ):
-        for done in run(joblib.delayed(_block)(task, block, folder) for block in blocks):
-            parts += done
+        for done in run(joblib.delayed(_block)(job, block, folder) for job in jobs for block in blocks):
+            found += [rows for rows in done if len(rows)]
             bar.update(len(done))
-    forecasts = pd.concat(parts).sort_values(["unique_id", "cutoff", "ds"], ignore_index=True)
+    forecasts = pd.concat(found).sort_values(["unique_id", "cutoff", "ds"], ignore_index=True)
     out = forecasts if intervals is None else conformal(forecasts, intervals)
     if left_out := unsound | too_short:
         out.attrs["left_out"] = {str(name): why for name, why in left_out.items()}
@@ -207,16 +218,23 @@ def _task(settings: _Settings, panel: Panel, folds: list[Fold]) -> Any:
 
 
 def _never_ready(task: Any, blocks: list[list[Fold]]) -> dict[Any, str]:
-    """Series that no fold can forecast, and why; none if that is all (the first fold tells it better)."""
-    panel, able = task.panel, np.zeros(len(task.panel.ids), dtype=bool)
-    for block in blocks:
-        for fold in block:
-            able |= task.ready(fold, block[0]) & np.isfinite(task.y[:, fold.test]).any(axis=1)
-    if not able.any():
+    """Series that no fold can forecast, and why. A fold that can forecast none is refused."""
+    panel = task.panel
+    pairs = [(fold, block[0]) for block in blocks for fold in block]
+    able = np.array([task.ready(*pair) & np.isfinite(task.y[:, pair[0].test]).any(axis=1) for pair in pairs])
+    never = ~able.any(axis=0)
+    if never.all() or not never.any():
+        for (fold, trained), some in zip(pairs, able.any(axis=1), strict=True):
+            if not some:
+                task.fit(trained)  # which tells it better, if it can
+                raise ForecastError(
+                    f"cutoff {day(panel.dates[fold.end])}: no series can be forecast; each needs its lags "
+                    f"(and past regressors) up to that day, and y after it"
+                )
         return {}
     first, last = panel.dates[blocks[0][0].end], panel.dates[blocks[-1][-1].end]
     found = {}
-    for series in np.flatnonzero(~able):
+    for series in np.flatnonzero(never):
         days = panel.dates[np.isfinite(task.y[series])]
         found[panel.ids[series]] = (
             f"series {panel.ids[series]}: its {len(days)} days up to {day(days[-1])} are too few for any "
@@ -235,7 +253,7 @@ def _folder(store: Any, task: Any, blocks: list[list[Fold]]) -> Path:
     read = frame[named] if columns.features is None else frame  # a builder may read every column
     folds = [[tuple(fold) for fold in block] for block in blocks]
     settings = {"model": task.model, "strategy": getattr(task, "strategy", ""), "folds": folds}
-    folder = Path(store) / stores.key(settings | columns._asdict(), read)
+    folder = Path(store).absolute() / stores.key(settings | columns._asdict(), read)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -243,11 +261,45 @@ def _folder(store: Any, task: Any, blocks: list[list[Fold]]) -> Path:
     return folder
 
 
+@contextmanager
+def _handed_out(parts: list[Any], folder: Path | None, memory: bool) -> Iterator[list[Any]]:
+    """The parts themselves where the workers share the `memory`, else the names of files with them."""
+    if memory:
+        yield parts
+        return
+    where = folder or os.environ.get("JOBLIB_TEMP_FOLDER")
+    with TemporaryDirectory(prefix="job-", dir=where, ignore_cleanup_errors=True) as made:
+        files = [Path(made, str(i)).resolve() for i in range(len(parts))]
+        for file, part in zip(files, parts, strict=True):
+            file.write_bytes(pickle.dumps(joblib.wrap_non_picklable_objects(part, keep_wrapper=False)))
+        yield list(map(str, files))
+
+
+_reading, _read = Lock(), dict[str, Any]()  # of a worker: the parts of one backtest at a time
+
+
+def _part(file: str) -> Any:
+    with _reading:
+        if file not in _read:
+            try:
+                content = Path(file).read_bytes()
+            except OSError as error:
+                raise ForecastError(
+                    f"a worker can't read the data ({error}): give store= or the environment variable "
+                    f"JOBLIB_TEMP_FOLDER a folder that all workers share under the same name"
+                ) from None
+            for other in [name for name in _read if Path(name).parent != Path(file).parent]:
+                del _read[other]
+            _read[file] = pickle.loads(content)
+        return _read[file]
+
+
 _controller = cache(ThreadpoolController)
 
 
-def _block(task: Any, folds: list[Fold], folder: Path | None) -> list[Frame]:
+def _block(job: Any, folds: list[Fold], folder: Path | None) -> list[Frame]:
     """Folds that share one training, the first one's."""
+    task = _part(job) if isinstance(job, str) else job
     fitted = cache(lambda: task.fit(folds[0]))  # not at all, when every fold is in the folder
     with _controller().limit(limits=1):  # a thread has limits of its own, a process of a cluster too
         if folder is None:
@@ -258,27 +310,24 @@ def _block(task: Any, folds: list[Fold], folder: Path | None) -> list[Frame]:
 def _kept(task: Any, fold: Fold, trained: Fold, fitted: Callable[[], Any], folder: Path) -> Frame:
     """A fold out of the folder; forecast and written there if it is not, or not whole."""
     cutoff = task.panel.dates[fold.end]
-    file = folder / f"{cutoff:%Y-%m-%dT%H%M%S}-{fold.end}-{fold.test[-1]}.parquet"
+    file = folder / f"{cutoff:%Y-%m-%dT%H%M%S}-{fold.end}-{fold.test[-1]}-{task.panel.first}.parquet"
     with suppress(OSError, ValueError):
         return pd.read_parquet(file)
     forecasts, half = _forecast(task, fold, trained, fitted()), file.with_suffix(".half")
     forecasts.to_parquet(half, index=False)
-    half.replace(file)
+    with suppress(OSError):  # a worker that was taken for lost was quicker
+        half.replace(file)
     return forecasts
 
 
 def _forecast(task: Any, fold: Fold, trained: Fold, fitted: Any) -> Frame:
-    """The fold's tidy rows: of each series that is ready, the days of which y is known."""
+    """The fold's tidy rows, maybe none: of each series that is ready, the days of which y is known."""
     ready, columns = task.predict(fitted, fold, trained)
     panel, y = task.panel, task.y[:, fold.test]
     series, step = np.nonzero(np.isfinite(y) & ready[:, None])
-    cutoff = panel.dates[fold.end]
     if not len(series):
-        raise ForecastError(
-            f"cutoff {day(cutoff)}: no series can be forecast; each needs its lags (and past regressors) up "
-            f"to that day, and y after it"
-        )
-    days = panel.dates[fold.test[step]]
+        return Frame()
+    days, cutoff = panel.dates[fold.test[step]], panel.dates[fold.end]
     out = {"unique_id": panel.ids[series], "ds": days, "cutoff": cutoff, "h": fold.steps[step]}
     out |= {"y": y[series, step]} | {name: values[series, step] for name, values in columns.items()}
     if (bad := ~np.isfinite(out["yhat"])).any():

@@ -29,6 +29,7 @@ class Panel:
     row: Array  # of each row of the frame: which series …
     day: Array  # … and which day
     origin: Array  # … and which row it was in the frame that was given
+    first: int = 0  # of a part: the place of its first series in the whole
 
     def matrix(self, values: Any) -> Array:
         """A column of the frame (n,) or several (n, k) as S × T (× k)."""
@@ -36,6 +37,12 @@ class Panel:
         out = np.full((len(self.ids), len(self.dates), *values.shape[1:]), np.nan)
         out[self.row, self.day] = values
         return out
+
+    def part(self, first: int, end: int) -> Panel:
+        """The series from `first` up to `end`, on the same days."""
+        rows = slice(*np.searchsorted(self.row, [first, end]))
+        frame, row = self.frame[rows].reset_index(drop=True), self.row[rows] - first
+        return Panel(frame, self.ids[first:end], self.dates, row, self.day[rows], self.origin[rows], first)
 
 
 def panel(frame: Frame, *, freq: Any = None, missing_y: bool = False) -> Panel:

@@ -62,6 +62,10 @@ class Regression:
     guard: Guard | None
     feeds_itself: bool  # recursive, and a lag is shorter than the horizon: predictions are fed
 
+    def parts(self) -> list[Regression]:
+        """One: the series share a model."""
+        return [self]
+
     def ready(self, fold: Fold, trained: Fold) -> Array:
         """Which series (S) can be forecast at the cutoff."""
         return np.isfinite(self.y[:, fold.end]) & self.begun[:, fold.end + 1]

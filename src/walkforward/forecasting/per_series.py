@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -14,15 +15,27 @@ from walkforward.forecasting.errors import ForecastError
 from walkforward.forecasting.frame import Frame, Panel
 from walkforward.forecasting.matrices import Columns, Fold
 
+SERIES = 16  # of a part, at most: the same on every machine, because the files of `store=` are a part each
+
 
 @dataclass(frozen=True)
-class Baselines:
-    """A baseline for each series, on positions of the calendar."""
+class PerSeries:
+    """No series' model sees another's days."""
 
-    model: Baseline
+    model: Any
     panel: Panel
     columns: Columns
     y: Array
+
+    def parts(self) -> list[Self]:
+        """The same for some series each, as equal in number as can be."""
+        n = len(self.y)
+        edges = np.linspace(0, n, -(-n // SERIES) + 1).astype(int)
+        return [replace(self, panel=self.panel.part(a, b), y=self.y[a:b]) for a, b in pairwise(edges)]
+
+
+class Baselines(PerSeries):
+    """A baseline for each series, on positions of the calendar."""
 
     def _trained_on(self, series: int, fold: Fold) -> Array:
         y = self.y[series, fold.start : fold.end + 1]
@@ -48,18 +61,13 @@ class Baselines:
         return self.ready(fold, trained), {"yhat": out}
 
 
-@dataclass(frozen=True)
-class FrameModels:
+class FrameModels(PerSeries):
     """A model of Prophet's interface for each series."""
 
-    model: Any
-    panel: Panel
-    columns: Columns
-    y: Array
-
     def _rows(self, series: int, days: Array, names: list[str]) -> Frame:
-        rows = (self.panel.row == series) & days[self.panel.day]
-        return self.panel.frame.loc[rows, [*names, *self.columns.known]].reset_index(drop=True)
+        rows = slice(*np.searchsorted(self.panel.row, [series, series + 1]))
+        own = self.panel.frame[rows][[*names, *self.columns.known]]
+        return own[days[self.panel.day[rows]]].reset_index(drop=True)
 
     def ready(self, fold: Fold, trained: Fold) -> Array:
         """Series (S) that had begun at the training's cutoff."""
