@@ -17,6 +17,8 @@ from weekly import WEEKLY
 
 from authoring import build
 from authoring.execute import Outcome, Runner
+from course import environments
+from course.environments import OtherEnvironmentError
 
 LESSONS = Path(__file__).resolve().parents[1] / "src" / "lessons"
 SMALL_AT_EACH_PUSH = ("I1", "I3")
@@ -45,6 +47,11 @@ def _spare(stem: str) -> None:
 @cache
 def _executed(stem: str, small: bool) -> Outcome:
     lesson = build.read_lesson(LESSONS / f"{stem}.py")
+    if beside := lesson.header.get("environment"):
+        try:
+            environments.make(beside)
+        except OtherEnvironmentError as error:
+            pytest.skip(str(error))
     shared = os.environ.get("WALKFORWARD_FOLDER")
     return Runner().run(
         build.generate(lesson, solved=True),

@@ -405,4 +405,4 @@ tested.drop(columns="rate").astype({"200": int, "401": int, "inside": int})
 # %% [markdown]
 # ## Up next
 #
-# Azure's two sittings, 10c and 10d, are not written yet. What lies below every platform is the store: [10e · Object storage and the lake](10e_object_storage_and_the_lake.ipynb).
+# The same two questions on the other platform, who runs it and who may ask it, begin with [10c · Azure ML: identity and jobs](10c_azure_identity_and_jobs.ipynb).

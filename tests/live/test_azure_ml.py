@@ -176,6 +176,19 @@ def test_a_token_ends(monkeypatch):
         door.caller(f"Bearer {value}")
 
 
+def test_an_application_can_have_a_life_of_tokens_of_its_own(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(access.time, "time", lambda: now[0])
+    short = Application("night-script", TENANT, "id", "secret", "Reader", seconds=3)
+    form = {"grant_type": "client_credentials", "scope": "x/.default", "client_id": "id"}
+    door = Access([short], seconds=60)
+    answer = door.exchange(TENANT, urlencode(form | {"client_secret": "secret"}))[1]
+    assert answer["expires_in"] == 3
+    now[0] = 1003.0
+    with pytest.raises(Refused, match="expiry"):
+        door.caller(f"Bearer {answer['access_token']}")
+
+
 # The SDK's day
 
 
@@ -297,6 +310,16 @@ def test_no_secret_is_in_the_log(running):
     secrets = [got, *[secret for _, secret in running.clients.values()]]
     assert [one for one in secrets if one in written] == []
     assert running.calls()["sent"].str.contains("client_secret=…").any()
+
+
+def test_versions_are_listed_the_newest_first(running):
+    owner = bearer(running, "train-job")
+    for version in ("1", "2"):
+        ask(
+            running, f"{ARM}/environments/ordered/versions/{version}", owner, {"properties": {}}, method="PUT"
+        )
+    listed = ask(running, f"{ARM}/environments/ordered/versions", owner)[1]["value"]
+    assert [one["name"] for one in listed] == ["2", "1"]
 
 
 def test_two_clients_at_once_get_their_own_answers(running):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 import secrets
 import time
@@ -20,6 +21,16 @@ from projects.platforms.azure_ml.access import Access, Refused
 TOKEN_SECONDS = 1800
 
 
+def as_mlflow(body: bytes) -> bytes:
+    """Return a request for an MLflow model on Azure (`input_data`) as MLflow's server wants it."""
+    try:
+        data = json.loads(body)["input_data"]
+    except (KeyError, TypeError, ValueError):
+        return body  # the model's server says what is wrong with it
+    name = "dataframe_split" if isinstance(data, dict) and "columns" in data else "inputs"
+    return json.dumps({name: data}).encode()
+
+
 class Endpoint:
     """An endpoint's keys, its own tokens, and the servers of its deployments."""
 
@@ -28,7 +39,7 @@ class Endpoint:
         self.keys = [secrets.token_urlsafe(24), secrets.token_urlsafe(24)]
         self.tokens: dict[str, float] = {}
         self.servers: dict[str, Server] = {}
-        self.mirrored: list[tuple[str, int]] = []  # deployment and status of each copied request
+        self.logs: dict[str, Path] = {}  # of the last start of each deployment, also where it failed
 
     def renew(self, which: str) -> None:
         """Replace the primary or the secondary key."""
@@ -39,9 +50,15 @@ class Endpoints:
     """The workspace's endpoints. `model(id)` gives a registered model's address, `get(path)` a resource."""
 
     def __init__(
-        self, folder: Path, access: Access, model: Callable[[str], str], get: Callable[[str], dict[str, Any]]
+        self,
+        folder: Path,
+        access: Access,
+        model: Callable[[str], str],
+        get: Callable[[str], dict[str, Any]],
+        note: Callable[[str, int, str], None] = lambda path, status, answer: None,
     ) -> None:
         self.folder, self.access, self.model, self.get = folder, access, model, get
+        self.note = note  # is told of each copy: its path, status and answer
         self.all: dict[str, Endpoint] = {}
         self._draw = random.Random("traffic")  # the same split each time: a lesson's output stays as it is
         self._client = httpx.AsyncClient(timeout=60, trust_env=False)
@@ -70,12 +87,12 @@ class Endpoints:
         endpoint, files = self.all[name], self.model(asked["properties"].get("model") or "")
         place = self.folder / name / f"{deployment}-{time.monotonic_ns():x}"
         server = fast_server(str(files), place)
+        endpoint.logs[deployment] = server.log
         try:
             await asyncio.to_thread(server.__enter__)
         except ServerError as error:
-            raise Refused(
-                400, "ResourceNotReady", f"User container has crashed or terminated: {error}"
-            ) from error
+            said = "User container has crashed or terminated. The cause is in the deployment's logs."
+            raise Refused(400, "ResourceNotReady", said) from error
         old = endpoint.servers.get(deployment)
         endpoint.servers[deployment] = server
         if old:
@@ -88,6 +105,13 @@ class Endpoints:
             await asyncio.to_thread(endpoint.servers.pop(one).stop)
         if not deployment:
             del self.all[name]
+
+    def log(self, name: str, deployment: str, lines: int) -> str:
+        """Return the end of a deployment's log. Raises Refused (404)."""
+        if name not in self.all or deployment not in self.all[name].logs:
+            raise Refused(404, "ResourceNotFound", f"There is no deployment {deployment} of {name}.")
+        written = self.all[name].logs[deployment].read_text(encoding="utf-8", errors="replace")
+        return "\n".join(written.splitlines()[-lines:])
 
     def token(self, name: str) -> dict[str, Any]:
         """Return a token of an endpoint with authMode AMLToken."""
@@ -147,11 +171,15 @@ class Endpoints:
     async def _mirror(self, endpoint: Endpoint, deployment: str, body: bytes) -> None:
         with contextlib.suppress(httpx.HTTPError, KeyError):
             found = await self._ask(endpoint.servers[deployment], body)
-            endpoint.mirrored.append((deployment, found.status_code))
+            self.note(f"/score/{endpoint.name}/{deployment}", found.status_code, found.text)
 
     async def _ask(self, server: Server, body: bytes) -> httpx.Response:
-        kind = {"content-type": "application/json"}
-        return await self._client.post(f"{server.uri}/invocations", content=body, headers=kind)
+        kind, content = {"content-type": "application/json"}, as_mlflow(body)
+        return await self._client.post(f"{server.uri}/invocations", content=content, headers=kind)
+
+    async def settle(self) -> None:
+        """Wait until the copies that are under way have their answers."""
+        await asyncio.gather(*self._copies)
 
     async def close(self) -> None:
         """End every process."""

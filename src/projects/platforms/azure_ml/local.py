@@ -10,7 +10,7 @@ import secrets
 import socket
 import ssl
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,10 @@ OTHER_TENANT = "00000000-0000-0000-0000-000000000002"
 WORKSPACE = "demand"
 SUBSCRIPTION, GROUP = "course", "walkforward"
 ROLES = {
+    "you": "AzureML Data Scientist",  # stands for a person who has logged in
     "train-job": "AzureML Data Scientist",
+    "night-script": "AzureML Data Scientist",
+    "new-pipeline": "Reader",
     "shop": "Endpoint Consumer",
     "auditor": "Reader",
     "stranger": "",
@@ -70,8 +73,12 @@ class Local:
 
 
 @contextlib.contextmanager
-def workspace(folder: str | Path, token_seconds: float = 3600.0) -> Iterator[Local]:
+def workspace(
+    folder: str | Path, token_seconds: float = 3600.0, lives: Mapping[str, float] | None = None
+) -> Iterator[Local]:
     """Run a workspace of this machine, an MLflow server behind it; all it keeps is in `folder`.
+
+    A token lives `token_seconds`, those of the applications in `lives` as many as it says.
 
     Raises: ServerError.
     """
@@ -79,7 +86,7 @@ def workspace(folder: str | Path, token_seconds: float = 3600.0) -> Iterator[Loc
     clients = {name: (str(uuid.uuid4()), secrets.token_urlsafe(24)) for name in ROLES}
     rows = [
         {"name": name, "client_id": client, "secret": secret, "role": ROLES[name]}
-        | {"tenant": OTHER_TENANT if name == "stranger" else TENANT}
+        | {"tenant": OTHER_TENANT if name == "stranger" else TENANT, "seconds": (lives or {}).get(name, 0)}
         for name, (client, secret) in clients.items()
     ]
     pem, certificate = folder / "server.pem", folder / "certificate.pem"

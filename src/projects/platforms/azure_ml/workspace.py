@@ -45,7 +45,7 @@ SERVED = {
     "environments, data, codes": "served: definitions are kept, code is uploaded to blobs",
     "jobs": "served: Command and Sweep, run for real, one after the other",
     "models": "kept in the MLflow registry",
-    "onlineEndpoints, their deployments, keys, tokens": "served: `walkforward serve` for each deployment",
+    "onlineEndpoints, their deployments, logs, keys, tokens": "served: `walkforward serve` for each",
     "/score/{endpoint}": "passed to one deployment of the split, copied to the mirrored one",
     "/mlflow/v2.0/*": "proxied to the MLflow server",
     "everything else": "refused: 404 or 400",
@@ -68,8 +68,8 @@ class Workspace:
         self.runs: dict[str, str] = {}  # MLflow's run of each job
         self.here = ""
         self.jobs = Jobs(folder / "jobs", self.tracking, self._code, self._variables)
-        self.endpoints = Endpoints(folder / "endpoints", access, self._model, self._get)
         self.log = WireLog(folder / "calls.jsonl")
+        self.endpoints = Endpoints(folder / "endpoints", access, self._model, self._get, self._copied)
         self.mlflow = httpx.AsyncClient(base_url=upstream, timeout=60, trust_env=False)
         routes = [Route("/{path:path}", self.handle, methods=METHODS)]
         self.app = Starlette(routes=routes, lifespan=self._life)
@@ -149,6 +149,8 @@ class Workspace:
             r"onlineEndpoints/([^/]+)/(listKeys|regenerateKeys|token)", path, re.IGNORECASE
         ):
             return JSONResponse(self._secrets(found[1], found[2].lower(), asked))
+        if found := re.fullmatch(r"onlineEndpoints/([^/]+)/deployments/([^/]+)/getLogs", path, re.IGNORECASE):
+            return JSONResponse({"content": self.endpoints.log(found[1], found[2], asked.get("tail") or 100)})
         if method != "PUT":
             raise Refused(404, "ResourceNotFound", f"'{method} {path}' is not done here.")
         if found := re.fullmatch(r"jobs/([^/]+)", path):
@@ -204,7 +206,7 @@ class Workspace:
         if under or re.fullmatch(
             r"(jobs|onlineEndpoints|onlineEndpoints/[^/]+/deployments|codes/[^/]+/versions)", below
         ):
-            return {"value": under}
+            return {"value": under[::-1]}  # the newest first: a client takes the first for the latest
         raise Refused(404, "ResourceNotFound", f"The resource '{path}' was not found.")
 
     def _itself(self) -> dict[str, Any]:
@@ -236,8 +238,13 @@ class Workspace:
             asked["properties"].setdefault("endpointComputeType", "Managed")
             asked["properties"].setdefault("scaleSettings", {"scaleType": "Default"})
         else:
+            await self.endpoints.settle()
             self.endpoints.configure(name, path, asked, self.here)
         return JSONResponse(self._put(path, asked))
+
+    def _copied(self, path: str, status: int, answer: str) -> None:
+        """Write down a request that was copied to a deployment, and its answer, which nobody gets."""
+        self.log.write(Call("", "POST", path, "mirrored", status, "", answer))
 
     def _secrets(self, name: str, call: str, asked: dict[str, Any]) -> dict[str, Any]:
         mode = self._get(f"{WORKSPACE}/onlineEndpoints/{name}")["properties"]["authMode"]
