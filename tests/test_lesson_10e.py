@@ -11,8 +11,9 @@ from deltalake.exceptions import DeltaError
 from shown import flat_table
 from solved import smaller
 
+from course import environments
 from course.exercise import source as exercise_source
-from lessons.the_lake import bucket
+from lessons.the_lake import bucket, data_versions
 from lessons.the_lake.sql import query
 from lessons.the_lake.wire import watched_store
 from projects.trip_checks import FEATURES, released_trips, rmse, trained
@@ -170,6 +171,35 @@ def test_an_upsert_in_pieces_gives_the_same_table_as_at_once():
         for number in rng.permutation(4):
             table = EXERCISES.upsert(table, pieces[number])
         pd.testing.assert_frame_equal(table, whole)
+
+
+@pytest.fixture
+def dvc_day(tmp_path):
+    rows = ROWS.rename(columns={"minutes": "duration"})
+    day = data_versions.dvc_day(tmp_path / "dvc", rows, rows.assign(duration=rows["duration"] + 1))
+    if day is None:
+        pytest.skip("DVC is not there")
+    return day
+
+
+def test_dvc_needs_its_own_checkout_stores_whole_files_and_repeats_no_step(dvc_day):
+    here, first = dvc_day["mean minutes here"], round(ROWS["minutes"].mean(), 3)
+    assert here["git checkout v1"] == round(first + 1, 3), "git alone leaves the rows of v2"
+    assert here["dvc checkout"] == here["dvc pull v1, dvc repro"] == first
+    assert here["a clone at v2: dvc pull"] == round(first + 1, 3)
+    assert dvc_day["files in the remote"].tolist() == [1] + 7 * [2]
+    assert dvc_day["KB"].iloc[-1] == pytest.approx(2 * dvc_day["KB"].iloc[0], abs=2)
+    assert dvc_day["mean.py ran"].tolist() == [0, 0, 0, 0, 0, 1, 1, 2]
+
+
+def test_dvc_has_a_lock_and_without_its_environment_the_lesson_goes_on(tmp_path, monkeypatch):
+    assert "\ndvc==" in environments.LOCKS["lake"].read_text(encoding="utf-8")
+
+    def refused(name):
+        raise environments.OtherEnvironmentError("no network")
+
+    monkeypatch.setattr(environments, "make", refused)
+    assert data_versions.dvc_day(tmp_path / "dvc", ROWS, ROWS) is None
 
 
 def test_duckdb_and_pandas_agree():

@@ -20,6 +20,7 @@ from walkforward.errors import WalkForwardError
 LOCKS = {
     "platforms": ROOT / "src" / "projects" / "platforms" / "requirements.txt",
     "ci": ROOT / "src" / "lessons" / "the_pipeline" / "requirements.txt",
+    "lake": ROOT / "src" / "lessons" / "the_lake" / "requirements.txt",
 }
 PLACE = ROOT / "build" / "environments"
 
