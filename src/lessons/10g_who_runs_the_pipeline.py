@@ -73,7 +73,7 @@ print(repo.make("test", "train")[0])
 repo.branch("RIDE-7-seconds", scratch.SECONDS, "RIDE-7: durations in seconds")
 repo.branch("RIDE-8-speed", scratch.SPEED, "RIDE-8: a ride's speed")
 for branch in ("RIDE-7-seconds", "RIDE-8-speed"):
-    print(repo.git("diff", "--stat", f"main...{branch}"))
+    print(repo.git("diff", "--stat=80", f"main...{branch}"))
     print(f"{branch} green: {repo.passes(branch)}\n")
 
 # %% [markdown]

@@ -18,7 +18,12 @@ MOVED = {"workflow.yml": ".github/workflows/pipeline.yml"}
 IGNORED = "build/\ndist/\n__pycache__/\n"
 SETTINGS = {"user.name": "Walk-Forward", "user.email": "course@localhost", "core.autocrlf": "false"}
 SETTINGS |= {"commit.gpgsign": "false", "tag.gpgsign": "false", "merge.conflictStyle": "merge"}
-QUIET_GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+QUIET_GIT = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LANGUAGE": "en",
+}
 
 # What three people change, file by file: (the old text, the new one), or a whole new file.
 SECONDS = {
