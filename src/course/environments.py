@@ -21,6 +21,7 @@ LOCKS = {
     "platforms": ROOT / "src" / "projects" / "platforms" / "requirements.txt",
     "ci": ROOT / "src" / "lessons" / "the_pipeline" / "requirements.txt",
     "lake": ROOT / "src" / "lessons" / "the_lake" / "requirements.txt",
+    "site": ROOT / "src" / "authoring" / "site" / "requirements.txt",
 }
 PLACE = ROOT / "build" / "environments"
 

@@ -318,7 +318,7 @@ def _values(key: str, folder: Path | None) -> list[str]:
     return [value for text in texts for value in re.findall(rf"^{key}: *(.+?) *$", text, re.MULTILINE)]
 
 
-def _lessons_of(question: Question) -> set[str]:
+def lessons_of(question: Question) -> set[str]:
     """The lessons that a question is practised for: its own, the walkthroughs that show it or its kind."""
     found = {question.lesson} | {lesson for lesson, _, _ in question.links if lesson.startswith("I")}
     if question.lesson is None:
@@ -328,7 +328,7 @@ def _lessons_of(question: Question) -> set[str]:
 
 
 def _of_lesson(bank: list[Question], lesson: str) -> list[Question]:
-    there = sorted(set().union(*map(_lessons_of, bank)))
+    there = sorted(set().union(*map(lessons_of, bank)))
     stems = [path.stem for path in NOTEBOOKS.glob("*.ipynb")]
     wanted = lessons.named(lessons.number(lesson), there)
     if not wanted or lessons.moved(lesson, stems):
@@ -338,7 +338,7 @@ def _of_lesson(bank: list[Question], lesson: str) -> list[Question]:
         )
     if line := lessons.renumbered(lesson, stems):
         print(line)
-    return [question for question in bank if _lessons_of(question) & set(wanted)]
+    return [question for question in bank if lessons_of(question) & set(wanted)]
 
 
 def __getattr__(name: str) -> Any:

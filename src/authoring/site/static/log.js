@@ -1,0 +1,49 @@
+// The review log in this browser: one entry of localStorage an answer, so that two tabs can't lose each other's.
+// A line of an exported file is an answer as `walkforward practice --export` writes it, and --import reads it.
+
+const PREFIX = "walkforward.review.", DRAFT = "walkforward.draft.";
+const FIELDS = { question: "string", rating: "number", reviewed: "string", must: "object", good: "object", source: "string" };
+
+/** An answer is one question at one moment, however the moment is written. */
+const key = (review) => `${PREFIX}${Date.parse(review.reviewed)}.${review.question}`;
+
+function entries(prefix) {
+  const found = [];
+  for (let place = 0; place < localStorage.length; place++) {
+    const name = localStorage.key(place);
+    if (!name.startsWith(prefix)) continue;
+    try { found.push(JSON.parse(localStorage.getItem(name))); } catch { /* another program's, or cut off */ }
+  }
+  return found;
+}
+
+export const reviews = () => entries(PREFIX).sort((one, other) => Date.parse(one.reviewed) - Date.parse(other.reviewed));
+
+export const record = (review) => localStorage.setItem(key(review), JSON.stringify(review));
+
+export const exported = () => reviews().map((one) => `${JSON.stringify(one)}\n`).join("");
+
+/** Take in the lines of an exported file, all or none; return how many answers are new here. */
+export function imported(text) {
+  const lines = text.split("\n").map((line) => line.trim()).filter(Boolean).map((line, place) => {
+    let one;
+    try { one = JSON.parse(line); } catch { throw new Error(`line ${place + 1} is no JSON`); }
+    const bad = Object.entries(FIELDS).find(([name, kind]) => typeof one?.[name] !== kind);
+    if (bad) throw new Error(`line ${place + 1} has no ${bad[0]}`);
+    if (![1, 2, 3, 4].includes(one.rating)) throw new Error(`line ${place + 1}: the rating is ${one.rating}, not 1 to 4`);
+    if (Number.isNaN(Date.parse(one.reviewed)) || !/(Z|[+-]\d\d:\d\d)$/.test(one.reviewed)) {
+      throw new Error(`line ${place + 1}: ${one.reviewed} is no time with a zone`);
+    }
+    return one;
+  });
+  const fresh = lines.filter((one) => localStorage.getItem(key(one)) === null);
+  fresh.forEach(record);
+  return new Set(fresh.map(key)).size;
+}
+
+export const draft = (question) => JSON.parse(localStorage.getItem(DRAFT + question) ?? "null");
+export const keepDraft = (question, value) => localStorage.setItem(DRAFT + question, JSON.stringify(value));
+export const dropDraft = (question) => localStorage.removeItem(DRAFT + question);
+
+export const setting = (name) => localStorage.getItem(`walkforward.${name}`) ?? "";
+export const set = (name, value) => localStorage.setItem(`walkforward.${name}`, value);
