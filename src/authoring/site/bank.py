@@ -55,6 +55,4 @@ def write(target: Path, questions: Sequence[Question] | None = None) -> None:
         "rounds": {name: form.model_dump() for name, form in forms().items()},
     }
     target.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        target / "bank.json", json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
-    )
+    write_whole(target / "bank.json", json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode())

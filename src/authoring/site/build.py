@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
-from authoring.site import bank, katas, moved, pages, vendored
-from course import environments
-from course.paths import ROOT
-from walkforward.errors import WalkForwardError
+from authoring.site import bank, katas, moved, offline, pages, vendored  # noqa: E402
+from course import environments  # noqa: E402
+from course.paths import ROOT  # noqa: E402
+from walkforward.errors import WalkForwardError  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 WORK, SITE = ROOT / "build" / "site-work", ROOT / "build" / "site"
@@ -64,13 +64,18 @@ def build(site: Path = SITE, work: Path = WORK, repository: str = "") -> list[st
         + ["--glob", "{index,notebooks/*,parts/*}.html"]
         + ["--exclude-selectors", "a.headerlink,.copybtn,details,.wf-next"]
     )
+    offline.write(site)
     (site / ".nojekyll").touch()  # or a branch-deployed Pages leaves _static out
     return lacks
 
 
 def _run(command: list[str | Path], **variables: str) -> None:
     done = subprocess.run(
-        list(map(str, command)), env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        list(map(str, command)),
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if done.returncode:
         raise SiteError(f"{Path(command[2]).name} failed:\n{done.stdout[-4000:]}")

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from authoring.site.bank import short
 from course.exercise.source import load, names, stub_source
 from course.files import write_whole
 from course.paths import ROOT
@@ -43,7 +44,7 @@ def entries(path: Path = KATAS) -> list[dict[str, Any]]:
     module, found = load(path), []
     for name in names(path):
         solution = getattr(module, name)
-        task = inspect.getdoc(solution).partition("\n")[0]
+        task = short(inspect.getdoc(solution).partition("\n")[0])
         checks = len(solution.exercise.checks)
         found.append({"name": name, "task": task, "stub": stub_source(path, name), "checks": checks})
     return found

@@ -1,11 +1,13 @@
-"""The pages' sources for Sphinx: the notebooks as the web needs them, a page a part and a path, the front page."""
+"""The pages' sources for Sphinx: notebooks as the web needs them, a page a part and a path, the front page."""
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,12 @@ MARK = re.compile(r"<!--\s*(?:[=~]|given\b).*?-->", re.DOTALL)  # what measures 
 FIGURE = re.compile(r"^\*Figure: (.+?)\*\s*$", re.DOTALL | re.MULTILINE)
 OUTSIDE = re.compile(r"(!?\[[^\]]*\])\(\.\./(?!images/)([^)]*)\)")  # a link to a file that is no page
 PARTS = (
-    ("before_you_build", "Before you build", "What a machine-learning system is, and whether to build one.", ("00",)),
+    (
+        "before_you_build",
+        "Before you build",
+        "What a machine-learning system is, and whether to build one.",
+        ("00",),
+    ),
     (
         "build",
         "Build",
@@ -55,14 +62,20 @@ def write(target: Path, repository: str = "") -> None:
         text = json.dumps(for_the_web(notebook, stem, repository), ensure_ascii=False, indent=1)
         write_whole(target / "notebooks" / f"{stem}.ipynb", text.encode())
     shutil.copytree(
-        ROOT / "images", target / "images", dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__")
+        ROOT / "images",
+        target / "images",
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("*.py", "__pycache__"),
     )
+    write_whole(target / "images" / "front.png", first_figure()[0])
     written = {"index": front(course), **parts(course), **paths(), **tools()}
     for name, text in written.items():
         write_whole(target / f"{name}.md", text.encode())
     _drop(target / "notebooks", {f"{stem}.ipynb" for stem in stems})
     for folder in ("parts", "paths"):
-        _drop(target / folder, {f"{name.partition('/')[2]}.md" for name in written if name.startswith(folder)})
+        _drop(
+            target / folder, {f"{name.partition('/')[2]}.md" for name in written if name.startswith(folder)}
+        )
 
 
 def _drop(folder: Path, wanted: set[str]) -> None:
@@ -89,7 +102,9 @@ def for_the_web(notebook: dict[str, Any], stem: str, repository: str) -> dict[st
             if "image/png" in data:
                 alt = " ".join(MARK.sub("", told[1]).replace("`", "").split()) if told else "A figure"
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-    cells.append({"cell_type": "markdown", "id": "what-next", "metadata": {}, "source": after(stem, repository)})
+    cells.append(
+        {"cell_type": "markdown", "id": "what-next", "metadata": {}, "source": after(stem, repository)}
+    )
     notebook["metadata"] = {key: notebook["metadata"][key] for key in ("kernelspec", "language_info")}
     return notebook
 
@@ -162,7 +177,9 @@ def paths() -> dict[str, str]:
         for one in path.sittings:
             address = f"../notebooks/{one.stem}.html?path={path.name}"
             minutes = f"{one.minutes} min" if one.minutes else ""
-            items.append(f'<li><a href="{address}">{one.number} · {html.escape(one.title)}</a> {minutes}</li>')
+            items.append(
+                f'<li><a href="{address}">{one.number} · {html.escape(one.title)}</a> {minutes}</li>'
+            )
         lines += [f'<ol class="wf-path" data-path="{path.name}">', *items, "</ol>", ""]
         pages[f"paths/{path.name}"] = "\n".join(lines)
     return pages
@@ -172,16 +189,36 @@ def tools() -> dict[str, str]:
     """Return the pages that a program of the site fills."""
     named = {"practice": "Practise the interview", "katas": "Katas in the browser"}
     return {
-        name: f'# {title}\n\n```{{raw}} html\n<div id="{name}"><noscript>This page needs JavaScript.</noscript></div>\n```\n'
+        name: f"# {title}\n\n" + _raw(f'<div id="{name}"><noscript>It needs JavaScript.</noscript></div>')
         for name, title in named.items()
     }
 
 
+def first_figure(stem: str = "00a_start_here") -> tuple[bytes, str]:
+    """Return a lesson's first figure, as PNG, and what it says of it."""
+    cells = json.loads((NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+    for cell, following in pairwise(cells):
+        for output in cell.get("outputs", []):
+            if picture := output.get("data", {}).get("image/png"):
+                told = FIGURE.search(_text(following))
+                return base64.b64decode(picture), " ".join(MARK.sub("", told[1]).split()) if told else ""
+    raise ValueError(f"{stem} has no figure")
+
+
+def _raw(text: str) -> str:
+    return f"```{{raw}} html\n{text}\n```"
+
+
 def front(course: list[outline.Lesson]) -> str:
     """Return the front page: what this is, for whom, and a figure, a question and a kata to begin with."""
-    there = [name for name, _, _, chapters in PARTS if any(lessons.chapter(one.stem) in chapters for one in course)]
+    there = [
+        name for name, _, _, chapters in PARTS if any(lessons.chapter(one.stem) in chapters for one in course)
+    ]
     routes = outline.paths(NOTEBOOKS)
-    listed = " · ".join(f"[{one.title}](paths/{one.name}.md) ({len(one.sittings)} sittings)" for one in routes)
+    listed = " · ".join(
+        f"[{one.title}](paths/{one.name}.md) ({len(one.sittings)} sittings)" for one in routes
+    )
+    _, alt = first_figure()
     toc = [
         "```{toctree}\n:hidden:\n:caption: Paths\n",
         *(f"paths/{one.name}" for one in routes),
@@ -193,14 +230,16 @@ def front(course: list[outline.Lesson]) -> str:
     return "\n\n".join(
         [
             "# Walk-Forward",
-            "A course and an interview practice for engineers who put models into production: tracking, registry, "
-            "serving, drift and walk-forward forecasting, on real data. Every lesson is executed by its tests, every "
-            "number in the prose is true of the output beside it, and nothing needs the network.",
-            "![The error of a model that nobody changed, month by month: level until February 2020, far higher from "
-            "April](images/00_lab.png)",
-            "*An unchanged model of taxi trips meets April 2020.* [Start with that lesson](notebooks/00a_start_here.ipynb).",
+            "A course and an interview practice for engineers who put models into production: tracking, "
+            "registry, serving, drift and walk-forward forecasting, on real data. Every lesson is executed by "
+            "its tests, every number in the prose is true of the output beside it, and nothing needs the "
+            "network.",
+            _raw('<div class="wf-front"><div>'),
+            f"![{alt}](images/front.png)",
+            "*A model that nobody changed meets April 2020.* "
+            "[Start with that lesson](notebooks/00a_start_here.ipynb).",
+            _raw('</div><div id="wf-question"></div></div>'),
             f"**Choose a path**: {listed}.",
-            '```{raw} html\n<div id="wf-question"></div>\n```',
             "**Run a kata now**: [the middle of a list in one pass](katas.md), in your browser. "
             "**Practise the interview**: [the whole bank](practice.md), five minutes at a time.",
             "**On your machine**, offline:",

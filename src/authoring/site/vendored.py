@@ -20,13 +20,15 @@ class VendoredError(WalkForwardError, RuntimeError):
 
 @dataclass(frozen=True)
 class Package:
-    """A package of npm: its sha512 as npm states it, which files are taken, and what is not there without it."""
+    """A package of npm: its sha512 as npm states it, what is lost without it, and which files are taken."""
 
     name: str
     version: str
     sha512: str
     without: str
-    files: dict[str, str] = field(hash=False)  # a file or a folder (ends with /) of the package: its place here
+    files: dict[str, str] = field(
+        hash=False
+    )  # a file or a folder (ends with /) of the package: its place here
 
 
 PACKAGES = (
@@ -112,7 +114,8 @@ def _bring(npm: str, package: Package, target: Path) -> str:
         found = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode()
         if found != package.sha512:
             raise VendoredError(
-                f"{package.name} {package.version} is not what was pinned: sha512-{found}; look at what changed"
+                f"{package.name} {package.version} is not what was pinned: its sha512 is {found}; "
+                "look at what changed before you pin it anew"
             )
         with tarfile.open(archives[0]) as archive:
             for member in archive:

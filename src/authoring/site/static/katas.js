@@ -63,7 +63,7 @@ function fill() {
 
 function open() {
   history.replaceState(null, "", `#${select.value}`);
-  task.textContent = `${kata().task} Checks: ${kata().checks}.`;
+  task.innerHTML = `${kata().task} Checks: ${kata().checks}.`;
   field.set(localStorage.getItem(kept(select.value)) ?? kata().stub);
   told.textContent = "";
   result.replaceChildren();

@@ -27,12 +27,13 @@ html_theme_options = {
     "disable_search": True,  # Pagefind's, by templates/layout.html
     "use_download_button": False,
     "use_fullscreen_button": False,
+    "footer_content_items": [],
 }
 html_context = {"default_mode": "auto"}
 templates_path = [str(HERE / "templates")]
 html_static_path = [str(HERE.parent / "static"), os.environ["WALKFORWARD_SITE_STATIC"]]
 html_css_files = ["walkforward.css"]
-html_js_files = ["path.js"]
+html_js_files = [("path.js", {"defer": "defer"}), ("offline.js", {"defer": "defer"})]
 html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
 html_use_index = False
 copybutton_selector = "div.cell_input pre, div.highlight-sh pre, div.highlight-bash pre"

@@ -1,17 +1,21 @@
 """What Sphinx and MyST-NB lack for the lessons: Jupyter's anchors, Mermaid, formulas as MathML."""
 
+from __future__ import annotations
+
 import html
 import re
 from pathlib import Path
+from typing import Any, NoReturn
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 PROGRAMS = {"index": "front", "practice": "practice", "katas": "katas"}
 
 
-def slug(title):
+def slug(title: str) -> str:
     """Return a heading's anchor as Jupyter makes it."""
     return title.strip().replace(" ", "-")
 
@@ -21,14 +25,14 @@ class Mermaid(SphinxDirective):
 
     has_content = True
 
-    def run(self):
+    def run(self) -> list[nodes.Node]:
         """Return the diagram as its text, which is what is shown without JavaScript."""
         source = html.escape("\n".join(self.content))
         shown = f'<pre class="mermaid" tabindex="0">{source}</pre>'
         return [nodes.raw("", shown, format="html")]
 
 
-def mathml(self, node):
+def mathml(self: Any, node: nodes.Element) -> NoReturn:
     """Write a formula as MathML."""
     block = isinstance(node, nodes.math_block)
     formula = convert(node.astext(), display="block" if block else "inline")
@@ -36,7 +40,7 @@ def mathml(self, node):
     raise nodes.SkipNode
 
 
-def anchors(app, doctree):
+def anchors(app: Sphinx, doctree: nodes.document) -> None:
     """Let links reach a cell by its id, as they do in JupyterLab: #cell-id=scores."""
     slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
     for cell in doctree.findall(nodes.container):
@@ -45,7 +49,7 @@ def anchors(app, doctree):
             slugs[f"cell-id={name}"] = (cell.line or 0, f"cell-id={name}", name)
 
 
-def scripts(app, page, template, context, doctree):
+def scripts(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     """Give a page the programs that it needs, and no other."""
     if doctree and any('class="mermaid"' in one.astext() for one in doctree.findall(nodes.raw)):
         app.add_js_file("diagrams.js", type="module")
@@ -54,7 +58,10 @@ def scripts(app, page, template, context, doctree):
 
 
 MENDED = (
-    (r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="complementary" aria-label="Course"'),
+    (
+        r'<div id="pst-primary-sidebar"',
+        '<div id="pst-primary-sidebar" role="complementary" aria-label="Course"',
+    ),
     (r'<link rel="search"[^>]*>', ""),
     (r'<th class="head"><p></p></th>', "<td></td>"),
     # Pagefind finds sections by the ids of their headings; MyST sets the id before the heading.
@@ -62,17 +69,17 @@ MENDED = (
 )
 
 
-def mended(app, error):
+def mended(app: Sphinx, error: Exception | None) -> None:
     """Mend what axe-core finds in the theme's own pages."""
     for page in Path(app.outdir).rglob("*.html") if not error else ():
         text = better = page.read_text(encoding="utf-8")
         for pattern, to in MENDED:
-            better = better if to in better and "role=" in to else re.sub(pattern, to, better)
+            better = re.sub(pattern, to, better)
         if better != text:
             page.write_text(better, encoding="utf-8")
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx what is here."""
     app.add_directive("mermaid", Mermaid)
     app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))

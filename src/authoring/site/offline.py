@@ -1,0 +1,44 @@
+"""What makes the site work without a network: a manifest, an icon, a service worker that knows its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+MANIFEST = {
+    "name": "Walk-Forward: course and interview practice",
+    "short_name": "Walk-Forward",
+    "start_url": "practice.html",
+    "scope": "./",
+    "display": "standalone",
+    "background_color": "#ffffff",
+    "theme_color": "#0b5cad",
+    "icons": [{"src": "icon.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
+}
+HERE = Path(__file__).resolve().parent / "theme"
+
+
+def first(site: Path) -> list[str]:
+    """Return the files that are kept from the first visit on: front page, practice, and what they use."""
+    static = [
+        path.relative_to(site).as_posix()
+        for path in sorted((site / "_static").rglob("*"))
+        if path.suffix in {".css", ".js", ".json", ".woff2"} and "vendor" not in path.parts
+    ]
+    return ["./", "index.html", "practice.html", "manifest.webmanifest", "icon.svg", *static]
+
+
+def write(site: Path) -> None:
+    """Write the manifest, the icon, and a worker whose name changes with any file of the site."""
+    (site / "manifest.webmanifest").write_text(json.dumps(MANIFEST, indent=1), encoding="utf-8")
+    shutil.copyfile(HERE / "icon.svg", site / "icon.svg")
+    seen = hashlib.sha256()
+    for path in sorted(one for one in site.rglob("*") if one.is_file() and "vendor" not in one.parts):
+        if path.name != "sw.js":
+            seen.update(
+                path.relative_to(site).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest()
+            )
+    worker = WORKER % {"version": seen.hexdigest()[:12], "first": json.dumps(first(site))}
+    (site / "sw.js").write_text(worker, encoding="utf-8")
