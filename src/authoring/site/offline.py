@@ -37,8 +37,9 @@ def write(site: Path) -> None:
     seen = hashlib.sha256()
     for path in sorted(one for one in site.rglob("*") if one.is_file() and "vendor" not in one.parts):
         if path.name != "sw.js":
-            seen.update(
-                path.relative_to(site).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest()
-            )
-    worker = WORKER % {"version": seen.hexdigest()[:12], "first": json.dumps(first(site))}
+            seen.update(path.relative_to(site).as_posix().encode())
+            seen.update(hashlib.sha256(path.read_bytes()).digest())
+    worker = (HERE / "sw.js").read_text(encoding="utf-8")
+    for place, value in {"VERSION": seen.hexdigest()[:12], "FIRST": first(site)}.items():
+        worker = worker.replace(f'"{{{place}}}"', json.dumps(value))
     (site / "sw.js").write_text(worker, encoding="utf-8")

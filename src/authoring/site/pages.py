@@ -1,4 +1,4 @@
-"""The pages' sources for Sphinx: notebooks as the web needs them, a page a part and a path, the front page."""
+"""The pages' sources for Sphinx: notebooks as the web needs them, a page a part and a path, the front."""
 
 from __future__ import annotations
 
@@ -231,8 +231,8 @@ def front(course: list[outline.Lesson]) -> str:
         [
             "# Walk-Forward",
             "A course and an interview practice for engineers who put models into production: tracking, "
-            "registry, serving, drift and walk-forward forecasting, on real data. Every lesson is executed by "
-            "its tests, every number in the prose is true of the output beside it, and nothing needs the "
+            "registry, serving, drift and walk-forward forecasting, on real data. Its tests execute every "
+            "lesson, every number in the prose is true of the output beside it, and nothing needs the "
             "network.",
             _raw('<div class="wf-front"><div>'),
             f"![{alt}](images/front.png)",
