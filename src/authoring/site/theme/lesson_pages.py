@@ -62,6 +62,7 @@ MENDED = (
         r'<div id="pst-primary-sidebar"',
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Course"',
     ),
+    (r'<summary>(?=<span class="toctree-toggle")', '<summary aria-label="Its lessons">'),
     (r'<link rel="search"[^>]*>', ""),
     (r'<th class="head"><p></p></th>', "<td></td>"),
     # Pagefind finds sections by the ids of their headings; MyST sets the id before the heading.
