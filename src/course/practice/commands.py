@@ -42,6 +42,16 @@ def _subjects(_context: click.Context, _parameter: click.Parameter, incomplete: 
 @click.option(
     "--interview-date", metavar="DAY", help="2026-12-05: the schedule is made for it; none forgets it."
 )
+@click.option(
+    "--import",
+    "given",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take in answers of the web site.",
+)
+@click.option(
+    "--export", "wanted", type=click.Path(path_type=Path), metavar="FILE", help="Write your answers."
+)
 def practice(
     questions: tuple[str, ...],
     lesson: str | None,
@@ -52,8 +62,19 @@ def practice(
     today: bool,
     limit: int | None,
     interview_date: str | None,
+    given: Path | None,
+    wanted: Path | None,
 ) -> int:
     """Answer questions aloud: due ones and new, or those with IDs."""
+    if given or wanted:
+        from course.practice import transfer
+
+        if given:
+            new, there = transfer.take_in(given)
+            click.echo(f"New answers: {new}; there already: {there}.")
+        if wanted:
+            click.echo(f"Answers: {transfer.export(wanted)}, in {wanted}.")
+        return 0
     from course.practice.sitting import practice
 
     return practice(lesson, kind, level, limit, interview_date, subject, questions, weak, today)

@@ -236,6 +236,33 @@ class State:
             db.execute("COMMIT")
         return review
 
+    def add(self, reviews: Sequence[Review]) -> tuple[int, int]:
+        """Append answers that were given elsewhere, all or none; return how many are new, and how many not.
+
+        An answer is one question at one moment, to the millisecond, which is what a browser keeps of it.
+        """
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            there = {
+                (name, _millisecond(_moment(when)))
+                for name, when in db.execute("SELECT question, reviewed FROM reviews")
+            }
+            fresh = {(one.question, _millisecond(one.reviewed)): one for one in reversed(reviews)}
+            new = [one for key, one in reversed(fresh.items()) if key not in there]
+            db.executemany(
+                "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source, said) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(one.question, int(one.rating), one.reviewed.isoformat(), one.seconds),
+                        *(json.dumps(one.must), json.dumps(one.good), one.source, one.said),
+                    )
+                    for one in new
+                ],
+            )
+            db.execute("COMMIT")
+        return len(new), len(reviews) - len(new)
+
     def keep(self, draft: Draft) -> None:
         """Put an answer that is not graded yet on the disk, as this process' own."""
         row = (draft.question, draft.answered.isoformat(), draft.seconds, draft.said, json.dumps(draft.ticks))
@@ -414,6 +441,10 @@ def _is_free(process: str) -> bool:
         return True
     except psutil.AccessDenied:  # somebody else's, so not one of ours
         return True
+
+
+def _millisecond(moment: datetime) -> int:
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
 
 
 def _moment(text: str) -> datetime:
