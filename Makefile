@@ -15,7 +15,7 @@ NAMED := $(filter command environment override,$(origin PYTHON))
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab lessons test lint data lock bench clean
+.PHONY: help env lab lessons test lint data site lock bench clean
 
 help: ## list these targets
 	@"$(PYTHON)" -c "import re; print('\n'.join('  make %-9s%s' % hit for hit in re.findall(r'(?m)^([a-z]+):.*?## (.*)', open('Makefile', encoding='utf-8').read())))"
@@ -40,6 +40,9 @@ lint: env ## check the Python code's style
 
 data: env ## rebuild the data from its archives
 	@"$(VENV)" data/build.py $(ARGS)
+
+site: env ## build the web site into build/site (SERVE=1 shows it)
+	@"$(VENV)" src/authoring/site/build.py $(if $(SERVE),--serve) $(ARGS)
 
 lock: env ## rebuild requirements.txt from pyproject.toml (UPGRADE=1: newest versions)
 	@"$(PYTHON)" src/environment.py --lock $(if $(UPGRADE),--upgrade)

@@ -521,7 +521,7 @@ def test_a_named_python_and_force_reach_the_script():
     assert "--force" not in asked("lessons", "FORCE=1")
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "weekly.yml"])
+@pytest.mark.parametrize("name", ["ci.yml", "weekly.yml", "pages.yml"])
 def test_workflows_can_not_be_green_by_mistake(name):
     """No step may swallow a failure; a cache may not outlive the lock; foreign actions are pinned."""
     workflow = yaml.safe_load((ROOT / ".github/workflows" / name).read_text(encoding="utf-8"))
