@@ -58,7 +58,7 @@ def reset(lesson: str, keep_answers: bool) -> None:
 @click.command(hidden=True)  # the lessons that need it say so; the list of commands fits a screen
 @click.argument("name")
 def env(name: str) -> None:
-    """Make an environment beside the course's own (platforms)."""
+    """Make an environment beside the course's own: platforms, ci, lake, site."""
     from course import environments
 
     click.echo(f"{name}: {environments.make(name)}")
