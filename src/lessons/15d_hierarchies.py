@@ -394,4 +394,4 @@ pd.concat([score(found.reset_index()) for found in both.values()], keys=both).dr
 #
 # ## Up next
 #
-# Some parts are mostly zero. Lesson 15e forecasts what is asked for once a week, and orders for it.
+# Some parts are mostly zero. [15e · What is mostly zero](15e_mostly_zero.ipynb) forecasts what is asked for once a week, and orders for it.

@@ -13,7 +13,7 @@ from course.practice.advertisement import AdvertisementError, Term, Weights, loa
 from course.practice.bank import load_bank
 
 TERMS = {term.term: term for term in load_terms()}
-TO_COME = {"02", "08", "08a", "10", "12", "13c", "15c", "15d", "16", "17"}
+TO_COME = {"02", "08", "08a", "10", "12", "13c", "15c", "16", "17"}
 ASKED_FOR = """Kafka, Terraform, Scala, SageMaker, Vertex AI, Kubeflow, Airflow, Azure ML, Databricks, Spark,
 Delta Lake, Docker, Kubernetes, MLflow, XGBoost, Prophet, Teradata, Jenkins, R, Go, CI/CD,
 scikit-learn, SQL, Python"""
