@@ -56,7 +56,7 @@ FILES, TRIPS = fresh(Path("10c_azure_files")), DATA / "trips" / f"{month}.parque
 servers, code = ExitStack(), fresh(FILES / "code")
 workspace = servers.enter_context(local.workspace(FILES / "workspace", lives={"night-script": 3}))
 servers.enter_context(desk(workspace, "10c", sdk=with_sdk, TRIPS=TRIPS.as_posix(), CODE=str(code)))
-os.environ |= workspace.trusted  # Python's clients believe the stand-in's certificate
+os.environ |= workspace.trusted  # Python's clients trust the stand-in's certificate
 HERE = f"{workspace.uri}{ARM}"  # the workspace in Azure's own API
 
 # %% [markdown]
@@ -393,4 +393,4 @@ own.rename("dollars a month").to_frame()
 # %% [markdown]
 # ## Up next
 #
-# The model exists and nobody can ask it: 10d, Azure ML: endpoint and access. What lies below every platform is the store: [10e · Object storage and the lake](10e_object_storage_and_the_lake.ipynb).
+# The runs are there, and nobody can ask a model yet: [10d · Azure ML: endpoint and access](10d_azure_endpoint_and_access.ipynb).

@@ -20,7 +20,7 @@ import pytest
 
 from course import environments
 from course.environments import OtherEnvironmentError
-from projects.platforms.azure_ml import access, jobs, local
+from projects.platforms.azure_ml import access, endpoints, jobs, local
 from projects.platforms.azure_ml.access import TENANT, Access, Application, Refused
 from projects.platforms.azure_ml.blobs import Blobs
 from projects.platforms.azure_ml.workspace import WORKSPACE as ARM
@@ -235,6 +235,39 @@ def test_plain_http_wants_the_key(running, day):
     chosen = {"azureml-model-deployment": "green"}
     assert ask(running, path, f"Bearer {day['key']}", ROW, chosen)[2]["azureml-model-deployment"] == "green"
     assert ask(running, "/score/hours", f"Bearer {day['key']}", ROW)[0] == 404
+
+
+def test_a_body_of_azures_form_is_taken(running, day):
+    key = f"Bearer {day['key']}"
+    for data in ([[1.0, 2.0]], ROW["inputs"]):
+        assert ask(running, "/score/minutes", key, {"input_data": data})[0] == 200
+    assert ask(running, "/score/minutes", key, {"input": [[1.0]]})[0] == 424
+    split = endpoints.as_mlflow(b'{"input_data": {"columns": ["a"], "index": [0], "data": [[1]]}}')
+    assert json.loads(split)["dataframe_split"]["columns"] == ["a"]
+    assert endpoints.as_mlflow(b"[1") == b"[1"
+
+
+def test_copies_are_written_down_with_their_answers_before_the_mirror_ends(running, day):
+    path, owner = f"{ARM}/onlineEndpoints/minutes", bearer(running, "train-job")
+    asked = {"authMode": "Key", "traffic": {"blue": 100}}
+    mirrored = {"properties": asked | {"mirrorTraffic": {"green": 50}}}
+    assert ask(running, path, owner, mirrored, method="PUT")[0] == 200
+    before = len(running.calls())
+    answers = [ask(running, "/score/minutes", f"Bearer {day['key']}", ROW) for _ in range(20)]
+    assert {one[2]["azureml-model-deployment"] for one in answers} == {"blue"}
+    assert ask(running, path, owner, {"properties": asked}, method="PUT")[0] == 200
+    calls = running.calls(before)
+    copies = calls[calls["how"] == "mirrored"]
+    assert 2 <= len(copies) <= 18 and set(copies["path"]) == {"/score/minutes/green"}
+    assert set(copies["status"]) == {200} and copies["answered"].str.contains("predictions").all()
+
+
+def test_a_deployments_log_is_read_by_name(running, day):
+    path, owner = f"{ARM}/onlineEndpoints/minutes/deployments", bearer(running, "train-job")
+    found = ask(running, f"{path}/blue/getLogs", owner, {"tail": 50})
+    assert found[0] == 200 and isinstance(found[1]["content"], str)
+    assert ask(running, f"{path}/purple/getLogs", owner, {"tail": 50})[0] == 404
+    assert ask(running, f"{path}/blue/getLogs", bearer(running, "auditor"), {"tail": 50})[0] == 403
 
 
 def test_a_new_key_ends_the_old_one_and_the_second_bridges(running, day):

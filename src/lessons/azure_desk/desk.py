@@ -44,7 +44,6 @@ WITHOUT: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
     ("10d", "split"): [(_MINUTES, {"authMode": "Key", "traffic": {"blue": 90, "green": 10}})],
     ("10d", "back"): [(_MINUTES, {"authMode": "Key", "traffic": _BLUE})],
     ("10d", "mirror"): [(_MINUTES, {"authMode": "Key", "traffic": _BLUE, "mirrorTraffic": {"green": 50}})],
-    ("10d", "settled"): [(_MINUTES, {"authMode": "Key", "traffic": _BLUE})],
 }
 """What a cell asks of the workspace, where the SDK can't ask: by lesson and name of the cell, PUT to a path."""
 

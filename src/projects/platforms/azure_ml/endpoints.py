@@ -78,6 +78,7 @@ class Endpoints:
             if sum(parts.values()) not in (0, 100) if field == "traffic" else sum(parts.values()) > most:
                 rule = "adds up to 0 or 100" if field == "traffic" else "is at most 50"
                 raise Refused(400, "UserError", f"{field} {rule}, not {sum(parts.values())}.")
+        properties.setdefault("properties", {})  # the SDK reads it without asking whether it is there
         properties["scoringUri"] = f"{here}/score/{name}"
 
     async def deploy(self, name: str, deployment: str, asked: dict[str, Any]) -> None:

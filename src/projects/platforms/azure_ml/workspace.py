@@ -170,6 +170,7 @@ class Workspace:
     def _put(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
         asked |= self._about(f"{WORKSPACE}/{path}")
         asked.setdefault("properties", {})["provisioningState"] = "Succeeded"
+        asked.setdefault("tags", {})
         self.resources[asked["id"].lower()] = asked
         return asked
 
