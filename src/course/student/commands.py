@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -64,4 +66,28 @@ def env(name: str) -> None:
     click.echo(f"{name}: {environments.make(name)}")
 
 
-COMMANDS = (lab, doctor, run, progress, reset, env)
+@click.command(hidden=True)
+@click.option("--from", "first", metavar="MONTH", help="Run the months from this one (default 2018-01).")
+@click.option("--to", "last", metavar="MONTH", help="Run them to this one (default 2020-12).")
+@click.option("--month", metavar="MONTH", help="Run this month.")
+@click.option("--next", "next_month", is_flag=True, help="Run the month that comes next.")
+@click.option("--state", default="capstone", show_default=True, help="The folder that keeps all.")
+@click.option(
+    "--policy", metavar="NAME", help="When to retrain: never, monthly, error, drift, drift or error."
+)
+@click.option("--engine", type=click.Choice(["loop", "metaflow"]), default="loop", show_default=True)
+@click.option("--serve/--no-serve", default=True, help="Start each new version and ask it over HTTP.")
+@click.option("--schedule", is_flag=True, help="Print the schedule for a cluster, and end.")
+def capstone(schedule: bool, **asked: Any) -> None:
+    """Run the flow of lesson 17: from a month's data to a watched model."""
+    if schedule:
+        from projects.capstone.schedule import manifest
+
+        click.echo(manifest())
+        return
+    from projects.capstone.command import run
+
+    run(**asked, told=click.echo)
+
+
+COMMANDS = (lab, doctor, run, progress, reset, env, capstone)

@@ -1,0 +1,140 @@
+"""What `walkforward capstone` does, once the command line is read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from course.data import LAST_MONTH, load_ridership, load_trips, months
+from projects.capstone import loop
+from projects.capstone.policies import POLICIES
+from projects.capstone.state import STEPS, CapstoneError, Settings, State, opened
+
+HERE = Path(__file__).resolve().parent
+REVIEW = {
+    "month": "2020-06",
+    "question": "data",
+    "limit": {"mph": [8.5, 18.0]},
+    "who": "the person on call",
+    "why": "between the same zones trips are as long as in January, and quicker: the streets are empty",
+}
+
+
+def taken_up(folder: str | Path, **wanted: Any) -> State:
+    """The course's flow in a folder: the one that was begun there, or a new one."""
+    quiet()
+    file = Path(folder) / "settings.json"
+    if not wanted and not file.exists():
+        raise CapstoneError(
+            f"there is no flow in {folder}: begin one with walkforward capstone --state {folder}"
+        )
+    known = opened_settings(file) if file.exists() else {}
+    settings = Settings(**({"reviews": (REVIEW,)} | known | wanted))
+    return opened(
+        Path(folder), settings, load_trips, load_ridership, store=os.environ.get("CAPSTONE_STORE", "")
+    )
+
+
+def opened_settings(file: Path) -> dict[str, Any]:
+    """The settings that a flow was begun with."""
+    import json
+
+    known = json.loads(file.read_text(encoding="utf-8"))
+    return known | {"reviews": tuple(known["reviews"])}
+
+
+def quiet() -> None:
+    """No telemetry, no progress, no warnings of libraries about libraries between the lines of the diary."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    warnings.filterwarnings("ignore", module="mlflow")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+
+
+def run(
+    first: str | None,
+    last: str | None,
+    month: str | None,
+    next_month: bool,
+    state: str,
+    policy: str | None,
+    engine: str,
+    serve: bool,
+    told: Callable[[str], None],
+) -> None:
+    """Run the months that are asked for, and tell a line for each. Raises: CapstoneError."""
+    if month and (first or last or next_month) or next_month and (first or last):
+        raise CapstoneError("--month, --next and --from/--to exclude each other: give one of them")
+    if policy and policy not in POLICIES:
+        raise CapstoneError(f"there is no policy {policy!r}: take one of {', '.join(POLICIES)}")
+    begun = (Path(state) / "settings.json").exists()
+    wanted: dict[str, Any] = {"serve": serve} | ({"policy": policy} if policy else {})
+    for one in filter(None, (first, last, month)):
+        months(one, one)  # DataError for what is no month
+    if not begun:
+        wanted["first"] = first or month or loop.EARLIEST
+    flow = taken_up(state, **wanted)
+    if month or next_month:
+        wanted_months = [month or following(flow)]
+    else:
+        wanted_months = months(first or flow.settings.first, last or LAST_MONTH)
+    for one in wanted_months:
+        run_one(flow, one, engine)
+        told(loop.line(loop.diary(flow).set_index("month").loc[one]))
+    told(f"The pages are in {flow.file('pages')}")
+
+
+def run_one(flow: State, month: str, engine: str) -> None:
+    """Run a month in this process, or as a run of Metaflow; then write its pages."""
+    if engine == "metaflow":
+        for one in loop.needed(flow, month):
+            if not flow.journal.find(one, STEPS[-1]):
+                by_metaflow(flow, one)
+    else:
+        loop.run(flow, month)
+    from projects.capstone.pages import write
+
+    if not flow.file("pages", f"{month}.html").exists():
+        with loop.told_plainly(f"{month}, pages"), flow.locked():
+            write(flow, month)
+
+
+def following(flow: State) -> str:
+    """The first month that is not whole."""
+    done = [one for one in flow.journal.months() if flow.journal.find(one, STEPS[-1])]
+    done = [one for one in done if one >= flow.settings.first]
+    return str(pd.Period(done[-1]) + 1) if done else flow.settings.first
+
+
+def by_metaflow(flow: State, month: str, *words: str) -> None:
+    """Run a month as a run of Metaflow, which keeps its own files in the state. Raises: CapstoneError."""
+    if os.name == "nt":
+        raise CapstoneError("Metaflow does not run on Windows: leave --engine out")
+    command = [sys.executable, str(HERE / "flow.py"), "--no-pylint", "--quiet", *(words or ("run",))]
+    if not words:
+        command += ["--month", month, "--state", str(flow.folder)]
+    done = subprocess.run(command, cwd=flow.folder, env=surroundings(flow), capture_output=True, text=True)
+    if done.returncode:
+        lines = [one for one in (done.stdout + done.stderr).splitlines() if "CapstoneError" in one]
+        why = lines[-1].partition("CapstoneError: ")[2] if lines else done.stderr[-300:]
+        raise CapstoneError(f"Metaflow's run of {month} failed: {why}")
+
+
+def surroundings(flow: State) -> dict[str, str]:
+    """The variables of a run of Metaflow: its files in the state, a user, no telemetry of anybody."""
+    from course.servers import base_environment
+
+    return base_environment() | {
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(flow.folder),
+        "METAFLOW_USER": "capstone",
+        "USERNAME": "capstone",
+        "PYTHONWARNINGS": "ignore",
+    }

@@ -1,0 +1,314 @@
+"""The capstone's steps, each on its own: small tables in, what the journal line says out."""
+
+import dataclasses
+import errno
+import json
+import multiprocessing
+
+import kubernetes_validate
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from course.data import load_ridership, load_trips
+from projects.capstone import answered, demand, loop, pages, policies, schedule, steps, trips
+from projects.capstone.state import STEPS, CapstoneError, Journal, Settings, State, opened, told_plainly
+
+MONTH = "2019-03"
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return trips.checked(load_trips(MONTH), MONTH)
+
+
+@pytest.fixture
+def state(tmp_path):
+    made = State(tmp_path, Settings("2019-04", serve=False), load_trips, load_ridership)
+    made.at = "test"
+    return made
+
+
+# The month of trips
+
+
+def test_a_delivery_without_a_column_or_with_text_for_numbers_is_refused_in_a_line(raw):
+    with pytest.raises(CapstoneError, match=r"^the trips of 2019-03 have no fare_amount: ask"):
+        trips.checked(raw.drop(columns="fare_amount"), MONTH)
+    with pytest.raises(CapstoneError, match=r"^the trips of 2019-03 are of another type"):
+        trips.checked(raw.assign(trip_distance="far"), MONTH)
+    with pytest.raises(CapstoneError, match=r"^there is no trip of 2019-03"):
+        trips.checked(raw.head(0), MONTH)
+
+
+def test_a_change_of_unit_upstream_is_told(raw):
+    assert trips.changes(raw, trips.checked(load_trips("2019-04"), "2019-04")) == []
+    changed = trips.changes(raw, raw.assign(trip_distance=1.609344 * raw["trip_distance"]))
+    assert changed == ["trip_distance: unit"]
+
+
+def test_every_trip_is_taken_or_set_aside_with_the_reason_that_was_planted(raw):
+    good = raw[trips.reasons(raw, MONTH) == ""].head(8).reset_index(drop=True)
+    bad = good.copy()
+    bad.loc[0, "dropoff_datetime"] = pd.NaT
+    bad.loc[1, ["pickup_datetime", "dropoff_datetime"]] += pd.Timedelta(days=-4_000)
+    bad.loc[2, "dropoff_datetime"] = bad.loc[2, "pickup_datetime"] - pd.Timedelta(minutes=1)
+    bad.loc[3, "dropoff_datetime"] = bad.loc[3, "pickup_datetime"] + pd.Timedelta(seconds=59)
+    bad.loc[4, "dropoff_datetime"] = bad.loc[4, "pickup_datetime"] + pd.Timedelta(minutes=61)
+    bad.loc[5, "trip_distance"] = np.nan
+    bad.loc[6, "dropoff_location_id"] = 300
+    bad.loc[7] = good.loc[0]
+    both = pd.concat([good, bad], ignore_index=True)
+    taken, aside = trips.divided(both, MONTH)
+    assert set(taken["trip"]) | set(aside["trip"]) == {f"{MONTH}/{row}" for row in range(16)}
+    assert len(taken) == len(aside) == 8
+    assert aside.set_index("trip")["reason"].to_dict() == {
+        f"{MONTH}/8": "a clock is missing",
+        f"{MONTH}/9": "picked up in another month",
+        f"{MONTH}/10": "dropped off before it was picked up",
+        f"{MONTH}/11": "under 1 minute",
+        f"{MONTH}/12": "over 60 minutes",
+        f"{MONTH}/13": "an impossible distance",
+        f"{MONTH}/14": "no such zone",
+        f"{MONTH}/15": "the same trip twice",
+    }
+
+
+def test_no_trip_of_the_course_is_lost(raw):
+    taken, aside = trips.divided(raw, MONTH)
+    assert len(taken) + len(aside) == len(raw) == 10_000
+    assert len(taken) > 9_500 and aside["reason"].ne("").all()
+
+
+def test_features_know_nothing_of_what_comes_later_and_a_guard_would_see_it(raw, monkeypatch):
+    taken, _ = trips.divided(raw, MONTH)
+    assert trips.looks_ahead(taken, 5) == []
+    table = trips.known_at_pickup(taken, 5)
+    assert (table["label_at"] >= table["asked_at"] + pd.Timedelta(days=5)).all()
+
+    def leaky(some, days):
+        return table.assign(hour=some["duration"].mean()).loc[some.index]
+
+    monkeypatch.setattr(trips, "known_at_pickup", leaky)
+    assert trips.looks_ahead(taken, 5) == ["hour"]
+
+
+# Who answers
+
+
+def test_a_canary_s_users_are_always_the_same_and_about_the_share():
+    names = pd.Series([f"2020-05/{row}" for row in range(10_000)])
+    first = answered.users(names, 0.2)
+    assert first.equals(answered.users(names, 0.2)) and 0.18 < first.mean() < 0.22
+
+
+def test_a_canary_that_is_worse_is_seen_early_and_an_equal_one_is_not_blamed():
+    rng = np.random.default_rng(0)
+    assert answered.verdict(rng.normal(2, 3, 500)) == ("worse", 50)
+    blamed = [answered.verdict(rng.normal(0, 3, 500))[0] == "worse" for _ in range(1_000)]
+    assert 0.02 < np.mean(blamed) < 0.08
+    assert answered.verdict(np.zeros(10)) == ("not worse", 0)
+
+
+def test_who_answers_changes_at_the_rollback_and_at_the_verdict():
+    days = pd.Series(pd.date_range("2020-05-01", "2020-05-20", freq="D"))
+    users = pd.Series([True] * len(days))
+    told = {"before": "1", "canary": "2", "champion": "2"}
+    found = answered.versions(days, users, pd.Timestamp("2020-05-01"), 5, told)
+    assert "".join(found) == "2" * 10 + "1" * 5 + "2" * 5
+    back = {"before": "1", "canary": "2", "champion": "1", "stopped": "2020-05-06 10:00"}
+    assert "".join(answered.versions(days, users, pd.Timestamp("2020-05-01"), 5, back)) == "2" * 6 + "1" * 14
+    others = answered.versions(days, ~users, pd.Timestamp("2020-05-01"), 5, told)
+    assert "".join(others) == "1" * 15 + "2" * 5
+
+
+# The policy
+
+
+@pytest.mark.parametrize(
+    ("name", "windows"),
+    [
+        ("never", [0, 0, 0]),
+        ("monthly", [3, 3, 3]),
+        ("error", [0, 0, 3]),
+        ("drift", [0, 3, 0]),
+        ("drift or error", [0, 3, 3]),
+    ],
+)
+def test_each_policy_says_when(name, windows):
+    seen = [policies.Seen(MONTH, 3.0), policies.Seen(MONTH, 3.0, ["hour"]), policies.Seen(MONTH, 3.8)]
+    assert [policies.POLICIES[name](one) for one in seen] == windows
+
+
+# The demand model
+
+
+@pytest.fixture(scope="module")
+def rides():
+    rides = load_ridership()[["ds", "y"]]
+    return rides[rides["ds"] < "2014-03-01"].reset_index(drop=True)
+
+
+def test_no_column_of_a_day_ahead_depends_on_a_day_after_the_history(rides):
+    days = pd.Series(pd.date_range("2014-02-01", "2014-02-28"), name="ds")
+    history = rides[rides["ds"] < "2014-02-01"].tail(800)
+    known = demand.columns(history, days)
+    assert known.notna().all(axis=None)
+    pd.testing.assert_frame_equal(known, demand.columns(rides.tail(828), days))
+    late = demand.columns(history, days + pd.Timedelta(days=40))
+    assert late["lag_35"].isna().any() and late["lag_364"].notna().all()  # not known is missing
+
+
+def test_both_kinds_of_model_beat_last_year_on_the_folds(rides):
+    errors = demand.judged(rides, folds=2, learns=800)
+    assert set(errors) == {"naive", "prophet", "xgboost"}
+    assert max(errors["prophet"], errors["xgboost"]) < errors["naive"]
+    days = steps.days_of("2019-03", 60)
+    for kind in demand.KINDS:
+        model = demand.fitted(kind, rides, 800)
+        said = demand.forecast(model, days)
+        assert said.shape == (31,) and np.isfinite(said).all() and said.min() > 0
+
+
+# The state
+
+
+def test_a_line_that_a_kill_has_cut_off_does_not_count(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.write(MONTH, "ingest", {"trips": 3})
+    with journal.file.open("a", encoding="utf-8") as file:
+        file.write('{"month": "2019-03", "step": "vali')
+    assert journal.find(MONTH, "ingest") == {"month": MONTH, "step": "ingest", "trips": 3}
+    journal.write(MONTH, "validate", {"taken": 2})
+    assert [one["step"] for one in journal.lines()] == ["ingest", "validate"]
+
+
+def test_what_is_half_written_has_no_name_and_goes(state):
+    with pytest.raises(ZeroDivisionError), state.whole("a", "b.txt") as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert not state.file("a", "b.txt").exists()
+    with state.whole("a", "b.txt") as part:
+        assert not part.exists()
+        part.write_text("whole")
+    assert [one.name for one in state.file("a").iterdir()] == ["b.txt"]
+
+
+def test_a_state_is_not_taken_up_with_other_settings(tmp_path):
+    opened(tmp_path, Settings("2018-01"), load_trips, load_ridership)
+    with pytest.raises(CapstoneError, match="was begun with policy 'drift or error', not 'never'"):
+        opened(tmp_path, Settings("2018-01", policy="never"), load_trips, load_ridership)
+    assert opened(tmp_path, Settings("2019-01"), load_trips, load_ridership).settings.first == "2018-01"
+
+
+def hold(folder, held, done):
+    state = State(folder, Settings("2019-04"), load_trips, load_ridership)
+    with state.locked():
+        held.set()
+        done.wait(60)
+
+
+def test_another_process_waits_for_the_lock_and_says_so(state):
+    context = multiprocessing.get_context("spawn")
+    held, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(state.folder, held, done))
+    other.start()
+    try:
+        assert held.wait(60)
+        state.patience = 0.2
+        with pytest.raises(CapstoneError, match="another run is at work in"), state.locked():
+            pass
+    finally:
+        done.set()
+        other.join(60)
+    with state.locked():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full: make room; what is finished"),
+        (OSError(errno.EACCES, "Permission denied", "/there"), r"/there \(Permission denied\): see that"),
+    ],
+)
+def test_a_fault_of_the_surroundings_is_one_line(error, said):
+    with pytest.raises(CapstoneError, match=said), told_plainly("2019-03, train"):
+        raise error
+
+
+def test_a_fault_of_the_program_stays_one():
+    with pytest.raises(KeyError), told_plainly("2019-03, train"):
+        raise KeyError("id")
+
+
+# Steps that only read the journal
+
+
+def test_ingest_validate_and_features_leave_whole_files_and_digests(state):
+    told = steps.ingest(state, MONTH)
+    assert (told["trips"], told["changed"]) == (10_000, [])
+    assert told == steps.ingest(state, MONTH)
+    state.journal.write(MONTH, "ingest", told)
+    valid = steps.validate(state, MONTH)
+    assert valid["taken"] + valid["aside"] == 10_000 == sum(valid["reasons"].values()) + valid["taken"]
+    known = steps.features(state, MONTH)
+    assert known["rows"] == valid["taken"] and 0 < known["late"] < 2_500
+    rides = pd.read_parquet(state.file("raw", MONTH, "rides.parquet"))
+    assert rides["ds"].max() == pd.Timestamp("2014-03-31")  # five years before, and no day more
+    assert not list(state.folder.rglob("*.part"))
+
+
+def test_rides_that_end_too_early_are_refused(state):
+    state.rides = lambda: load_ridership().query("ds < '2014-03-20'")
+    with pytest.raises(CapstoneError, match="the rides end before 2014-04-01"):
+        steps.ingest(state, MONTH)
+
+
+def test_decide_asks_the_policy_and_warms_up_before_the_first_month(state):
+    state.journal.write("2019-01", "canary", {"champion": None})
+    state.journal.write("2019-01", "monitor", {"skip": "no model"})
+    assert steps.decide(state, "2019-01") == {"window": 0, "why": "warming up"}
+    state.journal.write(MONTH, "canary", {"champion": None})
+    assert steps.decide(state, MONTH) == {"window": 3, "why": "no champion yet"}
+
+
+def test_a_person_s_change_of_a_limit_holds_from_its_month_on(state):
+    review = {"month": "2020-06", "question": "data", "limit": {"mph": [8.5, 18.0]}, "who": "me", "why": "w"}
+    state.settings = Settings("2019-04", reviews=(review,))
+    before, after = (steps.limits(state, one)["data"]["limit"] for one in ("2020-05", "2020-06"))
+    assert before["mph"] == [8.5, 11.0] and after["mph"] == [8.5, 18.0]
+    assert before["distance_with_fare"] == after["distance_with_fare"]
+
+
+def test_a_step_is_not_done_before_the_one_before_it_nor_a_month_after_a_gap(state):
+    with pytest.raises(CapstoneError, match="2019-03: ingest comes before train"):
+        loop.do(state, MONTH, "train")
+    with pytest.raises(CapstoneError, match="2019-04 has not been run: run it first, or --from 2019-04"):
+        loop.needed(state, "2019-05")
+    with pytest.raises(CapstoneError, match="this state begins with 2019-04"):
+        loop.needed(state, "2018-12")
+    assert loop.needed(state, "2019-04") == ["2019-01", "2019-02", "2019-03", "2019-04"]
+
+
+# The schedule and the pages
+
+
+def test_the_schedule_is_a_cron_job_that_kubernetes_takes():
+    job = yaml.safe_load(schedule.manifest())
+    kubernetes_validate.validate(job, "1.34", strict=True)
+    assert job["metadata"]["annotations"]["walkforward/steps"].split() == list(STEPS)
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+
+
+def test_what_a_page_shows_is_escaped():
+    shown = pages.page("<b>", pages.table([("<i>", "<a href='x.html'>its card</a>")], ["&"]))
+    assert "<b>" not in shown.partition("<body>")[2] and "<i>" not in shown
+    assert "<a href='x.html'>its card</a>" in shown
+
+
+def test_settings_survive_json():
+    review = {"month": "2020-06", "question": "size", "limit": 3, "who": "a", "why": "b"}
+    known = json.loads(json.dumps(dataclasses.asdict(Settings("2018-01", reviews=(review,)))))
+    assert Settings(**known | {"reviews": tuple(known["reviews"])}) == Settings("2018-01", reviews=(review,))
