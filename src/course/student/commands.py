@@ -77,13 +77,19 @@ def env(name: str) -> None:
 )
 @click.option("--engine", type=click.Choice(["loop", "metaflow"]), default="loop", show_default=True)
 @click.option("--serve/--no-serve", default=True, help="Start each new version and ask it over HTTP.")
+@click.option("--new", metavar="DIR", help="Make a repository of your own there, and end.")
 @click.option("--schedule", is_flag=True, help="Print the schedule for a cluster, and end.")
-def capstone(schedule: bool, **asked: Any) -> None:
+def capstone(schedule: bool, new: str | None, **asked: Any) -> None:
     """Run the flow of lesson 17: from a month's data to a watched model."""
     if schedule:
         from projects.capstone.schedule import manifest
 
         click.echo(manifest())
+        return
+    if new:
+        from projects.capstone.new import make
+
+        click.echo(f"{make(new)}: read its README.md")
         return
     from projects.capstone.command import run
 
