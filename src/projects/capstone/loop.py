@@ -15,8 +15,6 @@ EARLIEST = "2018-01"  # of the course's trips
 
 def do(state: State, month: str, step: str) -> dict[str, Any]:
     """Do one step if it is not in the journal yet; whoever runs a step, in whatever process, comes here."""
-    from projects.capstone.steps import DO  # not before a step is done: what it imports takes seconds
-
     with told_plainly(f"{month}, {step}"), state.locked():
         told = state.journal.find(month, step)
         if told:
@@ -24,6 +22,8 @@ def do(state: State, month: str, step: str) -> dict[str, Any]:
         wanted = next((one for one in STEPS if not state.journal.find(month, one)), step)
         if wanted != step:
             raise CapstoneError(f"{month}: {wanted} comes before {step}: give the month as a whole")
+        from projects.capstone.steps import DO  # not before: what it imports takes seconds
+
         state.at = f"{step} of {month}"
         state.kill(f"before {state.at}")
         begun = time.perf_counter()

@@ -74,6 +74,12 @@ def outcome(step: str, done: dict[str, Any]) -> tuple[str, str]:
     return words, STOPPED if stopped else DONE if words not in ("", "demand only", "keep") else IDLE
 
 
+def short(state: State, month: str) -> list[list[str]]:
+    """What each step of a run has come to, and its seconds."""
+    done = state.journal.of(month)
+    return [[step, outcome(step, done)[0], f"{done[step]['seconds']:.2f}"] for step in STEPS]
+
+
 def refused(told: dict[str, Any]) -> dict[str, str]:
     """The gate's noes, of both models."""
     return told.get("noes", {}) | {f"demand {name}": found for name, found in told.get("demand", {}).items()}
