@@ -22,6 +22,7 @@ LOCKS = {
     "ci": ROOT / "src" / "lessons" / "the_pipeline" / "requirements.txt",
     "lake": ROOT / "src" / "lessons" / "the_lake" / "requirements.txt",
     "site": ROOT / "src" / "authoring" / "site" / "requirements.txt",
+    "spark": ROOT / "src" / "lessons" / "on_spark" / "requirements.txt",
 }
 PLACE = ROOT / "build" / "environments"
 

@@ -1,5 +1,6 @@
 """Environments beside the course's own: whole or not there, one for each lock, an error with the way out."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,13 +65,29 @@ def test_the_command_says_where_it_is(place):
     assert said.output == f"platforms: {environments.interpreter('platforms')}\n"
 
 
-def test_the_lock_of_the_platforms_has_every_package_of_its_list():
-    folder = Path(environments.__file__).parents[1] / "projects" / "platforms"
+@pytest.mark.parametrize(
+    ("folder", "packages"),
+    [
+        ("projects/platforms", {"azure-ai-ml", "azure-identity", "marshmallow"}),
+        ("lessons/on_spark", {"pyspark", "mlflow-skinny", "pandas", "pyarrow"}),
+    ],
+)
+def test_a_lock_has_every_package_of_its_list(folder, packages):
+    folder = Path(environments.__file__).parents[1] / folder
     lock = (folder / "requirements.txt").read_text(encoding="utf-8")
-    wanted = [
-        line.partition(">")[0].partition("<")[0]
+    wanted = {
+        re.split("[=<>]", line)[0]
         for line in (folder / "requirements.in").read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
+    }
+    assert wanted >= packages and all(f"\n{name}==" in lock for name in wanted)
+
+
+def test_spark_reads_models_with_the_versions_that_the_course_writes_them_with():
+    root = Path(environments.__file__).parents[2]
+    course = set((root / "requirements.txt").read_text(encoding="utf-8").splitlines())
+    spark = (root / "src" / "lessons" / "on_spark" / "requirements.txt").read_text(encoding="utf-8")
+    shared = [
+        line for line in spark.splitlines() if re.match("(mlflow-skinny|numpy|pandas|pyarrow|xgboost)", line)
     ]
-    assert wanted == ["azure-ai-ml", "azure-identity", "marshmallow"]
-    assert all(f"\n{name}==" in lock for name in wanted)
+    assert len(shared) == 6 and set(shared) <= course
