@@ -418,4 +418,4 @@ pd.Series({name: fold_rmse(found) for name, found in ladder.items()}, name="mean
 #
 # ## Up next
 #
-# You have walked a forecast from the first leak to an interval. [I2 · Design](I2_design.ipynb) puts it into a whole service, on paper, as an interviewer would ask.
+# You have walked one forecast from the first leak to an interval. With twenty series comes the next question: [15c · One model or twenty](15c_one_model_or_twenty.ipynb).
