@@ -9,9 +9,11 @@ import nbformat
 import pytest
 import requests
 from shown import flat_table
-from solved import smaller
+from solved import LESSONS, smaller
 from test_lesson_11c import output
 
+from authoring import build
+from authoring.execute import Runner
 from course import environments
 from course.environments import OtherEnvironmentError
 from course.exercise import source as exercise_source
@@ -187,4 +189,17 @@ def test_a_smaller_run_tells_the_same_story():
     outcome = smaller(STEM)
     assert outcome.faults == []
     for name in ("exchange", "default", "checked", "job", "latest", "night", "reuse"):
+        assert output(outcome.notebook, name) == output(NOTEBOOK, name)
+
+
+@pytest.mark.slow
+def test_without_the_sdk_the_lesson_goes_on():
+    smaller(STEM)  # skips where that is weekly
+    lesson = build.read_lesson(LESSONS / f"{STEM}.py")
+    outcome = Runner().run(build.generate(lesson, solved=True), parameters={"with_sdk": False})
+    assert outcome.faults == []
+    first, *rest = output(outcome.notebook, "connected").splitlines()
+    assert first.startswith("Not run: the SDK is switched off")
+    assert "\n".join([*rest, ""]) == output(NOTEBOOK, "connected")
+    for name in ("exchange", "doors", "default", "bill", "night", "reuse"):
         assert output(outcome.notebook, name) == output(NOTEBOOK, name)
