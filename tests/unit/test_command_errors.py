@@ -176,6 +176,36 @@ CASES = {
         (["env", ""], NOTHING, "no environment is called ''; there is platforms"),
         (["env", "platforms", "azure"], NOTHING, "unexpected extra argument"),
     ],
+    "capstone": [
+        (["capstone", "April"], NOTHING, "unexpected extra argument"),
+        (["capstone", "--month", "April"], NOTHING, "'April' is not a month: write year and month"),
+        (
+            ["capstone", "--month", "2021-01"],
+            NOTHING,
+            "no trips of 2021-01: the course has 2018-01 to 2020-12",
+        ),
+        (["capstone", "--from", "2020-04", "--to", "2020-03"], NOTHING, "swap them"),
+        (["capstone", "--month", "2020-04", "--next"], NOTHING, "exclude each other: give one of them"),
+        (["capstone", "--policy", "weekly"], NOTHING, "there is no policy 'weekly': take one of never"),
+        (["capstone", "--engine", "airflow"], NOTHING, "'airflow' is not one of 'loop', 'metaflow'"),
+        (
+            ["capstone", "--next"],
+            write("capstone", "a file"),
+            "capstone .*see that it can be read and written",
+        ),
+        (["capstone", "--next"], write("capstone/settings.json", "<<<"), "settings.json is damaged: take it"),
+        (
+            ["capstone", "--next"],
+            write("capstone/journal.jsonl", "<<<\n"),
+            "journal.jsonl is damaged: take it",
+        ),
+        (
+            ["capstone", "--next"],
+            folder("capstone/settings.json"),
+            "settings.json .*: see that it can be read",
+        ),
+        (["capstone", "--new", "mine"], write("mine/mine.txt", "mine"), "mine is there and not empty"),
+    ],
     "reset": [
         (["reset"], NOTHING, "Missing argument"),
         (["reset", "02"], NOTHING, "there is no lesson '02'; there is 01_lesson"),

@@ -16,7 +16,7 @@ import pandas as pd
 from course.data import LAST_MONTH, load_ridership, load_trips, months
 from projects.capstone import loop
 from projects.capstone.policies import POLICIES
-from projects.capstone.state import STEPS, CapstoneError, Settings, State, opened
+from projects.capstone.state import STEPS, CapstoneError, Settings, State, opened, read_settings
 
 HERE = Path(__file__).resolve().parent
 REVIEW = {
@@ -36,19 +36,12 @@ def taken_up(folder: str | Path, **wanted: Any) -> State:
         raise CapstoneError(
             f"there is no flow in {folder}: begin one with walkforward capstone --state {folder}"
         )
-    known = opened_settings(file) if file.exists() else {}
+    with loop.told_plainly(str(folder)):
+        known = read_settings(file) if file.exists() else {}
     settings = Settings(**({"reviews": (REVIEW,)} | known | wanted))
     return opened(
         Path(folder), settings, load_trips, load_ridership, store=os.environ.get("CAPSTONE_STORE", "")
     )
-
-
-def opened_settings(file: Path) -> dict[str, Any]:
-    """The settings that a flow was begun with."""
-    import json
-
-    known = json.loads(file.read_text(encoding="utf-8"))
-    return known | {"reviews": tuple(known["reviews"])}
 
 
 def quiet() -> None:
@@ -78,7 +71,9 @@ def run(
     begun = (Path(state) / "settings.json").exists()
     wanted: dict[str, Any] = {"serve": serve} | ({"policy": policy} if policy else {})
     for one in filter(None, (first, last, month)):
-        months(one, one)  # DataError for what is no month
+        refuse_without_trips(one)
+    if first and last:
+        months(first, last)  # DataError when they are the wrong way round
     if not begun:
         wanted["first"] = first or month or loop.EARLIEST
     flow = taken_up(state, **wanted)
@@ -87,9 +82,17 @@ def run(
     else:
         wanted_months = months(first or flow.settings.first, last or LAST_MONTH)
     for one in wanted_months:
+        refuse_without_trips(one)
         run_one(flow, one, engine)
         told(loop.line(loop.diary(flow).set_index("month").loc[one]))
     told(f"The pages are in {flow.file('pages')}")
+
+
+def refuse_without_trips(month: str) -> None:
+    """Raises: DataError for what is no month, CapstoneError for one that the course has no trips of."""
+    months(month, month)
+    if not loop.EARLIEST <= month <= LAST_MONTH:
+        raise CapstoneError(f"no trips of {month}: the course has {loop.EARLIEST} to {LAST_MONTH}")
 
 
 def run_one(flow: State, month: str, engine: str) -> None:

@@ -68,7 +68,10 @@ class Journal:
     def lines(self) -> list[dict[str, Any]]:
         """All that was written; a last line that a kill has cut off does not count."""
         text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
-        return [json.loads(line) for line in text.split("\n")[:-1]]
+        try:
+            return [json.loads(line) for line in text.split("\n")[:-1]]
+        except ValueError:
+            raise CapstoneError(f"{self.file} is damaged: take it from a backup, or begin anew") from None
 
     def find(self, month: str, step: str) -> dict[str, Any]:
         """The line of this step of this month; an empty one where there is none."""
@@ -168,8 +171,7 @@ def opened(
         if not file.exists():
             with state.whole("settings.json") as part:
                 part.write_text(json.dumps(dataclasses.asdict(wanted), indent=1) + "\n", encoding="utf-8")
-        known = json.loads(file.read_text(encoding="utf-8"))
-    known["reviews"] = tuple(known["reviews"])
+        known = read_settings(file)
     state.settings = Settings(**known)
     for name, value in dataclasses.asdict(wanted).items():
         if name not in ("first", "serve") and _as_json(value) != _as_json(known[name]):
@@ -177,6 +179,15 @@ def opened(
             raise CapstoneError(f"{begun}: name another folder with --state")
     state.settings = dataclasses.replace(state.settings, serve=wanted.serve)
     return state
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """The settings that a state was begun with. Raises: CapstoneError."""
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        return dataclasses.asdict(Settings(**known)) | {"reviews": tuple(known["reviews"])}
+    except (ValueError, TypeError, KeyError):
+        raise CapstoneError(f"{file} is damaged: take it from a backup, or begin anew") from None
 
 
 def _as_json(value: Any) -> str:
