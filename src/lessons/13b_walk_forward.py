@@ -367,4 +367,4 @@ pd.DataFrame(verdicts, index=["difference", "low", "high", "better"]).T.infer_ob
 #
 # ## Up next
 #
-# A forecast that a manager can read: [14a · Prophet by hand](14a_prophet_by_hand.ipynb) takes the same days apart into trend, seasons and holidays.
+# [13c · Before the model](13c_before_the_model.ipynb) reads the series first, writes ETS and ARIMA by hand, and finds where they are the right answer.
