@@ -99,6 +99,13 @@ GIVEN = {  # by question: figures that follow from the prompt, or that the field
     "load-little-s-law": {"27": "8 requests by 300 a second"},
     "load-plan-a-load-test": {"200": "an example of too few requests"},
     "sql-row-number-rank-dense-rank": dict.fromkeys("123", "what the three functions give, by definition"),
+    "fsdp-memory-of-seven-billion": {
+        "112": "7 billion parameters by 16 bytes",
+        "56": "half of it",
+        "14": "an eighth of it",
+    },
+    "spark-python-function-is-slow": {"4.2": "the release in which the default changed"},
+    "spark-upgrade-breaks-casts": {"4.0": "the release in which the default changed"},
     "faster-how-many-replicas": {"60 %": "the usual target of utilisation", "70 %": "the same"},
 }
 FIGURE = re.compile(r"(?<![\w.,])[-−+]?\d(?:[\d.,]*\d)?(?: ?%)?(?!\w)")
