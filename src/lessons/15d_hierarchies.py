@@ -16,7 +16,7 @@
 # After this lesson you can make the forecasts of stations, lines and city add up, and say at which level that costs or gains accuracy.
 
 # %% [markdown]
-# > **You will learn to** find forecasts that don't add up · reconcile them bottom-up, top-down and by MinT, by hand and with a library · measure each way at each level ·
+# > **You will learn to** find forecasts that don't add up · make them add up (*reconcile* them) bottom-up, top-down and by MinT, by hand and with a library · measure each way at each level ·
 # > know why intervals don't add up
 # >
 # > **Before you start** [15b · Intervals and Prophet](15b_intervals_and_prophet.ipynb): conformal intervals and the interval of a difference. Nothing is needed from its kernel.
@@ -28,7 +28,7 @@
 # %% [markdown]
 # ## Parameters
 #
-# The task is that of lesson 15: rides a day for the next 14 days, in thousands, repeated every two weeks, now at twenty stations. The first year of folds teaches, each later year is judged.
+# The task is that of lesson 15: rides a day for the next 14 days, in thousands, repeated every two weeks, now at twenty stations. The first year of folds only teaches: each later year is judged by what the year before it taught.
 
 # %% tags=["parameters"]
 folds = 104  # forecasts of 14 days: 26 a year, at least two years
@@ -61,7 +61,7 @@ HORIZON, YEAR = 14, 26 * 14  # days
 #
 # The board plans with the city, each line's manager with the line, each station's roster with the station: three levels, one **hierarchy**. Each level is the sum of the one below. Here *city* means these twenty stations, and not all of Chicago.
 #
-# The data name stations, not lines. We placed them by the system map of the CTA, the transit authority, with two liberties. Stations downtown serve several lines, and a sum may count a station once, so they are a group of their own. And some names are ambiguous: Chicago has five stations called Western. Ours goes where its weekly ups and downs go:
+# The data name stations, not lines. We placed them by the system map of the CTA, the transit authority, with two liberties. Stations downtown serve several lines, and a sum may count each station only once, so they are a group of their own. And some names are ambiguous: Chicago has five stations called Western. Ours goes to the line whose weekly ups and downs are most like its own:
 
 # %% name="lines"
 LINES = {
@@ -80,7 +80,7 @@ apart = changes.sub(changes.mean(axis=1), axis=0)  # without what moves all stat
 print(apart.corr()["western"].nlargest(4)[1:].round(2).to_dict())
 
 # %% [markdown]
-# The two nearest are stations of the Orange Line. A wrong place would make a middle level odd; it would not touch the arithmetic, which holds for any grouping.
+# The first two, by correlation, are stations of the Orange Line. A wrong place would make a middle level odd; it would not touch the arithmetic, which holds for any grouping.
 
 # %% name="levels"
 lines = rides.T.groupby(LINE_OF).sum().T[list(LINES)]
@@ -92,7 +92,7 @@ everything.tail(YEAR).mean()[["city", *LINES]].round(1).to_frame("mean rides a d
 # %% [markdown]
 # ## Twenty-six models, no single truth
 #
-# Each of the 26<!-- given --> series gets the model of lesson 15a, trained on its own past: trees on the share of a level, with lags and calendar known 14 days ahead.
+# Each of the 26<!-- given --> series gets the model of lesson 15a, trained on its own past: trees forecast a day's rides as a share of the series' own mean of half a year (`level` in the code), from lags and a calendar known 14 days ahead.
 
 
 # %% name="own_models"
@@ -125,9 +125,9 @@ table = {"city's own": yhat["city"], "sum of stations": summed, "truth": truth["
 pd.DataFrame(table).loc[worst].rename(index=lambda day: f"{day:%a %Y-%m-%d}").round(1)
 
 # %% [markdown]
-# On an average day they are 0.90<!-- =gap: the gap ([\d.]+) --> thousand apart, on the worst 21.4<!-- =gap: largest ([\d.]+) -->. No model is broken. Each fits its own noise, and trees split twenty curves in other places than they split their sum. On rare days (Christmas and Presidents' Day are among these four) they generalise in different ways.
+# On an average day they are 0.90<!-- =gap: the gap ([\d.]+) --> thousand apart, on the worst 21.4<!-- =gap: largest ([\d.]+) -->. No model is broken. Each fits its own noise, and trees split a sum at other places than its parts. They differ most where something is rare: Christmas and Presidents' Day are among these four. The worst day is an ordinary Wednesday. But 28<!-- given --> days before, which is one of the lags, great cold had kept almost a third of the riders at home, and the city's forecast probably follows that day.
 #
-# **Forecasts are coherent when every sum is the sum of its parts.** That is a must and not a matter of taste: two meetings that plan with two cities send trains and drivers to different places.
+# **Forecasts are coherent when every sum is the sum of its parts.** You need that: if two meetings plan with two totals for the city, their trains and drivers don't fit together.
 #
 # ### Your turn
 #
@@ -141,7 +141,7 @@ exercise.check(incoherent)
 # %% [markdown]
 # ## Add up, or split
 #
-# **Bottom-up** throws away all forecasts but the stations' and adds them. **Top-down** keeps the city's and splits it, by each station's share of the year before or by the shares that the station forecasts give. All three make twenty numbers; the **summing matrix** $S$, a row for each of the 26<!-- given --> series and a column for each station, makes the rest.
+# **Bottom-up** throws away all forecasts but the stations' and adds them. **Top-down** keeps the city's and splits it, by each station's share of the year before or by the shares that the station forecasts give. So there are three ways, and each makes twenty station forecasts. The **summing matrix** $S$ makes the rest: a row for each of the 26<!-- given --> series, a column for each station, and a 1<!-- given --> where the station belongs to the series.
 
 
 # %% name="summing"
@@ -165,7 +165,7 @@ def top_down_by_forecasts(forecasts, past):
 
 
 # %% [markdown]
-# Each way learns what it needs from one year and is judged on the next. Nothing of the judged year reaches it.
+# Each way learns what it needs from one year and is judged on the next. Of the judged year it sees only the forecasts. The table shows the MAE in thousand rides.
 
 
 # %% name="judged"
@@ -192,7 +192,7 @@ mae = {name: [score(at(level, found))["mae"].item() for level in LEVELS] for nam
 pd.DataFrame(mae, list(LEVELS)).T.round(2)
 
 # %% [markdown]
-# Top-down by last year's shares is as good as its one model for the city, and twice as bad below, 1.38<!-- =errors[top-down, last year's shares, line] --> against 0.61<!-- =errors[bottom-up, line] --> for a line. Why?
+# Top-down keeps the city's own forecast, so its error there is that of the own model. With last year's shares the error below is twice as large: 1.38<!-- =errors[top-down, last year's shares, line] --> against 0.61<!-- =errors[bottom-up, line] --> for a line. Why?
 
 # %% name="shares"
 last = rides.tail(YEAR)
@@ -200,11 +200,11 @@ of_day = last.groupby(np.where(last.index.dayofweek < 5, "Monday to Friday", "we
 (100 * of_day.T / of_day.sum(axis=1)).loc[["quincy_wells", "clark_lake", "belmont"]].round(1)
 
 # %% [markdown]
-# A fixed share says that the city is the same mixture every day. Offices close at weekends: Quincy/Wells falls from 7.7<!-- =shares[quincy_wells, Monday to Friday] --> % of all rides to 4.5<!-- =shares[quincy_wells, weekend] --> %. Shares that are forecast for each day cure that. Use fixed shares only where you have no history below the top.
+# A fixed share says that the city is the same mixture every day. Offices close at weekends: Quincy/Wells falls from 7.7<!-- =shares[quincy_wells, Monday to Friday] --> % of all rides to 4.5<!-- =shares[quincy_wells, weekend] --> %. Shares that are forecast for each day repair most of that: 0.63<!-- =errors[top-down, forecast shares, line] --> for a line. Use fixed shares only where the parts' history is too short for a forecast.
 #
 # ## Use all 26: MinT
 #
-# Both ways throw forecasts away. **MinT** (minimum trace; Wickramasuriya, Athanasopoulos and Hyndman, 2019<!-- given -->) keeps all. Start with three numbers on one day: a line and its two stations.
+# Both ways throw forecasts away. **MinT** (minimum trace: the smallest sum of error variances; Wickramasuriya, Athanasopoulos and Hyndman, 2019<!-- given -->) uses them all. Start with three numbers on one day: a line and its two stations.
 
 # %% name="three"
 small, day = ["west side", "california", "polk"], pd.Timestamp("2015-11-11")  # Veterans Day
@@ -226,9 +226,9 @@ shown = {
 pd.DataFrame(shown).round(3)
 
 # %% [markdown]
-# The gap of 1.07<!-- =three: gap ([\d.]+) --> is shared **in proportion to the error variances**: who was less reliable gives way more. `california`, small and steady, hardly moves. On this day it was `polk` alone that failed: the sum had been right and is moved away. Sharing is best on average, not on each day.
+# The gap of 1.07<!-- =three: gap ([\d.]+) --> is shared **in proportion to the error variances**: the less reliable a forecast was, the more it moves. `california`, small and steady, hardly moves. On this day only `polk` had failed. The line's forecast had been right, and sharing makes it worse. Sharing is best on average, not on each day.
 #
-# For any hierarchy the same idea is a regression of the 26<!-- given --> forecasts $\hat y$ on the stations, with weights:
+# For any hierarchy the same idea is a regression of the 26<!-- given --> forecasts $\hat y$ on the columns of $S$, with weights. It gives the reconciled forecasts $\tilde y$:
 #
 # $$\tilde y = S\,(S^\top W^{-1} S)^{-1} S^\top W^{-1}\,\hat y$$
 #
@@ -246,7 +246,7 @@ by_matrix = mint(S.loc[small, small[1:]].to_numpy(), np.diag(variances)) @ three
 print("by matrix and by hand equal:", np.allclose(by_matrix, by_hand))
 
 # %% [markdown]
-# And the library `hierarchicalforecast`? It takes long tables, $S$ as a table, and the past forecasts from which it estimates $W$:
+# The library `hierarchicalforecast` does the same. It takes long tables, $S$ as a table, the names of the series at each level (`tags`), and past forecasts with their truth, from which it estimates $W$:
 
 # %% name="library"
 from hierarchicalforecast.core import HierarchicalReconciliation
@@ -285,7 +285,7 @@ exercise.check(share_the_gap)
 # %% [markdown]
 # ## How much of W do you know?
 #
-# Errors of neighbouring stations move together, so the whole covariance matrix should beat its variances. It is called `mint_cov`; `wls_var` is the variances only; `mint_shrink` pulls the covariances towards zero, the more the noisier they are.
+# Errors of neighbouring stations move together, so the whole covariance matrix should beat its variances. The library calls it `mint_cov`. `wls_var` takes the variances only. `mint_shrink` lies between them: it pulls the covariances towards zero, the more the noisier they are.
 #
 # **Predict first.** $W$ has 351<!-- given --> different entries. You have 364<!-- given --> days of errors. Which of the three wins?
 
@@ -321,13 +321,14 @@ for name, found in ways.items():
         print(f"{name:31}{level:8} {verdict(at(level, found), at(level, base))}")
 
 # %% [markdown]
-# Each line is a difference in MAE to the own models over all judged years, with its 95<!-- given --> % interval.
+# Each line is a difference in MAE to the own models over all judged years, with its 95<!-- given --> % interval. Zeros mean that the way left these forecasts as they were.
 #
-# - **The whole W loses** below the city and gains nothing at the top. Its entries are estimated from too few days, and neighbouring days err alike, so there are fewer than 364<!-- given --> really. The regression believes chance correlations and spreads them; one forecast is −1.45<!-- =mint_ways: whole W: (-[\d.]+) --> thousand rides.
-# - **Variances only** gain 0.11<!-- =verdicts: variances +city +-([\d.]+)\d --> at the city and 0.001<!-- =verdicts: variances +station +-([\d.]+) --> at a station. On a line there is no verdict, and nowhere a loss.
+# - **The whole W loses** below the city and gains nothing at the top. Its entries come from too few days, and neighbouring days err alike. It takes chance correlations for real ones: one forecast is −1.45<!-- =mint_ways: whole W: (-[\d.]+) --> thousand rides.
+# - **Variances only** gain 0.11<!-- =verdicts: variances +city +-([\d.]+)\d --> at the city and 0.001<!-- =verdicts: variances +station +-([\d.]+) --> at a station. On a line there is no verdict; they lose nowhere.
+# - **Shrunken W** gains 0.088<!-- =verdicts: shrunken W +city +-([\d.]+) --> at the city; below there is no verdict.
 # - **Bottom-up** needs no W at all, and gains 0.09<!-- =verdicts: bottom-up +city +-([\d.]+)\d --> at the city.
 #
-# One good year can be luck, so look at each:
+# One good year can be luck. Year by year:
 
 # %% name="by_year"
 chosen = {name: ways[name] for name in ("bottom-up", "MinT, whole W (by hand)", "MinT, variances")}
@@ -345,11 +346,13 @@ plt.show()
 # %% [markdown]
 # *Figure: three groups of bars, one a judged year, each the city's error minus that of its own model. Bottom-up and MinT with variances are below zero in all years; MinT with the whole W is above zero in two.*
 #
-# Three variants were tried, so the best of them may be lucky. Had you chosen after the first judged year, you would have taken the variances, and they are the best in the two years after it as well.
+# The best of several ways may be lucky. But among these three the variances are the best in the first judged year, and in both years after it as well.
+#
+# When MinT loses to bottom-up, compare the entries of $W$ with the days, look for negative forecasts, and check the bias: MinT assumes that each mean error is zero.
 #
 # ## Intervals don't add up
 #
-# Means of a sum are sums of means. Bounds are not. Put conformal 80<!-- given --> % intervals (lesson 15b) around the reconciled forecasts, and build a city's interval by adding up the stations' bounds:
+# The means of parts add up to the mean of their sum. Bounds don't add up. Put conformal 80<!-- given --> % intervals (lesson 15b) around the reconciled forecasts, and build a city's interval by adding up the stations' bounds:
 
 # %% name="bounds"
 ranged = conformal(ways["MinT, variances"], 0.8).dropna(subset="yhat_lower")
@@ -361,7 +364,7 @@ pd.concat([score(found.reset_index()) for found in both.values()], keys=both).dr
 ].round(2)
 
 # %% [markdown]
-# The summed bounds are wider, 12.40<!-- =bounds[sum of stations' bounds, width] --> against 7.64<!-- =bounds[from the city's errors, width] -->, and hold 91<!-- =bounds: bounds +0\.(\d+) --> % where 80<!-- given --> % was asked. Adding them assumes that all twenty stations are high on the same day. Here many are (snow, holidays), so the sum is 1.6<!-- given --> times too wide; with independent errors it would be $\sqrt{20}$ times too wide. **Reconcile the means, then take the interval from the errors of the level where it is used.**
+# The summed bounds are wider, 12.40<!-- =bounds[sum of stations' bounds, width] --> against 7.64<!-- =bounds[from the city's errors, width] -->, and hold 91<!-- =bounds: bounds +0\.(\d+) --> % where 80<!-- given --> % was asked. Adding them assumes that all twenty stations reach their bounds on the same day. Here many are high or low together (snow, holidays), so the sum is 1.6<!-- given --> times too wide; with independent errors of equal size it would be $\sqrt{20}$ times too wide. **Reconcile the means, then take the interval from the errors of the level where it is used.**
 
 # %% [markdown]
 # ## Which way?
@@ -370,17 +373,19 @@ pd.concat([score(found.reset_index()) for found in both.values()], keys=both).dr
 # |---|---|---|
 # | do nothing | one level only is used | two levels meet in one plan |
 # | bottom-up | the parts have signal enough, as here | the parts are mostly noise or zeros |
-# | top-down | there is no history below | the mixture changes by day or in time |
+# | top-down | the parts' history is too short for a forecast | the mixture changes by day or in time |
 # | MinT, variances or shrunken | several levels decide, and you keep past forecasts | forecasts are biased: mend that first |
-# | MinT, whole W | independent errors are many more than its entries | series are many against days |
+# | MinT, whole W | you have many more independent days of errors than entries | you have many series and few days |
 #
-# **Decision.** Here, bottom-up is enough for the stations and lines; MinT with variances is worth its few lines for the city. Choose on past forecasts at the level where the decision is made, and read a large gap as news: it says on which day the models don't know.
+# **Decision.** Take one way for all levels, or they don't add up again. Here take MinT with variances: it gains at the city and loses nowhere. Bottom-up comes close and needs no past forecasts. Choose on past folds, at the levels that decide.
+#
+# Read a gap before you share it. If it is large on one day, at least one forecast is far off. If it has the same sign every day, look for a missing part, a part counted twice, or a bias.
 #
 # ## Take-aways
 #
-# - Separate models never add up. A rule makes them, and a gate checks it.
+# - Separate models don't add up. A rule makes them, a gate checks it.
 # - Bottom-up adds, top-down splits, MinT shares each gap by how unreliable each forecast has been.
-# - MinT is the best only with a known $W$. With a year of errors, variances beat the whole matrix.
+# - MinT is the best only with unbiased forecasts and a known $W$. With a year of errors, variances are better.
 # - Means add up; bounds don't.
 
 # %% [markdown]

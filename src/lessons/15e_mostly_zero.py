@@ -56,9 +56,9 @@ backtest = partial(forecasting.backtest, progress=False)
 # %% [markdown]
 # ## Quiet zones
 #
-# A dispatcher places cars in New York's quiet taxi zones, for a week at a time. The data are the trips of lessons 01 to 11. Their card says: **never to be used as demand**. They are a sample of 10,000<!-- given --> trips a month, however many there were. So you forecast the sample itself: how many of *its* trips begin in a zone. It is real and mostly zero.
+# A dispatcher places cars in New York's quiet taxi zones, for a week at a time; here one car serves one trip. The data are the trips of lessons 01 to 11. Their data card says: **never to be used as demand**. They are a sample of 10,000<!-- given --> trips a month, however many there were. So you forecast the sample itself: how many of *its* trips begin in a zone. It is real and mostly zero.
 #
-# Remember what sampling does. How it was drawn is not documented; if at random, it thins every zone, and thinning makes counts more regular, nearer to a Poisson distribution. Real demand for spare parts comes in lumps.
+# Remember what sampling does. How it was drawn is not documented; if at random, it thins every zone, and thinning makes counts more regular, nearer to a Poisson distribution. Real demand, of spare parts for example, comes in lumps.
 
 # %% name="quiet"
 every_day = zones.quiet_zones()  # days × zones
@@ -68,7 +68,7 @@ print(f"{last.shape[1]} zones; mean of 2019 {last.to_numpy().mean():.2f} trips a
 print(f"{100 * (last == 0).to_numpy().mean():.0f} % of the zones' days are zero")
 
 # %% [markdown]
-# The zones were chosen on 2018. On each Sunday of 2019 you forecast the next seven days of each zone, with what is known that evening.
+# The zones were chosen by their trips in 2018: 0.1<!-- given --> to 1<!-- given --> a day. For each week of 2019 you forecast the seven days of each zone, with what is known on the Sunday evening before.
 #
 # **Predict first.** Three forecasts: nothing; the same weekday of last week; the mean of the last 182<!-- given --> days. Which has the smallest mean absolute error?
 
@@ -86,14 +86,14 @@ tried["mean of 182 days"] = held(mean)
 pd.concat(map(score, tried.values()), keys=tried).droplevel(1)[["mae", "rmse", "bias"]].round(3)
 
 # %% [markdown]
-# By MAE the best forecast is to send no car anywhere: 0.332<!-- =zero_wins[nothing, mae] --> against 0.433<!-- =zero_wins[mean of 182 days, mae] -->. That is no accident of these zones. The number with the smallest mean *absolute* error is the **median**, and where more than half of the days are zero the median is zero. The smallest *squared* error belongs to the **mean**: by RMSE nothing is the worse of the two.
+# By MAE the best forecast is to send no car anywhere: 0.332<!-- =zero_wins[nothing, mae] --> against 0.433<!-- =zero_wins[mean of 182 days, mae] -->. That is no accident of these zones. The number with the smallest mean *absolute* error is the **median**, and where more than half of the days are zero the median is zero. The smallest *squared* error belongs to the **mean**: by RMSE nothing is worse than the mean, 0.687<!-- =zero_wins[nothing, rmse] --> against 0.571<!-- =zero_wins[mean of 182 days, rmse] -->.
 #
 # MASE (lesson 13) divides the MAE by a constant, so it rewards zero as well. A percentage error divides by zero. **A loss is a choice of what you forecast**, the median, the mean or a quantile; choose that first.
 
 # %% [markdown]
 # ## Croston, SBA, TSB
 #
-# **Croston** (1972) smooths two numbers, and only when something is asked for: the size of a demand, and the gap since the last one. The forecast is size ÷ gap, in trips a day.
+# **Croston** (1972) smooths two numbers: the size of a demand, and the gap in days since the one before. On a day when something is asked for, both move towards the new value by a share α of the difference. On other days nothing moves. The forecast is size ÷ gap, in trips a day.
 
 
 # %% name="croston"
@@ -111,7 +111,7 @@ def croston(demand, alpha=0.1):
 
 
 # %% [markdown]
-# It has two known faults. A mean of gaps stands in the denominator, which makes the forecast too high; **SBA** (Syntetos and Boylan, 2005<!-- given -->) multiplies it by $1 - \alpha/2$. And when demand stops, nothing is ever updated again. **TSB** (Teunter, Syntetos and Babai, 2011<!-- given -->) smooths the probability of a demand instead of the gap, every day:
+# It has two known faults. It divides by a smoothed gap, and that makes the forecast too high on average; **SBA** (Syntetos and Boylan, 2005<!-- given -->) multiplies the forecast by $1 - \alpha/2$. And when demand stops, nothing is ever updated again. **TSB** (Teunter, Syntetos and Babai, 2011<!-- given -->) smooths the probability of a demand instead of the gap, every day, by a share β:
 
 
 # %% name="tsb"
@@ -132,9 +132,9 @@ for name, method in {"Croston": croston, "TSB": tsb}.items():
     print(f"{name}: {method(stopped)[-183]:.2f} trips a day before, {method(stopped)[-1]:.2f} after")
 
 # %% [markdown]
-# After half a year of silence Croston still promises 0.48<!-- =stops: Croston.*, ([\d.]+) after --> trips a day. That is how a warehouse fills with parts of machines that are gone.
+# After half a year of silence Croston still promises 0.48<!-- =stops: Croston.*, ([\d.]+) after --> trips a day. A warehouse that believes it goes on buying parts for machines that are gone.
 #
-# How fast should they forget? A fair contest gives them the same care as any model: α and β are chosen on the second half of 2018, before the judged year.
+# How fast should they forget? A fair contest tunes them like any model: α and β are chosen by squared error on the second half of 2018, before the judged year.
 
 # %% name="chosen"
 EARLIER = counts.loc["2018-07-01":"2018-12-23"].index[::7]
@@ -152,7 +152,7 @@ print(f"α = {alpha}, β = {beta}")
 # %% [markdown]
 # ## Trees in two parts
 #
-# Trees can use the calendar and all zones at once. A **two-part** model (*hurdle*) asks two questions: does anything happen, and how much if so? The forecast is the product. Its relative, the *zero-inflated* model, mixes extra zeros into a Poisson that has zeros of its own; as forecasts of the mean they serve the same need. A single model with a Poisson loss is the rival, and one trained on absolute errors the warning.
+# Trees can use the calendar and all zones at once. A **two-part** model (*hurdle*) asks two questions: does anything happen, and how much if so? The forecast is the product. Its relative, the *zero-inflated* model, mixes extra zeros into a Poisson that has zeros of its own; as forecasts of the mean they serve the same need. We compare it with single models: trees with a Poisson loss and, as a warning, trees trained on absolute errors.
 
 
 # %% name="two_parts"
@@ -189,13 +189,13 @@ for name, found in tried.items():
     print(f"{name:18}MAE {one['mae']:.3f}  RMSE {one['rmse']:.3f}  bias {one['bias']:+.3f}  MSE {interval}")
 
 # %% [markdown]
-# The last column is the squared error minus that of the mean of 182<!-- given --> days, with its 95<!-- given --> % interval.
+# The last column is the squared error minus that of the mean of 182<!-- given --> days, with its 95<!-- given --> % interval; above zero is worse.
 #
-# - **Trees on absolute errors** learn to forecast almost nothing: bias −0.309<!-- =verdicts: absoluteerror.*bias (-[\d.]+) -->.
-# - **Croston** at the usual α of 0.1<!-- given --> loses 0.0048<!-- =verdicts: α = 0.1 .*MSE \+([\d.]+) -->; with the chosen α it is 0.0015<!-- =verdicts: Croston +MAE.*MSE \+([\d.]+) -->. Its bias of +0.010<!-- =verdicts: Croston +MAE.*bias (\+[\d.]+) --> is there, and SBA takes it away. All three still lose a little to the plain mean: these zones are steady, and smoothing forgets.
+# - **Trees on absolute errors** have the smallest MAE, 0.326<!-- =verdicts: absoluteerror MAE ([\d.]+) -->, because they forecast almost nothing: bias −0.309<!-- =verdicts: absoluteerror.*bias (-[\d.]+) -->.
+# - **Croston** at the usual α of 0.1<!-- given --> loses 0.0048<!-- =verdicts: α = 0.1 .*MSE \+([\d.]+) -->; with the chosen α it is 0.0015<!-- =verdicts: Croston +MAE.*MSE \+([\d.]+) -->. Its bias of +0.010<!-- =verdicts: Croston +MAE.*bias (\+[\d.]+) --> shows the first fault, and SBA takes most of it away. Croston, SBA and TSB still lose a little to the plain mean, probably because these zones are steady and smoothing forgets sooner than half a year.
 # - **Two parts and Poisson** tie with the mean, although they see the calendar and all zones.
 #
-# Doing nothing clever, the mean of half a year, is the right answer here. Croston and its heirs are for items with long gaps whose need changes or ends.
+# The simplest answer, the mean of half a year, is the right one here. Croston and SBA are made for items with long gaps, TSB for items whose need may end.
 
 # %% [markdown]
 # ## What does an error cost?
@@ -204,7 +204,7 @@ for name, found in tried.items():
 #
 # $$q = \frac{c_{under}}{c_{under} + c_{over}} = 0.8$$
 #
-# of the demand (the *newsvendor* rule; it assumes costs per unit and no second order). The cost is the **pinball loss** of lesson 15b times 5<!-- given -->, so a model can be trained and judged on it.
+# of the demand. One car more pays as long as the chance that it is needed, times $c_{under}$, is above the chance that it stays idle, times $c_{over}$. (This is the *newsvendor* rule; it assumes a fixed cost per unit and no second order.) The cost is the **pinball loss** of lesson 15b times 5<!-- given -->, so a model can be trained and judged on it.
 
 # %% [markdown]
 # The cars are sent for a week. So it is the demand **of the whole week** that counts, and your colleague adds up seven daily 80<!-- given --> % quantiles.
@@ -243,7 +243,7 @@ both = {name: orders[name][some].mean() for name in ("sum of daily quantiles", "
 pd.DataFrame({"needed": needed[some].mean()} | both).round(1)
 
 # %% [markdown]
-# Where four days in five are zero, the daily quantile is 0, and seven zeros are zero: no car ever. Where they are not, it is at least 1, and you send seven or more, because the sum assumes a bad day every day. **Quantiles of a sum come from sums**: past sums over the lead time, or a distribution of the sum.
+# Where four days in five are zero, the daily quantile is 0, and seven zeros are zero: no car ever. Where they are not, it is at least 1, and you send seven or more, because the sum assumes a busy day every day. **Quantiles of a sum come from sums**: past sums over the lead time, or a distribution of the sum. Both serve 87<!-- =costs: quantile of weekly sums +[\d.]+ +(\d+) --> % of the weeks in full, and not 80<!-- given -->, because orders are whole cars, rounded up.
 #
 # ### Your turn
 
@@ -253,7 +253,7 @@ pd.DataFrame({"needed": needed[some].mean()} | both).round(1)
 exercise.check(order_up_to)
 
 # %% [markdown]
-# Do better rates make better orders? Take the Poisson quantile of each method's weekly rate:
+# Do better rates make better orders? Take the Poisson quantile of each method's weekly rate. Each line is its cost a week minus that of the mean, with the 95<!-- given --> % interval:
 
 
 # %% name="by_method"
@@ -264,11 +264,11 @@ for name in ("Croston, α = 0.1", "Croston", "SBA", "TSB", "count:poisson", "two
     print(f"{name:18}{zones.interval(cost - best)}")
 
 # %% [markdown]
-# The trees tie with the mean; Croston, SBA and TSB cost some 0.05<!-- =by_method: Croston +\+([\d.]+)\d --> more. What you do with the rate matters more than the rate: between the two rows of quantiles lie 2.13<!-- given -->. One caution: the Poisson quantile fits this thinned sample. Lumpy demand has a variance far above its mean; check that, and use past sums or a negative binomial.
+# The trees tie with the mean; Croston, SBA and TSB, tuned, cost 0.05<!-- =by_method: Croston +\+([\d.]+)\d --> to 0.06<!-- =by_method: TSB +\+([\d.]+)\d --> more. What you do with the rate matters far more: the quantile of weekly sums saves 2.13<!-- given --> against the sum of daily quantiles. One caution: the Poisson quantile fits this thinned sample. Lumpy demand has a variance far above its mean; check that, and use past sums or a negative binomial.
 #
 # ## March 2020
 #
-# Around each week's forecast you put the conformal interval of 15b, 80<!-- given --> %. It takes errors of the past to be like those to come. Then the city stops, and as the sample always has 10,000<!-- given --> trips, the quiet zones get a larger share of them.
+# Around each week's forecast, seven times the mean, you put the conformal interval of 15b, 80<!-- given --> %, from the zone's own past errors. It assumes that coming errors are like past ones. Then the city stops. The sample still has 10,000<!-- given --> trips a month, so the quiet zones get a larger share of them.
 
 # %% name="weeks"
 weeks = zones.weekly(every_day)  # forecast: 7 × the mean of 182 days
@@ -278,11 +278,11 @@ months = in_all.loc["2019"].mean(), in_all.loc["2020-04":"2020-06"].mean()
 print(f"trips a week in the quiet zones: 2019 {months[0]:.0f}, April to June 2020 {months[1]:.0f}")
 
 # %% [markdown]
-# **Adaptive conformal inference** (Gibbs and Candès, 2021<!-- given -->) steers the level. With $\alpha$ = 0.2<!-- given --> the share of misses you accept, it uses $\alpha_t$ in week $t$ and afterwards sets
+# **Adaptive conformal inference** (Gibbs and Candès, 2021<!-- given -->) steers the level. Let $\alpha$ = 0.2<!-- given --> be the share of misses that you accept (it has nothing to do with Croston's α). The method uses $\alpha_t$ in week $t$ and afterwards sets
 #
 # $$\alpha_{t+1} = \alpha_t + \gamma\,(\alpha - \text{miss}_t),\qquad \text{miss}_t = 1 \text{ if outside, else } 0$$
 #
-# A miss widens the next interval, a hit narrows it a little. Without *any* assumption on the data, the share of misses over $T$ weeks differs from $\alpha$ by at most about $1/(\gamma T)$. That is a promise for the long run only, and its price can be an endless interval when $\alpha_t$ falls below zero.
+# A miss widens the next interval, a hit narrows it a little. Without *any* assumption on the data, the share of misses over $T$ weeks differs from $\alpha$ by at most about $1/(\gamma T)$. With $\gamma$ = 0.05<!-- given --> and 100<!-- given --> weeks that is 0.2<!-- given -->, so it is a promise for the long run only. Its price can be an endless interval, when $\alpha_t$ falls below zero.
 #
 # ### Your turn
 
@@ -327,9 +327,9 @@ print(
 table.round(2)
 
 # %% [markdown]
-# In spring the fixed intervals held 68<!-- =periods: fixed +[\d.]+ +0\.(\d+) --> %, the adaptive ones 75<!-- =periods: γ = 0.05 +[\d.]+ +0\.(\d+) --> %. Since mid-March they held 0.072<!-- =periods: March 15: \+([\d.]+) --> more, with zero outside of the interval. Neither kept the promise in spring: *adaptive* means after a miss. Later they hold too much, since the errors of spring stay among the past ones.
+# In spring the fixed intervals held 68<!-- =periods: fixed +[\d.]+ +0\.(\d+) --> %, the adaptive ones 75<!-- =periods: γ = 0.05 +[\d.]+ +0\.(\d+) --> %. Since mid-March the adaptive share is 0.072<!-- =periods: March 15: \+([\d.]+) --> higher, and the interval of that difference excludes zero. Neither kept the promise in spring: *adaptive* means after a miss. Later the adaptive ones hold too much: zones that missed in spring keep a low $\alpha_t$, because a hit gives back only 0.01<!-- given -->, and the large errors of spring stay among the past ones.
 #
-# The largest gain is at the worst zone, from 0.58<!-- =periods[fixed, worst zone] --> to 0.78<!-- =periods[γ = 0.05, worst zone] -->: each zone is steered by its own misses.
+# The largest gain is at the worst zone, over all weeks from 0.58<!-- =periods[fixed, worst zone] --> to 0.78<!-- =periods[γ = 0.05, worst zone] -->: each zone is steered by its own misses.
 
 # %% name="followed"
 ax = inside[["fixed", "γ = 0.05"]].rolling(8).mean().plot(xlabel="", ylabel="share inside, mean of 8 weeks")
@@ -340,7 +340,7 @@ plt.show()
 # %% [markdown]
 # *Figure: share of zones inside their interval, 2019 and 2020. Both lines lie near the promised 0.8<!-- given --> until March 2020 and then fall to about two in three. The adaptive one is back in July and then too high, the fixed one only in December.*
 #
-# The price is γ. At 0.01<!-- given --> little happens in one spring; at 0.05<!-- given --> the width jumps after each miss, and 0.33<!-- =periods[γ = 0.05, endless (%)] --> % of the intervals are endless. Choose it on weeks before the break. **Decision.** Steer the level where misses come back soon and often. Treat a break as what it is, an alarm ([lesson 11b](11b_alarms.ipynb)): no interval replaces a model that has seen the new world.
+# The price is γ. At 0.01<!-- given --> little happens in one spring; at 0.05<!-- given --> the width jumps after each miss, and 0.33<!-- =periods[γ = 0.05, endless (%)] --> % of the intervals are endless. Choose γ on an earlier break, not on the one you judge. **Decision.** Steer the level where you learn soon and often whether an interval held. Treat a break as what it is, an alarm ([lesson 11b](11b_alarms.ipynb)): no interval replaces a model that has seen the new world.
 
 # %% [markdown]
 # ## Take-aways
