@@ -25,7 +25,7 @@
 # > **Interview questions it answers** Why does it work on your laptop and fail in the pipeline? · Which compute for notebooks, for the night, for a search? · What do you do with a repository full of `azureml.core`?
 
 # %% [markdown]
-# You need no account: a **stand-in** on your machine speaks Azure's protocol over https, checks tenants, secrets and roles, and runs jobs. Cells with `%%sdk` are run by another Python, which has Azure's SDK (`azure-ai-ml`); its pins don't fit the course's. It is made on first use, with a network, in a minute or two. Without it such a cell says so and prints what it printed when this lesson was built.
+# You need no account: a **stand-in** on your machine speaks Azure's protocol over https, checks tenants, secrets and roles, and runs jobs. Cells with `%%sdk` are run by another Python, which has Azure's SDK (`azure-ai-ml`); its pins don't fit the course's. That Python is made on first use, with a network, in a minute or two. Without it such a cell says so and prints what it printed when this lesson was built.
 
 # %% tags=["parameters"]
 month = "2019-03"  # trips that the jobs learn from and are judged on
@@ -73,9 +73,9 @@ for name, attempt in (("train-job", secret), ("train-job", "a wrong one"), ("str
     print(answer.status_code, answer.json().get("error_description", "a token").partition(":")[0])
 
 # %% [markdown]
-# Learn these two codes: `AADSTS7000215` is a wrong (or ended) secret, `AADSTS700016` an application that this tenant doesn't know, often a wrong tenant id. The token lives an hour.
+# Learn these codes: `AADSTS7000215` is a wrong secret (`AADSTS7000222` one that has expired), `AADSTS700016` an application that this tenant doesn't know, often a wrong tenant id. The token lives an hour.
 #
-# Five applications get a token without any fault. Each reads the workspace and then writes an environment into it. **Predict first.** Which statuses do you expect?
+# Five applications get a token, the stranger from a tenant of its own. Each reads the workspace and then writes an environment into it. **Predict first.** Which statuses do you expect?
 
 # %% name="doors"
 doors = {}
@@ -88,12 +88,12 @@ pd.DataFrame(doors).T
 # %% [markdown]
 # **`401`** is *who are you*: the stranger's token is good, but of another tenant. **`403`** is *what may you*: known, and without a role for this action. A new secret never mends a `403`.
 #
-# The door is the **workspace**. It holds a project's jobs, models, environments, data assets and endpoints, and roles are granted on it. So development and production are two workspaces: whoever may write in one need not write in the other. It runs nothing itself; storage, key vault, image registry and compute stand beside it.
+# The door is the **workspace**. It holds a project's jobs, models, environments, data assets and endpoints, and roles are granted on it. So development and production are two workspaces: whoever may write in one need not write in the other. Storage, key vault, image registry and compute stand beside it.
 
 # %% [markdown]
 # ## The same code, another identity
 #
-# Nobody writes that exchange by hand. `DefaultAzureCredential` looks for credentials in an order: environment variables, workload identity, managed identity, then your own logins (Azure CLI and others). You try the function below on your laptop, where you hold the role *AzureML Data Scientist*. Then the pipeline runs it.
+# `DefaultAzureCredential` looks for credentials in an order: environment variables, workload identity, managed identity, then your own logins (Azure CLI and others). You try the function below on your laptop, where you hold the role *AzureML Data Scientist*. Then the pipeline runs it.
 
 
 # %% name="default"
@@ -118,12 +118,12 @@ for name in ("you", "new-pipeline"):
 # | federation (workload identity) | none: Azure trusts the CI's own token | GitHub Actions, Azure DevOps, Kubernetes |
 # | managed identity | none: belongs to an Azure resource | all that runs inside Azure |
 #
-# (The stand-in has no managed identity and no federation; *you* comes by a secret too.)
+# (In the stand-in all come by secrets, *you* too.)
 
 # %% [markdown]
 # ## What a schema does not check
 #
-# The SDK needs a credential and three names: subscription, resource group, workspace. `LOCAL` is the stand-in's address; leave it out for Azure.
+# The SDK needs a credential and three names: subscription, resource group, workspace (here in `WORKSPACE`). `LOCAL` is the stand-in's address; leave it out for Azure.
 
 # %% name="connected"
 # %%sdk
@@ -161,9 +161,9 @@ for fault, load, text in (
     print(f"{fault:25}", said(lambda load=load, text=text: load(io.StringIO(text)) and "accepted"))
 
 # %% [markdown]
-# Better than Databricks' `from_dict` (10a): names, types and listed values are refused. Six of nine still pass, because they are *meaning*: only the platform knows the sizes, only the script knows its metric. `rsme` is the dearest of them: all trials run, and none has a score. So the schema stands in the pull request, and one small real run behind it.
+# Names, types and listed values are refused. Six of nine still pass, because they are *meaning*: only the platform knows the sizes, only the script knows its metric. `rsme` is the dearest of them: all trials run, and none has a score. So check the schema in the pull request, and then make one small real run.
 #
-# Another value that passes is `min_instances: 1`. The training works 40<!-- given --> minutes a night, at 0.19<!-- given --> dollars an hour (a four-core D4s_v5, list price as guides gave it, looked up on 30 November 2026; low priority at a fifth is an example).
+# `min_instances: 1` passes too. The training works 40<!-- given --> minutes a night on a D4s_v5 at 0.19<!-- given --> dollars an hour (list price in guides, looked up on 30 November 2026; a fifth for low priority is an example).
 
 # %% name="bill"
 night = (40 + 6 + 2) / 60  # hours: the work, a node's start, its idle time
@@ -174,7 +174,7 @@ bill["dollars"] = bill["hours"] * [0.19, 0.19, 0.19, 0.19, 0.038]
 bill.round(1)
 
 # %% [markdown]
-# An **instance** is one person's machine for notebooks; it costs until it stops. A **cluster** scales with jobs, and with a minimum of zero six minutes of waiting a night turn 137<!-- ~bill[cluster, minimum 1, dollars] --> dollars a month into 5<!-- ~bill[cluster, minimum 0, dollars] -->. Low-priority nodes can be taken away, so a long job must write checkpoints. *Serverless* jobs leave the cluster to Azure.
+# An **instance** is one person's machine for notebooks; it costs until it stops. A **cluster** scales with its jobs. With a minimum of zero the nightly job waits six minutes for a node, and costs 5<!-- ~bill[cluster, minimum 0, dollars] --> dollars a month instead of 137<!-- ~bill[cluster, minimum 1, dollars] -->. Low-priority nodes can be taken away: they suit a search; a long job must write checkpoints. *Serverless* jobs leave the cluster to Azure.
 
 # %% [markdown]
 # ## A job
@@ -238,7 +238,7 @@ ml.environments.create_or_update(Environment(name="course", version="2", image="
 print("in November latest is version", ml.environments.get("course", label="latest").version)
 
 # %% [markdown]
-# Nobody touched the job, and it runs on another Python. A version is a pin of the *definition* alone. Its image is built from it, and when it is built again, `python:3.11` and a conda file without versions give other packages. Three things are pinned: the environment's version, each package, and the base image by its digest.
+# Nobody touched the job with `latest`, and it runs on another Python, where an import may fail. A version is a pin of the *definition* alone. Its image is built from it, and when it is built again, `python:3.11` and a conda file without versions give other packages. Three things are pinned: the environment's version, each package, and the base image by its digest.
 #
 # ### Your turn
 
@@ -250,7 +250,7 @@ exercise.check(unpinned)
 # %% [markdown]
 # ## A search
 #
-# `Choice` in place of a value makes a **sweep**: each trial is a job of its own. The limits are in the definition, total and at the same time; without them the schema refuses.
+# `Choice` in place of a value makes a **sweep**: each trial is a job of its own. The definition limits the trials, in all and at the same time; the schema refuses one without limits.
 
 # %% name="sweep"
 # %%sdk
@@ -275,7 +275,7 @@ runs = mlflow.search_runs([experiment]).reindex(columns=columns).rename(columns=
 runs.sort_values("run").round(2).reset_index(drop=True)
 
 # %% [markdown]
-# Depth 14 remembers its training days: 6.16<!-- =runs: search_2 +([\d.]+) -->, worse than depth 2. The best of three on one split of one month is a candidate and no winner; the gate of 08c decides.
+# The trials have depths 2, 6 and 14 (`search` itself logs nothing). Depth 14 remembers its training days: 6.16<!-- =runs: search_2 +([\d.]+) -->, worse than depth 2. The best of three on one split of one month is a candidate and no winner; the gate of 08c decides.
 #
 # Now a training outside Azure: a token is put into `MLFLOW_TRACKING_TOKEN`, the script logs at its start and at its end. **Predict first.** The training takes 61<!-- given --> minutes. What is in the workspace in the morning? (Here this token lives three seconds, and the training takes a little longer.)
 
@@ -290,6 +290,8 @@ print("in the morning:", client.get_run(night).info.status, client.get_run(night
 
 # %% [markdown]
 # The work is done and lost: a run that is `RUNNING` for ever, without a metric. The variable holds a text, and nobody renews it. Ask for a new token before you log, or let the plugin do it, or train where the token comes with the job. And write the result to disk first.
+#
+# The workspace hands MLflow's calls to an MLflow server (*proxied*) and answers the others (*served*):
 
 # %% name="wire"
 calls = workspace.calls()
@@ -298,7 +300,7 @@ part = calls["path"].str.contains("/mlflow/").map({True: "MLflow's", False: "Azu
 pd.crosstab(part, calls["how"]).gt(0)
 
 # %% [markdown]
-# Runs and metrics are *proxied*, MLflow's own calls; jobs, environments and code are Azure's. As on Databricks the training moves by an address, the definitions don't. Not every call of the registry works in a real workspace (renaming a model does not), so try those that you use.
+# Runs and metrics are MLflow's own calls; jobs, environments and code are Azure's. As on Databricks the training moves by an address, the definitions don't. In a real workspace some calls of the registry fail (renaming a model, say).
 
 # %% [markdown]
 # ## The step that was not run again
@@ -322,7 +324,7 @@ print("Tuesday:", *step("features", "v1", path="latest.parquet"))
 print("Tuesday, with a version:", *step("features", "v1", path="latest.parquet", version=2))
 
 # %% [markdown]
-# On Tuesday the file has other content and the same name, so Monday's result is reused: a nightly training that takes two minutes and never changes. The reference is compared, not what lies behind it. Declare a versioned data asset, or switch reuse off (`is_deterministic: false`) for the step that reads the world.
+# On Tuesday the file has other content and the same name, so Monday's result is reused: every night the training is green and learns nothing new. The reference is compared, not what lies behind it. Declare a versioned data asset, or switch reuse off (`is_deterministic: false`) for the step that reads the world.
 #
 # ### Your turn
 
@@ -334,7 +336,7 @@ exercise.check(runs_again)
 # %% [markdown]
 # ## The SDK of 2021
 #
-# You take over a repository with `azureml.core`, SDK version 1. It runs. It has been deprecated since 31 March 2025, and its support ended on 30 June 2026.
+# You take over a repository with `azureml.core`, SDK version 1. It has been deprecated since 31 March 2025, and its support ended on 30 June 2026.
 
 # %% name="old"
 TODAY = {"Workspace.from_config": "MLClient(credential, …)", "Estimator": "command(…)"}
@@ -344,7 +346,7 @@ TODAY |= {"AksWebservice": "KubernetesOnlineDeployment, or managed"}
 pd.Series(TODAY, name="today").rename_axis("version 1").to_frame()
 
 # %% [markdown]
-# It is no rename: version 2 describes jobs and endpoints as files. Order by risk. What serves customers comes first: a managed online endpoint beside the old service, recorded requests to both, answers compared (the address changes, and *no authentication* is gone). Logging that becomes MLflow is the cheapest step and makes the script movable. Workspace and models can be used from both, in two environments, so it goes job by job.
+# It is no rename: version 2 describes jobs and endpoints as files. Order by risk. What serves customers comes first: a managed online endpoint beside the old service, recorded requests to both, answers compared (the address changes, and every endpoint wants a key or token). Logging that becomes MLflow is the cheapest step and makes the script movable. Workspace and models can be used from both, in two environments, so it goes job by job.
 
 # %% [markdown]
 # ## A server of your own
@@ -360,24 +362,19 @@ servers.close()
 own.rename("dollars a month").to_frame()
 
 # %% [markdown]
-# The person is the bill: patches, certificates, a restore that was tried. Network: a private address behind the company's login. Disk: nothing that counts is on the machine; runs in PostgreSQL, files in blobs. Identity: a managed identity reads both. It beats the platform if several clouds share one server, if you need MLflow calls that the workspace lacks, or if someone runs such servers anyway. For one team on Azure: the workspace.
+# Most of it is the person: patches, certificates, a restore that was tried. Network: a private address behind the company's login. Disk: nothing that counts is on the machine; runs in PostgreSQL, files in blobs. Identity: a managed identity reads both. Your own server beats the platform if several clouds share one server, if you need MLflow calls that the workspace lacks, or if someone runs such servers anyway. For one team on Azure: the workspace.
 
 # %% [markdown]
 # ## On your own workspace
 #
-# ```
-# az login
-# export AZUREML_WORKSPACE_ID=/subscriptions/…/workspaces/…
-# ```
-#
-# The cells with `%%sdk` work there without `LOCAL`. Pipelines, managed identities and compute to create are not in the stand-in.
+# After `az login`, put the `%%sdk` cells into a script, with `DefaultAzureCredential()`, your three names, compute and data, and without `LOCAL`.
 
 # %% [markdown]
 # ## Take-aways
 #
 # - `401` asks who you are, `403` what you may. A pipeline that fails where your laptop works lacks a role.
 # - Inside Azure a managed identity, outside federation; a secret is the last choice, and somebody renews it.
-# - A schema refuses names and types. Meaning, a metric's name or a minimum of nodes, passes; one small run finds it.
+# - A schema refuses names and types; a misspelt metric passes, and one small run finds it.
 # - *Queued* is not done, *latest* is not a version, and a token in a variable ends after an hour.
 # - A pipeline reuses by reference: what is not declared and versioned is not seen.
 

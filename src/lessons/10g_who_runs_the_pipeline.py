@@ -102,7 +102,7 @@ for branch in ("RIDE-7-seconds", "RIDE-8-speed"):
     print(branch, "is merged" if green else "goes back to its author")
 
 # %% [markdown]
-# GitHub has this as the *merge queue* (event `merge_group`), and in a smaller form as *require branches to be up to date*, with which six people take turns in updating. A multibranch pipeline of Jenkins can build the merge with the target branch. For two people who merge twice a week none of this pays: test main after each merge, and revert.
+# GitHub has this as the *merge queue* (event `merge_group`). Its smaller form is *require branches to be up to date*: after each merge the five others update and test again. A multibranch pipeline of Jenkins can build the merge with the target branch. For two people who merge twice a week none of this pays: test main after each merge, and revert.
 
 # %% [markdown]
 # ## One pipeline, two callers
@@ -116,7 +116,7 @@ print(jenkins[jenkins.index("        stage('release')") :])
 print(workflow[workflow.index("  release:") :])
 
 # %% [markdown]
-# The words differ, the parts are the same:
+# The parts are the same (`beforeInput`: Jenkins asks only for a tag):
 #
 # | | Jenkins | GitHub Actions |
 # |---|---|---|
@@ -126,9 +126,9 @@ print(workflow[workflow.index("  release:") :])
 # | secret | credentials, bound in a stage | secrets, or a token by OpenID Connect |
 # | shared by forty repositories | **shared library**, with a version | reusable workflow, with a version |
 #
-# A typo in a pipeline shows when it runs, often weeks later. Who sees it before? **actionlint** reads workflows. For Jenkinsfiles the true check is a running Jenkins; our *reader* knows the syntax and a white list of names. The third column compares the targets that a file calls with the list of them.
+# A typo in a pipeline shows when it runs. Who sees it before? **actionlint** reads workflows. For Jenkinsfiles the true check is a running Jenkins; our *reader* knows the syntax and a white list of names. The third column compares the targets that a file calls with the list of them.
 #
-# **Predict first.** Seven copies have one fault each: a job that is not there, a target that is not there, no tests … Which can nobody find who sees only the file?
+# **Predict first.** Four workflows and three Jenkinsfiles have one fault each: a job that is not there, a target that is not there, no tests … Which can nobody find who sees only the file?
 
 # %% name="faults"
 TARGETS = ["test", "train", "package", "release"]
@@ -136,7 +136,7 @@ files = checkers.broken(jenkins, workflow)  # seven copies, each with one fault
 pd.DataFrame({name: checkers.who_sees(text, TARGETS) for name, text in files.items()}).T
 
 # %% [markdown]
-# actionlint finds the missing job, and the title: whoever opens a pull request called `"; curl …` would run it as your command. It can't know your Makefile. *The tests left out* is valid everywhere and green for ever. Only a test that compares both callers with the list of targets sees it, the test you know from 08c.
+# actionlint finds the missing job, and the title: whoever opens a pull request called `"; curl …` would run it as your command. It can't know your Makefile. *The tests left out* is valid everywhere and green for ever. Only a test that compares both callers with the list of targets sees it, as in 08c.
 #
 # ## Run it here
 #
@@ -147,7 +147,7 @@ steps, log = runner.run_job(repo.folder, "check") or (["act is not there: `walkf
 print(*steps, *log, sep="\n")
 
 # %% [markdown]
-# What act does not have: GitHub's runners, its approvals, its tokens. Because the steps are targets, you rarely need it: `make test` is the same test.
+# (The error is in seconds since RIDE-7.) What act does not have: GitHub's runners, its approvals, its tokens. Because the steps are targets, you rarely need it: `make test` is the same test.
 #
 # ### How small may the miniature be?
 #
@@ -166,12 +166,12 @@ for size in (10, 30, 100, 300):
 pd.DataFrame(rows).T.round(1)
 
 # %% [markdown]
-# With 10<!-- given --> rides 27.7<!-- =miniature[10 rides, red for nothing] --> % of all pushes are red for nothing, and people learn to press *run again*. 300<!-- given --> rides end that, and cost nothing. The full training of three hours is no part of CI: it is a job elsewhere, which the pipeline starts and does not wait for.
+# With 10<!-- given --> rides 27.7<!-- =miniature[10 rides, red for nothing] --> % of all pushes are red for nothing, and people learn to press *run again*. With 300<!-- given --> rides it happened in no trial (the interval ends at 1.2<!-- =miniature[300 rides, to] --> %). A training of hours is no part of CI: the pipeline starts it elsewhere and does not wait.
 
 # %% [markdown]
 # ## What the log shows
 #
-# Jenkins writes a `sh` step to a file on the agent, runs it with `sh -xe` (`-x` prints each command), and **masks** secrets in the log. Four ways to use a token, and where eight characters of it in a row can be read:
+# Jenkins writes a `sh` step to a file on the agent, runs it with `sh -xe` (`-x` prints each command), and **masks** secrets in the log. Four ways to use a token (`push` is a program that needs it), and where eight characters of it in a row can be read:
 
 # %% name="secret"
 TOKEN = "trips-0123456789abcdefgh"
@@ -203,12 +203,12 @@ for name, subject in runs.items():
     print(f"{name:34}", "gets a token" if subject == trusted else "gets nothing")
 
 # %% [markdown]
-# That is why "it works from main and fails from the tag" is a usual ticket. Trust the environment, and limit it to tags and reviewers: any branch can name it. (Read the subject in a run of yours first: its form can be configured.)
+# Had the cloud trusted main's subject, the ticket would be "it works from main and fails from the tag". Trust the environment, and limit it to tags and reviewers, or any branch can name it. (Read the subject in a run of yours first: its form can be configured.)
 
 # %% [markdown]
 # ## Friday, noon
 #
-# Two executors, 5<!-- given --> builds an hour, 15<!-- given --> minutes each. One release waits for an approval with `agent any` at the top, so its executor waits too, over the weekend.
+# Two executors, 5<!-- given --> builds an hour, 15<!-- given --> minutes each. One release waits for an approval with `agent any` at the top, so its executor waits too, over the weekend. The table shows an afternoon's mean wait in minutes; low to high holds 95<!-- given --> % of the afternoons.
 #
 # **Predict first.** Half of the executors are gone. Do the other builds wait twice as long?
 
@@ -222,11 +222,11 @@ middle = [0.025, 0.5, 0.975]
 pd.DataFrame(means).quantile(middle).T.set_axis(["low", "median", "high"], axis=1).round(1)
 
 # %% [markdown]
-# The mean wait of a Friday grows from 3.6<!-- =friday[two free, median] --> minutes to 60.9<!-- =friday[one held, median] -->. **Utilisation** is arrivals × duration ÷ executors, with arrivals at a constant rate: here 5<!-- given --> × 0.25<!-- given --> ÷ 2<!-- given --> = 0.63<!-- given -->. With one executor it is 1.25<!-- given -->: above 1<!-- given --> the queue grows until people go home. Another agent hides the fault until the second approval.
+# The median grows from 3.6<!-- =friday[two free, median] --> minutes to 60.9<!-- =friday[one held, median] -->. **Utilisation** is arrivals × duration ÷ executors: here 5<!-- given --> × 0.25<!-- given --> ÷ 2<!-- given --> = 0.63<!-- given -->. With one executor it is 1.25<!-- given -->: above 1<!-- given --> the queue grows until people go home. Another agent hides the fault until the second approval.
 #
 # When builds wait, look in this order: what does the queue say it waits for? Is there an agent with that **label**, and is it online? What do the busy executors do: train, hang without a timeout, or wait for a person?
 #
-# In a Jenkinsfile it is one word in one line. The reader gives it as data; the last stage of ours:
+# In a Jenkinsfile the cause is one line, `agent any`. The reader turns the file into data; our last stage:
 
 # %% name="as_data"
 pipeline = jenkinsfile.pipeline(jenkins)
@@ -246,7 +246,7 @@ exercise.check(held_for_a_person)
 # %% [markdown]
 # ## The fix that changed nothing
 #
-# RIDE-9: some meters report rides of a day. The author drops them, and the pipeline is green. To save time, somebody lets it restore `build/` from a **cache** whose key is the digest of `rides.csv`.
+# RIDE-9: some meters report rides that last a day. The author drops these, and the pipeline is green. To save time, somebody lets the pipeline restore `build/` from a **cache** whose key is the digest of `rides.csv`.
 
 # %% name="stale"
 import shutil
@@ -266,7 +266,7 @@ print("with the cache:  ", agent.make("train")[0])
 print("without a cache: ", repo.fresh("RIDE-9-long").make("train")[0])
 
 # %% [markdown]
-# The fix is in the code, and the error is the same to the last digit: `train` found `build/rows.json` and did not make it anew. The author concludes that the fix is useless. Without the cache the error falls from 568.52<!-- =stale: with the cache: +train: \d+ rides, MAE ([\d.]+) --> to 280.56<!-- =stale: without a cache: +train: \d+ rides, MAE ([\d.]+) --> seconds. (The median's falls too: the broken rides have left the test.) The other way round it is worse: a change that does harm enters main green.
+# The fix is in the code, and the error is the same to the last digit: `train` found `build/rows.json` and did not make it anew. Without the cache the error falls from 568.52<!-- =stale: with the cache: +train: \d+ rides, MAE ([\d.]+) --> to 280.56<!-- =stale: without a cache: +train: \d+ rides, MAE ([\d.]+) --> seconds. (The median's falls too: the broken rides have left the test.) The other way round it is worse: a change that does harm enters main green.
 #
 # The key names *all* that the result is made from: `rows-${{ hashFiles('rides.csv', '*.py') }}`, and the packages and Python where they count. Once a week the pipeline runs without a cache.
 #
@@ -303,18 +303,18 @@ running.close()
 #
 # - **Shared library**: forty copies of a Jenkinsfile become steps in a repository of their own, loaded as `@Library('rides@v3')`. Pin the version, or one commit breaks forty pipelines. A *global* library runs outside the sandbox, with the controller's rights: few people may change it.
 # - **Controller**: it plans and keeps the credentials; builds run on agents only.
-# - **Jenkins or Actions?** Ask what hurts. Jenkins reaches machines inside and costs somebody's time; Actions needs no server. With targets in a Makefile the move is one file, so it need not be decided today.
+# - **Jenkins or Actions?** Ask what hurts. Jenkins reaches machines inside and costs somebody's time; Actions needs no server. With targets in a Makefile the move is one file.
 #
 # ## When less is enough
 #
-# Two people with a release a month need a Makefile, one workflow that calls `make test`, and a tag. Each system above has to be kept up by somebody.
+# Two people with a release a month need a Makefile, one workflow that calls `make test`, and a tag. Somebody has to keep up each system above.
 
 # %% [markdown]
 # ## Take-aways
 #
 # - A pipeline is targets that run on a laptop. Jenkins and GitHub are files that call them, compared by a test.
 # - Green says: this commit, on that base. Test what main would be.
-# - A mask is a net with holes. Pass no secret as an argument, and best store none.
+# - A mask hides only the whole secret. Pass none as an argument, and best store none.
 # - An approval holds no agent and has a time limit.
 # - A cache's key names all that the result is made from. What is released is the artifact that was tested.
 
