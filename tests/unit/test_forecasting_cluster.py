@@ -22,7 +22,6 @@ from walkforward.forecasting.per_series import SERIES
 
 FOLDS = WalkForwardSplit(7, 4, window="rolling", max_train_size=140)  # cutoffs: days 181 to 202 of 210
 TASK_BYTES = 20_000  # to the scheduler, to the worker, and 112 rows of forecasts back
-LOCAL = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
 quiet = {"progress": False}
 
 
@@ -87,7 +86,7 @@ def client():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
