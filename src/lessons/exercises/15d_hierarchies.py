@@ -54,7 +54,7 @@ def _week(**columns):
 def _gaps(answer, forecasts, children, *options):
     kept = forecasts.copy()
     try:
-        found = dict(pd.Series(answer(forecasts, children, *options), dtype=float))
+        found = pd.Series(answer(forecasts, children, *options), dtype=float).to_dict()
     except (TypeError, ValueError) as error:
         raise AssertionError(f"return a Series of numbers, named by the sums ({error})") from None
     assert forecasts.equals(kept), "the forecasts are no longer what they were: don't change them"
@@ -200,6 +200,7 @@ def _parts(answer, total, parts, variances):
     assert isinstance(found, pd.DataFrame) and list(found.columns) == list(parts.columns), (
         f"return a DataFrame with the columns {list(parts.columns)}, not {found!r}"
     )
+    assert found.index.equals(parts.index), f"keep the days of `parts` as the index, not {list(found.index)}"
     return found
 
 
@@ -248,6 +249,11 @@ def what_adds_up_stays(answer):
 def shares_alike(total, parts, variances):
     gap = total - parts.sum(axis=1)
     return parts.add(gap / (len(parts.columns) + 1), axis=0)
+
+
+@wrong(share_the_gap, caught_by=the_unreliable_part_moves_more)
+def forgets_the_days(total, parts, variances):
+    return share_the_gap(total, parts, variances).reset_index(drop=True)
 
 
 @wrong(share_the_gap, caught_by=the_unreliable_part_moves_more)

@@ -54,8 +54,9 @@ RARE = _days(0, 3, 0, 0, 0, 0, 2, 0, 0, 0, 0)  # ten sums of two days: 3 3 0 0 0
 def the_quantile_is_of_sums(answer):
     """Of what is the quantile: of a day, or of the days together? Nine days in eleven are zero."""
     found = _quantity(answer, RARE, 2, 4, 1)
+    why = ", which has rank 9 (pandas' `higher` takes it, too)" if found == 3 else ""
     assert found == 2, (
-        f"sums of two days, sorted: 0 0 0 0 0 0 2 2 3 3; rank ⌈10 · 0.8⌉ = 8 is 2; you returned {found}"
+        f"sums of two days, sorted: 0 0 0 0 0 0 2 2 3 3; rank ⌈10 · 0.8⌉ = 8 is 2; you returned {found}{why}"
     )
 
 
@@ -64,6 +65,13 @@ def windows_overlap(answer):
     """Where may a window begin? On any day, not only on every `days`-th."""
     found = _quantity(answer, _days(0, 0, 5, 5, 0, 0), 2, 4, 1)
     assert found == 5, f"sums 0 5 10 5 0, sorted 0 0 5 5 10; rank ⌈5 · 0.8⌉ = 4 is 5; you returned {found}"
+
+
+@checks(order_up_to)
+def windows_are_whole(answer):
+    """Is one day a window of three days? A window that reaches over an end of the data has too small a sum."""
+    found = _quantity(answer, _days(4, 4, 4, 4, 4, 4), 3, 1, 9)
+    assert found == 12, f"4 every day, so any three days in a row need 12; you returned {found}"
 
 
 @checks(order_up_to)
@@ -106,6 +114,23 @@ def orders_the_largest(demand, days, under, over):
 def cuts_the_past_into_blocks(demand, days, under, over):
     sums = np.sort(demand.rolling(days).sum().dropna().iloc[::days])
     return sums[int(np.ceil(len(sums) * under / (under + over) - 1e-9)) - 1]
+
+
+@wrong(order_up_to, caught_by=windows_are_whole)
+def begins_before_the_data(demand, days, under, over):
+    sums = demand.rolling(days, min_periods=1).sum()
+    return np.quantile(sums, under / (under + over), method="inverted_cdf")
+
+
+@wrong(order_up_to, caught_by=windows_are_whole)
+def runs_over_the_end(demand, days, under, over):
+    sums = [demand.iloc[at : at + days].sum() for at in range(len(demand))]
+    return np.quantile(sums, under / (under + over), method="inverted_cdf")
+
+
+@wrong(order_up_to, caught_by=the_quantile_is_of_sums)
+def takes_the_higher_of_pandas(demand, days, under, over):
+    return demand.rolling(days).sum().quantile(under / (under + over), interpolation="higher")
 
 
 @wrong(order_up_to, caught_by=the_quantile_is_of_sums)
