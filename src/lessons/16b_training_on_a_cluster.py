@@ -70,7 +70,7 @@ print(f"{len(spring):,} trips of half a year")
 # %% [markdown]
 # ## What a tree needs to know
 #
-# Half of the trips lie on one machine, half on another, and you want **one** model of all of them. A boosted tree is grown from sums: for each bin of a feature, the sum of the gradients $G$ and the number of rows $H$. (For squared error the gradient of a row is prediction minus truth, and each row counts one.) That is a **histogram**.
+# Half of the trips lie on one machine, half on another, and you want **one** model of all of them. A boosted tree is grown from sums: for each **bin** (an interval of a feature's values), the sum of the gradients $G$ and the number of rows $H$. (For squared error the gradient of a row is prediction minus truth, and each row counts one.) That is a **histogram**.
 
 # %% name="histogram"
 EDGES = np.quantile(spring["miles"], np.linspace(0, 1, 9)[1:-1])  # seven cuts, eight bins
@@ -90,9 +90,11 @@ print("rows in each bin:", mine[:, 1].astype(int), "+", yours[:, 1].astype(int))
 print("the sum is the histogram of all rows:", np.allclose(mine + yours, histogram(spring)))
 
 # %% [markdown]
-# Sums add up. So each worker counts its own rows, the workers add their histograms (an **all-reduce**: all send, all get the sum), and each finds the same best split:
+# Each worker counts its own rows, the workers add their histograms (an **all-reduce**: all send, all get the sum), and each finds the same best split:
 #
 # $$\text{gain} = \frac{G_L^2}{H_L + \lambda} + \frac{G_R^2}{H_R + \lambda} - \frac{G^2}{H + \lambda}$$
+#
+# ($L$: left, $R$: right; $\lambda$ holds back sides with few rows.)
 #
 # ### Your turn
 
@@ -104,7 +106,7 @@ exercise.check(best_split)
 # %% [markdown]
 # ## The same trees on two workers
 #
-# `xgboost.dask` does this. The rows of a window lie on two Dask workers, the earlier half on one, the later on the other. Beside it stand one machine with all rows, and the obvious shortcut, **a model on each half, predictions averaged**. **Predict first.** Will the shortcut be worse? Will two workers give the trees of one machine?
+# `xgboost.dask` does this. The rows of a window lie on two Dask workers, the earlier half on one, the later on the other. Compare one machine with all rows, and the shortcut, **a model on each half, predictions averaged**. **Predict first.** Will the shortcut be worse? Will two workers give the trees of one machine?
 
 # %% name="workers"
 client = running.enter_context(cluster.workers(2))
@@ -149,7 +151,7 @@ pd.DataFrame(found).T.round(3)
 #
 # With the **hour** they agree to a thousandth of a minute (not to the bit: sums are added in another order). With the **time of day** to the second they differ by up to 8.14<!-- =boosted[2018-07 · time of day, difference] --> minutes on a trip, and the RMSE hardly moves. Before the first tree, cut points are chosen. Up to 256<!-- given --> distinct values (`max_bin`), each gets a bin of its own. With 40,000<!-- given -->, each worker summarises its own rows in a **sketch**, and merged sketches give other cuts. So ask for equal answers where bins are exact, for an equal error elsewhere.
 #
-# The shortcut is **not** worse: 4.872<!-- =boosted[2019-01 · hour, averaged] --> against 4.897<!-- =boosted[2019-01 · hour, one machine] -->, because two models averaged are an ensemble. So a good RMSE proves nothing about the cluster. Ask the ranks.
+# The shortcut is **not** worse: 4.872<!-- =boosted[2019-01 · hour, averaged] --> against 4.897<!-- =boosted[2019-01 · hour, one machine] -->, perhaps because the mean of two models is an ensemble. So a good RMSE proves nothing about the cluster. Ask the ranks.
 
 # %% name="ranks"
 print(cluster.ranks(client).to_string(index=False))
@@ -158,14 +160,14 @@ sent, rows = bins * 16 * 16 * trees, len(spring) * len(FEATURES) * 4  # 16 bytes
 print(f"histograms: {sent / 1e6:.1f} MB for {trees} trees; the rows themselves: {rows / 1e6:.1f} MB")
 
 # %% [markdown]
-# A **rank** is one process of a training. Ranks 0 and 1 of 2 have half of the rows each. Keep this check: `DaskDMatrix` moves no rows. If all lie on one worker, one rank trains and nobody says so.
+# A **rank** is one process of a training. Ranks 0 and 1 of 2 have half of the rows each, in both windows. Keep this check: `DaskDMatrix` moves no rows. If all lie on one worker, one rank trains and nobody says so.
 #
-# A histogram has the same size for a thousand rows and for a billion, so this scales. Here the histograms are more than the rows, and one machine is right.
+# A histogram has the same size for a thousand rows and for a billion, so this scales. Here the histograms take more bytes than the rows, and one machine is right. (A tree of depth 5<!-- given --> needs only 16<!-- given -->: a sibling is a subtraction.)
 
 # %% [markdown]
 # ## Gradients are shared too
 #
-# In a neural network each rank has its own rows, computes a gradient, and the gradients are combined: **data parallelism**. Here the first rank has a quarter of the rows. The obvious way is to average the ranks' mean gradients.
+# In a neural network each rank has its own rows, computes a gradient, and the gradients are combined: **data parallelism**. Here the first rank has a quarter of the rows. The obvious way: average the ranks' mean gradients.
 
 # %% name="mean_of_means"
 X = ((spring[FEATURES] - spring[FEATURES].mean()) / spring[FEATURES].std()).to_numpy(np.float32)[:4000]
@@ -185,7 +187,7 @@ print(f"weighted by rows: off by {off(0.25 * one + 0.75 * two):.0%}")
 # %% [markdown]
 # The mean of means lets a row of the small part count three times as much as a row of the large one. Frameworks average over ranks, so they need equally many rows on each, or weights.
 #
-# Two processes now do it and count bytes. **Replicated**: each holds for each weight four numbers (weight, gradient, Adam's two moments) and the gradients are all-reduced. **Fully sharded** (FSDP, ZeRO stage 3): each holds its half of all four. A layer is *gathered* when it is used, forward and again backward, then dropped; each rank receives its half of the summed gradients (*reduce-scatter*).
+# Two processes now do it and count bytes. **Replicated**: each holds for each weight four numbers (weight, gradient, and the two *moments* that the optimiser Adam keeps) and the gradients are all-reduced. **Fully sharded** (FSDP, ZeRO stage 3): each holds its half of all four. A layer is *gathered* when it is used, forward and again backward, then dropped; each rank receives its half of the summed gradients (*reduce-scatter*).
 
 # %% name="ring"
 lines = {}
@@ -196,7 +198,7 @@ for how in ("replicated", "sharded"):
 pd.DataFrame(lines).T
 
 # %% [markdown]
-# Bytes of one rank. Both ways have one machine's gradient, within 1/100,000 of its largest entry. Sharding halves what is held, 36,880<!-- =ring[sharded, held] --> for 73,760<!-- =ring[replicated, held] -->, and at one time needs one whole layer, 16,640<!-- =ring[sharded, gathered] -->. It sends half as much again: 27,660<!-- =ring[sharded, sent] --> for 18,440<!-- =ring[replicated, sent] -->. For $n$ ranks and a gradient of $B$ bytes:
+# The table: bytes of one rank. Both ways have one machine's gradient, within 1/100,000 of its largest entry. Sharding halves what is held, 36,880<!-- =ring[sharded, held] --> for 73,760<!-- =ring[replicated, held] -->, and at one time needs one whole layer, 16,640<!-- =ring[sharded, gathered] -->. It sends half as much again: 27,660<!-- =ring[sharded, sent] --> for 18,440<!-- =ring[replicated, sent] -->. For $n$ ranks and a gradient of $B$ bytes:
 #
 # $$\text{replicated: } 2\,\frac{n-1}{n}\,B \qquad \text{sharded: } 3\,\frac{n-1}{n}\,B$$
 #
@@ -204,7 +206,7 @@ pd.DataFrame(lines).T
 #
 # ## Seven billion parameters
 #
-# Mixed precision with Adam takes 16<!-- given --> bytes a parameter: 2<!-- given --> for the weight, 2<!-- given --> for the gradient, 12<!-- given --> for a float32 copy and two moments. **Predict first.** Your cards have 80<!-- given --> GB. How many hold the state of 7<!-- given --> billion parameters?
+# Mixed precision with Adam takes 16<!-- given --> bytes a parameter: 2<!-- given --> for the weight, 2<!-- given --> for the gradient, 12<!-- given --> for a float32 copy and two moments (sharded together). **Predict first.** Your cards have 80<!-- given --> GB. How many hold the state of 7<!-- given --> billion parameters?
 
 # %% name="billions"
 P, GB, lines = 7e9, 1e9, {}
@@ -216,9 +218,9 @@ table = pd.DataFrame(lines).T.rename_axis("workers") / GB
 table.assign(**{"s at 25 Gbit/s": table["sharded sends"] / (25 / 8)}).round(1)
 
 # %% [markdown]
-# All in GB for one worker. 112<!-- =billions[1, replicated] --> GB fit no such card, and replication never helps. Two sharded hold 56<!-- =billions[2, all sharded] --> each, eight 14<!-- =billions[8, all sharded] -->.
+# All in GB for one worker. 112<!-- =billions[1, replicated] --> GB fit no such card, and replication never helps. **Two** are enough if all is sharded: they hold 56<!-- =billions[2, all sharded] --> each, eight 14<!-- =billions[8, all sharded] -->.
 #
-# The price is 36.8<!-- =billions[8, sharded sends] --> GB sent by each of eight in every step: 11.8<!-- =billions[8, s at 25 Gbit/s] --> seconds at 25<!-- given --> Gbit/s, if nothing overlaps. So the cards of one machine share fast links, or you train fewer parameters (LoRA). The table lacks the **activations**: they grow with a rank's own rows, and sharding the state does not shrink them.
+# The price is 36.8<!-- =billions[8, sharded sends] --> GB sent by each of eight in every step: 11.8<!-- =billions[8, s at 25 Gbit/s] --> seconds at 25<!-- given --> Gbit/s, if nothing overlaps. So cards need fast links, or you train fewer parameters (LoRA: small matrices beside frozen weights). The table lacks the **activations**: they grow with a rank's own rows, and sharding the state does not shrink them.
 #
 # ### Your turn
 
@@ -230,7 +232,7 @@ exercise.check(workers_needed)
 # %% [markdown]
 # ## Many workers, one study
 #
-# Trials of a search need no all-reduce. They need one place where each worker reads what is known and writes what it found: Optuna's store in PostgreSQL. (SQLite on a shared drive locks or breaks.) The two workers below fit real models.
+# Trials of a search need no all-reduce. They need one place where each worker reads and writes what was found: Optuna's store in PostgreSQL. (SQLite on a shared drive locks or breaks.)
 
 # %% name="store"
 folder = running.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
@@ -280,12 +282,12 @@ plt.show()
 #
 # In rounds the workers are busy 44<!-- =clock[8 in rounds, busy %] --> % of the time: each round waits for its slowest trial. Asking when free they are busy 88<!-- =clock[8 when free, busy %] --> %, and the same trials take 1.3<!-- =clock[8 when free, seconds] --> seconds for 3.0<!-- =clock[8 in rounds, seconds] -->. After one second they are ahead in 6<!-- =clock: 1 second: .* ahead in (\d+) --> seeds and behind in 0<!-- =clock: 1 second: .* behind in (\d+) -->.
 #
-# After equally many trials there is no winner: ahead in 5<!-- =clock: at the end: .* ahead in (\d+) -->, behind in 3<!-- =clock: at the end: .* behind in (\d+) -->. Asynchronous work buys time; a trial teaches no more. And a deadline favours quick settings: slow ones still run when it comes. (hyperopt's `SparkTrials` did this on a Spark cluster; you meet it in old Databricks notebooks.)
+# After equally many trials there is no winner: ahead in 5<!-- =clock: at the end: .* ahead in (\d+) -->, behind in 3<!-- =clock: at the end: .* behind in (\d+) -->. Asynchronous work saves time; a trial teaches no more. (One worker ends lowest, 0.012<!-- =clock[one worker, regret at the end] -->, but after 10.1<!-- =clock[one worker, seconds] --> seconds.)
 
 # %% [markdown]
 # ## Spark: what is run, and when
 #
-# The job on Spark (`src/lessons/on_spark/job.py`) is **not run here**: it needs Java and half a gigabyte. You see its recorded output; `run_spark = True` runs it.
+# The job on Spark (`src/lessons/on_spark/job.py`) is **not run here**: it needs Java and half a gigabyte. You see its recorded output; `run_spark = True` runs it. The **driver** plans; **executors**, its worker processes, each take **partitions**, parts of the rows.
 #
 # ```python
 # long = trips.where("trip_distance > 5").groupBy("borough").count()
@@ -325,13 +327,15 @@ joins["fullest task"] = [
 joins[["kind", "shuffled", "fullest task"]]
 
 # %% [markdown]
-# In the plain join one task of eight reads 53,842<!-- =skew[join, fullest task] --> of 58,815<!-- =skew[join, shuffled] --> rows: Manhattan. That is **skew**. More partitions or machines change nothing, since a key goes to one partition. Salted, the fullest task reads 12,361<!-- =skew[join, salted, fullest task] -->. With a **broadcast** the fees are copied to each executor and no trip moves; if that table has grown, the copies end the memory. (Adaptive execution, off here, splits skewed partitions of 256<!-- given --> MB and more by itself.)
+# In the plain join one task of eight reads 53,842<!-- =skew[join, fullest task] --> of 58,815<!-- =skew[join, shuffled] --> rows: Manhattan. That is **skew**. More partitions or machines change nothing, since a key goes to one partition. Salted, the fullest task reads 12,361<!-- =skew[join, salted, fullest task] -->. With a **broadcast** the fees are copied to each executor and no trip moves; if that table grows, its copies fill the memory. (Adaptive execution, off here, splits skewed partitions of 256<!-- given --> MB and more by itself.)
+#
+# **Next:** a Python function makes a column, and two actions take its sum and maximum.
 
 # %% name="cache"
 pd.Series(told["cache"], name="calls of the function").to_frame()
 
 # %% [markdown]
-# A Python function makes a column; two actions take its sum and maximum. Without `cache()` it is called twice for each row, with it once, and not before the first action. What is kept takes memory from joins: `unpersist()` it.
+# The calls are added up. Without `cache()` the function is called twice for each row, with it once, and not before the first action.
 #
 # ### Score a table
 #
@@ -342,6 +346,8 @@ pd.DataFrame.from_dict(told["scored"], orient="index", dtype=object).fillna("not
 
 # %% [markdown]
 # The plain function calls `predict` for each row. A `pandas_udf` gets batches through Arrow: 58,801<!-- =scored[a function of batches, rows] --> rows in 16<!-- =scored[a function of batches, calls] --> calls. MLflow's is made that way. Its answers are those of one machine, to the bit.
+#
+# **Next:** the texts *7<!-- given -->*, *n/a* and *12<!-- given -->* are cast to numbers.
 
 # %% name="cast"
 for what, became in told["cast"].items():
@@ -349,9 +355,9 @@ for what, became in told["cast"].items():
 print("collect of all trips:", told["collect"])
 
 # %% [markdown]
-# The texts are 7<!-- given -->, n/a, 12<!-- given -->. Since Spark 4.0<!-- given --> (ANSI mode) a cast that fails stops the job; before, it became NULL in silence. `try_cast` and a count of NULLs say what you want.
+# Since Spark 4.0<!-- given --> (ANSI mode) a cast that fails stops the job; before, it became NULL in silence. `try_cast` and a count of NULLs say what you want.
 #
-# `collect` brings all rows to the driver, which refuses at `maxResultSize`. So when a job is out of memory, ask **whose**: the driver's (`collect`, a broadcast) or an executor's (a full partition, Python beside the JVM).
+# `collect` brings all rows to the driver, which refuses at `maxResultSize`. So when a job is out of memory, ask **whose**: the driver's (`collect`, a broadcast) or an executor's (a full partition, Python beside Java).
 
 # %% name="one_machine"
 print("Spark and pandas give the same counts:", told["same"])
@@ -360,7 +366,7 @@ for what in ("a session starts", "the first query", "the same query in pandas"):
 running.close()
 
 # %% [markdown]
-# Recorded on two busy cores: pandas was done after 0.5<!-- =one_machine: in pandas: ([\d.]+) --> seconds, long before Spark's session was there. For these trips a cluster is wrong. It is right when a run no longer fits the largest sensible machine or its time window, or when data and people already live there.
+# Recorded on two busy cores: pandas was done after 0.5<!-- =one_machine: in pandas: ([\d.]+) --> seconds. For these trips a cluster is wrong. It is right when a run no longer fits the largest sensible machine or its time window, or when data and people already live there.
 
 # %% [markdown]
 # ## Take-aways
