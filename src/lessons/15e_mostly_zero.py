@@ -361,4 +361,4 @@ plt.show()
 #
 # ## Up next
 #
-# [I2 · Design](I2_design.ipynb) puts a forecast into a whole service, on paper, as an interviewer would ask.
+# Twenty stations fit on one machine. [16a · The same call on a cluster](16a_the_same_call_on_a_cluster.ipynb) asks when a thousand don't.

@@ -74,7 +74,7 @@ hours.round(3)
 # %% [markdown]
 # The first two jobs end in minutes on one core. **For them a cluster is the wrong answer.** The third needs 7.2<!-- =jobs[1000 stations by AutoETS, hours on 1] --> hours on one core and less than one on eight: a larger machine for an evening. Only the fourth, 217<!-- =jobs[30000 stations by AutoETS, hours on 1] --> hours, asks for many machines.
 #
-# Before that, make the work smaller: fewer folds, a refit every fourth fold, one global model for all series (lesson 15c), a faster model that the comparison can't tell from the slow one. Each of these is free, and none fails at night.
+# Before that, make the work smaller: fewer folds, a refit every fourth fold, one global model for all series ([15c](15c_one_model_or_twenty.ipynb)), a faster model that the comparison can't tell from the slow one. Each of these is free, and none fails at night.
 
 # %% [markdown]
 # ## What Amdahl leaves you
@@ -352,7 +352,7 @@ plt.show()
 # | minutes of work | threads on your machine: nothing to start, nothing to pay |
 # | hours, and a machine with more cores for rent | that machine, and the same call |
 # | days of work in thousands of independent fits | a cluster, parts of a few seconds each, a store on a shared folder |
-# | one model on more data than a machine holds | training that is itself distributed (lesson 16b) |
+# | one model on more data than a machine holds | training that is itself distributed ([16b](16b_training_on_a_cluster.ipynb)) |
 # | a job that runs once | the cheapest thing that ends by Monday |
 
 # %% [markdown]
@@ -375,4 +375,4 @@ plt.show()
 #
 # ## Up next
 #
-# Here every fit was small and only their number was large. 16b, Training and searching on a cluster, takes one model that is too large or too slow for one machine.
+# Here every fit was small and only their number was large. [16b · Training and searching on a cluster](16b_training_on_a_cluster.ipynb) takes one model that is too large or too slow for one machine.
