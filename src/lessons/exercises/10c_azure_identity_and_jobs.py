@@ -16,6 +16,7 @@ def unpinned(environment):
 
     - An image is pinned by its digest alone (`"python@sha256:…"`): a tag can be given to another image.
     - A conda package is pinned by `=` or `==` and a version, a pip package by `==` and a version.
+      (Conda's `=3.11` takes any 3.11.x, and `==` takes one version; count both as pinned.)
     - A version with a `*` in it pins nothing, and neither do `>=`, `<=`, `!=`, `~=`, `<`, `>`.
 
     A conda package that is the word `pip` alone counts like any other.
@@ -263,6 +264,10 @@ def a_step_without_reuse_runs_always(answer):
     assert found == ["load", "features", "train"], (
         f"load always runs, and the others read it; you return {found}"
     )
+    found = _again(answer, _three(), steps)
+    assert found == [], (
+        f"only the reuse of load differs, and it is True now: nothing runs; you return {found}"
+    )
 
 
 @checks(runs_again)
@@ -278,6 +283,11 @@ def only_its_own_readers_follow(answer):
     old = {"weather": _step(path="a:1"), **_three()}
     found = _again(answer, {"weather": _step(path="a:2"), **_three()}, old)
     assert found == ["weather"], f"nobody reads weather; you return {found}"
+    named = _three(load=_step(path="azureml:weather:1"))
+    found = _again(answer, {"weather": _step(path="a:2"), **named}, {"weather": _step(path="a:1"), **named})
+    assert found == ["weather"], (
+        f"azureml:weather:1 is a plain value, not what the step weather put out; you return {found}"
+    )
 
 
 @wrong(runs_again, caught_by=nothing_changed_nothing_runs)
@@ -317,6 +327,26 @@ def forgets_the_environment(pipeline, before):
 @wrong(runs_again, caught_by=a_step_without_reuse_runs_always)
 def forgets_reuse(pipeline, before):
     return runs_again({name: step | {"reuse": True} for name, step in pipeline.items()}, before)
+
+
+@wrong(runs_again, caught_by=a_step_without_reuse_runs_always)
+def compares_the_whole_step(pipeline, before):
+    found = []
+    for name, step in pipeline.items():
+        fed = any(_of(one) in step["inputs"].values() for one in found)
+        if step != before.get(name) or not step.get("reuse", True) or fed:
+            found.append(name)
+    return found
+
+
+@wrong(runs_again, caught_by=only_its_own_readers_follow)
+def looks_for_the_name_in_any_value(pipeline, before):
+    found = []
+    for name, step in pipeline.items():
+        alone = runs_again({name: step}, before)
+        if alone or any(one in value for one in found for value in step["inputs"].values()):
+            found.append(name)
+    return found
 
 
 @wrong(runs_again, caught_by=a_change_runs_what_follows)

@@ -2,7 +2,9 @@
 
 import copy
 import hashlib
+import inspect
 import json
+from unittest import mock
 
 from course.exercise import also_right, checks, right, wrong
 
@@ -11,7 +13,7 @@ from course.exercise import also_right, checks, right, wrong
 
 @right
 def held_for_a_person(pipeline):
-    """Return the names of the stages in which an executor is held while a person is waited for, in order.
+    """Return the names of the stages that ask a person while an executor is held, an outer stage before its inner ones.
 
     `pipeline` is what `jenkinsfile.pipeline` returns: an `agent` (`"any"`, a label, or `"none"`) and `stages`. A
     stage has a `name`, an `agent` (None where it names none), `input` (True: the directive, which waits *before* the
@@ -51,6 +53,8 @@ def a_step_waits_on_the_agent_of_its_stage(answer):
     """The step `input` stands among the steps. Which agent runs the steps?"""
     found = _found(answer, "none", _stage("check", "any"), _stage("release", "label 'linux'", steps=_ASKS))
     assert found == ["release"], f"release asks while it has its agent; you return {found}"
+    found = _found(answer, "any", _stage("train", steps=("sh 'make train FROM=input.csv'",)))
+    assert found == [], f"train asks nobody: its step begins with sh; you return {found}"
 
 
 @checks(held_for_a_person)
@@ -81,6 +85,10 @@ def the_pipelines_agent_is_held_all_the_time(answer):
     assert found == ["approve", "release"], (
         f"the agent of the pipeline is held through all stages, so both questions hold it; you return {found}"
     )
+    found = _found(answer, "any", _stage("approve", "none", steps=_ASKS[:1]))
+    assert found == ["approve"], (
+        f"approve takes no agent of its own, and that of the pipeline is held all the same; you return {found}"
+    )
 
 
 @checks(held_for_a_person)
@@ -92,6 +100,12 @@ def inner_stages_are_looked_at(answer):
     inner = [_stage("build", "any"), _stage("ask", before=True)]
     found = _found(answer, "none", _stage("deploy", steps=(), stages=inner))
     assert found == [], f"deploy has no agent, and that of build is given back before ask; you return {found}"
+    found = _found(
+        answer, "any", _stage("deploy", before=True, steps=(), stages=[_stage("ask", before=True)])
+    )
+    assert found == ["deploy", "ask"], (
+        f"both ask, and deploy comes before its inner stage; you return {found}"
+    )
 
 
 @wrong(held_for_a_person, caught_by=without_an_agent_nothing_is_held)
@@ -118,6 +132,52 @@ def takes_the_directive_for_a_step(pipeline):
 
     look(pipeline["agent"] not in (None, "none"), pipeline["stages"])
     return found
+
+
+@wrong(held_for_a_person, caught_by=a_step_waits_on_the_agent_of_its_stage)
+def looks_for_the_word_anywhere(pipeline):
+    def marked(stages):
+        for stage in stages:
+            steps = ["input" for step in stage["steps"] if "input" in step]
+            yield stage | {"steps": steps, "stages": list(marked(stage["stages"]))}
+
+    return held_for_a_person(pipeline | {"stages": list(marked(pipeline["stages"]))})
+
+
+@wrong(held_for_a_person, caught_by=the_pipelines_agent_is_held_all_the_time)
+def the_inner_agent_replaces_the_outer(pipeline):
+    found = []
+
+    def look(outer, stages):
+        for stage in stages:
+            own = stage["agent"] or outer
+            inside = any(step.startswith("input") for step in stage["steps"])
+            if (stage["input"] and outer != "none") or (inside and own != "none"):
+                found.append(stage["name"])
+            look(own, stage["stages"])
+
+    look(pipeline["agent"], pipeline["stages"])
+    return found
+
+
+@wrong(held_for_a_person, caught_by=inner_stages_are_looked_at)
+def inner_stages_first(pipeline):
+    def names(held, stages):
+        for stage in stages:
+            own = held or stage["agent"] not in (None, "none")
+            yield from names(own, stage["stages"])
+            inside = any(step.startswith("input") for step in stage["steps"])
+            if (stage["input"] and held) or (inside and own):
+                yield stage["name"]
+
+    return list(names(pipeline["agent"] not in (None, "none"), pipeline["stages"]))
+
+
+@wrong(held_for_a_person, caught_by=inner_stages_are_looked_at)
+def names_the_stage_whose_agent_it_is_too(pipeline):
+    found = held_for_a_person(pipeline)
+    outer = [one["name"] for one in pipeline["stages"] if {s["name"] for s in one["stages"]} & set(found)]
+    return outer + [name for name in found if name not in outer]
 
 
 @wrong(held_for_a_person, caught_by=the_pipelines_agent_is_held_all_the_time)
@@ -203,6 +263,7 @@ def cache_key(files, python):
 
 
 _FILES = {"rides.csv": b"3,12\n5,20\n", "rides.py": b"USABLE = 0\n", "requirements.txt": b"pandas==3.0\n"}
+_HASH = hash
 
 
 def _key(answer, files=None, python="3.11"):
@@ -219,6 +280,15 @@ def the_same_again_in_any_order(answer):
     assert _key(answer) == first, "the same files give two keys, so the cache is never found"
     turned = dict(reversed(_FILES.items()))
     assert _key(answer, turned) == first, "the same files in another order give another key"
+    own = getattr(inspect.unwrap(answer), "__globals__", None)
+
+    def of_another_process(thing):
+        asked_by_the_answer = inspect.currentframe().f_back.f_globals is own
+        return _HASH(thing) + asked_by_the_answer
+
+    with mock.patch("builtins.hash", of_another_process):
+        other = _key(answer)
+    assert other == first, "another process makes another key: hash differs there, a digest does not"
 
 
 @checks(cache_key)
@@ -227,12 +297,16 @@ def a_change_in_any_file_is_another_key(answer):
     for name, content in _FILES.items():
         changed = _FILES | {name: content[:-2] + b"7\n"}
         assert _key(answer, changed) != _key(answer), f"{name} has changed, the key has not"
+    one, two = _FILES | {"model.bin": b"\x80\xfe"}, _FILES | {"model.bin": b"\x80\xff"}
+    assert _key(answer, one) != _key(answer, two), "bytes that are no text have changed, the key has not"
 
 
 @checks(cache_key)
 def another_python_is_another_key(answer):
     """Python 3.11 made the cache and 3.12 reads it. May it?"""
     assert _key(answer, python="3.12") != _key(answer), "the Python version is not in the key"
+    one, two = _key(answer, python="3.11.8"), _key(answer, python="3.11.9")
+    assert one != two, "Python 3.11.8 and 3.11.9 have the same key: take the version as it is given"
 
 
 @checks(cache_key)
@@ -259,6 +333,21 @@ def a_byte_that_moves_to_the_next_file_is_seen(answer):
 def in_the_order_given(files, python):
     parts = [[name, hashlib.sha256(content).hexdigest()] for name, content in files.items()]
     return hashlib.sha256(json.dumps([python, parts]).encode()).hexdigest()
+
+
+@wrong(cache_key, caught_by=the_same_again_in_any_order)
+def by_hash(files, python):
+    return f"rows-{python}-{hash(tuple(sorted(files.items())))}"
+
+
+@wrong(cache_key, caught_by=a_change_in_any_file_is_another_key)
+def the_readable_text_alone(files, python):
+    return cache_key({name: content.decode(errors="ignore") for name, content in files.items()}, python)
+
+
+@wrong(cache_key, caught_by=another_python_is_another_key)
+def the_minor_version_alone(files, python):
+    return cache_key(files, ".".join(python.split(".")[:2]))
 
 
 @wrong(cache_key, caught_by=a_change_in_any_file_is_another_key)
