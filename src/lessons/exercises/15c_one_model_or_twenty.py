@@ -111,9 +111,10 @@ def nothing_known_is_left_out(answer):
 
 @checks(unseen_split)
 def rows_stay_as_they_are(answer):
-    """How does somebody find your rows again in the panel? By the index they came with."""
+    """How does somebody find your rows again in the panel? By the index they came with, in the panel's order."""
     panel = _panel()
     for part in _split(answer, panel):
+        assert part.index.is_monotonic_increasing, "the rows have another order than in the panel"
         assert part.equals(panel.loc[part.index]), "the rows of train and test differ from those of the panel"
 
 
@@ -157,6 +158,11 @@ def keeps_one_neighbour(panel, station, cutoff, days):
 @wrong(unseen_split, caught_by=rows_stay_as_they_are)
 def numbers_the_rows_anew(panel, station, cutoff, days):
     return tuple(part.reset_index(drop=True) for part in unseen_split(panel, station, cutoff, days))
+
+
+@wrong(unseen_split, caught_by=rows_stay_as_they_are)
+def sorts_by_station(panel, station, cutoff, days):
+    return unseen_split(panel.sort_values(["unique_id", "ds"]), station, cutoff, days)
 
 
 # --- opening_level ----------------------------------------------------------------------------------------------------
@@ -253,10 +259,12 @@ def sums_before_it_divides(answer):
 
 @checks(opening_level)
 def missing_days_count_nowhere(answer):
-    """A day without a count: is it in n? Is it in the sum of the neighbours?"""
+    """A day without a count: is it in n? Is it in the sum of the neighbours? And if no day has a count?"""
     own = 3.0 * _week()["2015-06-15":"2015-06-21"]
     own.iloc[:3] = np.nan
     _equal(_level(answer, own), (4 * 3 + 7 * 4) / 11, "four days of seven have rides")
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        _equal(_level(answer, own.iloc[:3]), 4.0, "three days, all without rides, so the plan")
 
 
 @wrong(opening_level, caught_by=before_the_opening_the_plan_counts)
@@ -307,6 +315,15 @@ def averages_the_ratios(own, shares, planned, worth):
     if own.empty:
         return planned
     level = (own / shares[own.index]).mean()
+    return (len(own) * level + worth * planned) / (len(own) + worth)
+
+
+@wrong(opening_level, caught_by=missing_days_count_nowhere)
+def looks_for_empty_too_early(own, shares, planned, worth):
+    if own.empty:
+        return planned
+    own = own.dropna()
+    level = own.sum() / shares[own.index].sum()
     return (len(own) * level + worth * planned) / (len(own) + worth)
 
 

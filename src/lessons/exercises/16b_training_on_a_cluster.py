@@ -79,6 +79,12 @@ def lambda_holds_back_small_sides(answer):
     for lam in (0.0, 30.0):
         expected, found = best_split(histograms, lam), _split(answer, histograms, lam)
         assert found == expected, f"with lam {lam:.0f} the best split is after bin {expected}, not {found}"
+    shared = [one / 4 for one in histograms for _ in range(4)]
+    expected, found = best_split(shared, 2.0), _split(answer, shared, 2.0)
+    assert found == expected, (
+        f"the same rows on four workers, lam 2: after bin {expected}, not {found}; "
+        "lam is added once, to the sum of all workers"
+    )
 
 
 @wrong(best_split, caught_by=all_workers_rows_count)
@@ -120,6 +126,11 @@ def returns_the_first_bin_on_the_right(histograms, lam=1.0):
 @wrong(best_split, caught_by=one_worker_splits_where_the_gradient_turns)
 def takes_the_largest_gradient(histograms, lam=1.0):
     return int(np.abs(np.sum(histograms, axis=0)[:, 0]).argmax())
+
+
+@wrong(best_split, caught_by=lambda_holds_back_small_sides)
+def takes_the_mean_of_the_histograms(histograms, lam=1.0):
+    return best_split([np.mean(histograms, axis=0)], lam)
 
 
 @wrong(best_split, caught_by=lambda_holds_back_small_sides)
@@ -212,17 +223,19 @@ def activations_stay_on_each(answer):
         0,
         14 * _GB,
     )
+    why = "80 GB with 70 GB of activations leave 10 GB for the share of 16,000"
+    _needed(answer, 1600, why, 1000 * _GB, 80 * _GB, 0, 70 * _GB)
 
 
 @checks(workers_needed)
 def the_gathered_layer_takes_room(answer):
-    """A layer is whole while it is used. On how many of the workers?"""
-    _needed(answer, 8, "a layer of a billion takes 2 GB of 16 on each", 7 * _GB, 16 * _GB, _GB, 0)
+    """A layer is whole while it is used. On how many of the workers, and in how many bytes a parameter?"""
+    _needed(answer, 10, "a layer of two billion takes 4 GB of 16 on each", 7 * _GB, 16 * _GB, 2 * _GB, 0)
 
 
 @checks(workers_needed)
 def some_models_never_fit(answer):
-    """The activations alone fill the card. What does another worker change?"""
+    """Layer and activations together fill the card. Does another worker make either of them smaller?"""
     for memory in (20 * _GB, 16 * _GB):
         _needed(
             answer, None, "layer and activations fill the card on any number", 7 * _GB, memory, _GB, 18 * _GB
@@ -259,6 +272,26 @@ def returns_a_fraction(parameters, memory, largest_layer, activations):
 @wrong(workers_needed, caught_by=activations_stay_on_each)
 def shares_all_of_it(parameters, memory, largest_layer, activations):
     return max(1, math.ceil((16 * parameters + 2 * largest_layer + activations) / memory))
+
+
+@wrong(workers_needed, caught_by=activations_stay_on_each)
+def gives_up_at_1024(parameters, memory, largest_layer, activations):
+    fixed = 2 * largest_layer + activations
+    return next((n for n in range(1, 1025) if 16 * parameters / n + fixed <= memory), None)
+
+
+@wrong(workers_needed, caught_by=the_gathered_layer_takes_room)
+def counts_the_layer_in_one_byte(parameters, memory, largest_layer, activations):
+    room = memory - largest_layer - activations
+    return max(1, math.ceil(16 * parameters / room)) if room > largest_layer else None
+
+
+@wrong(workers_needed, caught_by=the_gathered_layer_takes_room)
+def shares_the_layer_too(parameters, memory, largest_layer, activations):
+    room = memory - activations
+    return (
+        max(1, math.ceil((16 * parameters + 2 * largest_layer) / room)) if room > 2 * largest_layer else None
+    )
 
 
 @wrong(workers_needed, caught_by=the_gathered_layer_takes_room)
