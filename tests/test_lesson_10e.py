@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
@@ -13,7 +14,8 @@ from solved import smaller
 
 from course import environments
 from course.exercise import source as exercise_source
-from lessons.the_lake import bucket, data_versions
+from lessons.the_lake import bucket, data_versions, seaweed
+from lessons.the_lake.seaweed import watched_seaweed
 from lessons.the_lake.sql import query
 from lessons.the_lake.wire import watched_store
 from projects.trip_checks import FEATURES, released_trips, rmse, trained
@@ -40,8 +42,21 @@ def numbers(notebook, name):
     return flat_table(notebook, name).apply(pd.to_numeric)
 
 
-def test_the_probe_tells_the_stores_apart(place):
-    _, wire = place
+@pytest.fixture(scope="module")
+def seaweedfs(tmp_path_factory):
+    with watched_seaweed(tmp_path_factory.mktemp("seaweed"), "lake") as wire:
+        yield wire
+
+
+@pytest.fixture(params=["moto", "SeaweedFS"])
+def wire(request):
+    """The proxy before each store; a store that is not there is skipped."""
+    if request.param == "moto":
+        return request.getfixturevalue("place")[1]
+    return request.getfixturevalue("seaweedfs") or pytest.skip("SeaweedFS is not there")
+
+
+def test_the_probe_tells_the_stores_apart(wire):
     s3 = bucket.client(wire.endpoint_url)
     for keeps in (True, False):
         wire.keep_conditions(keeps)
@@ -58,8 +73,7 @@ def test_the_probe_tells_the_stores_apart(place):
 
 
 @pytest.mark.parametrize(("keeps", "rows"), [(True, 300), (False, 200)])
-def test_a_commit_is_lost_exactly_where_the_condition_is_ignored(place, keeps, rows):
-    _, wire = place
+def test_a_commit_is_lost_exactly_where_the_condition_is_ignored(wire, keeps, rows):
     lake, name = bucket.storage_options(wire.endpoint_url), f"race-{keeps}"
 
     def append(table):
@@ -75,6 +89,54 @@ def test_a_commit_is_lost_exactly_where_the_condition_is_ignored(place, keeps, r
     s3 = bucket.client(wire.endpoint_url)
     assert len(bucket.as_plain_parquet(s3, f"{name}/")) == 300  # the lost file still lies there
     assert bucket.entries(s3, name)["add"].sum() == rows // 100
+
+
+@pytest.mark.parametrize("writers", [2, 4, 8])
+def test_no_append_is_lost_on_a_store_that_checks(wire, writers):
+    told = bucket.proof(wire, ROWS, writers)
+    assert told["two create a key"] == "200 412" and told["two commits meet"] == "200 200 412"
+    assert told["rows of 3 appends"] == 300 and told[f"rows of {writers + 1} appends"] == 100 * (writers + 1)
+
+
+def test_a_key_is_replaced_only_as_it_was_read(wire):
+    s3 = bucket.client(wire.endpoint_url)
+    etag = s3.put_object(Bucket="lake", Key="current", Body=b"v1")["ETag"]
+    s3.put_object(Bucket="lake", Key="current", Body=b"v2", IfMatch=etag)
+    with pytest.raises(s3.exceptions.ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="lake", Key="current", Body=b"v3", IfMatch=etag)
+    assert s3.get_object(Bucket="lake", Key="current")["Body"].read() == b"v2"
+
+
+def test_seaweedfs_leaves_nothing_and_listens_on_this_machine_alone(tmp_path):
+    if seaweed.program() is None:
+        pytest.skip("SeaweedFS is not there")
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(RuntimeError, match="in the middle"), watched_seaweed(tmp_path, "lake"):
+        started = set(psutil.Process().children(recursive=True)) - before
+        (weed,) = [one for one in started if one.name().startswith(seaweed.PROGRAM)]
+        listening = [one.laddr for one in weed.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+        assert {address.ip for address in listening} == {"127.0.0.1"}
+        assert len(listening) == 2 * len(seaweed.PARTS), "a port that nobody chose is taken on some machine"
+        assert "-master.telemetry=false" in weed.cmdline()
+        sockets = {
+            path for address in listening for path in seaweed.SOCKETS.glob(f"seaweedfs-*-{address.port}.sock")
+        }
+        assert sockets
+        raise RuntimeError("in the middle")
+    assert not any(one.is_running() for one in started)
+    assert list(tmp_path.iterdir()) == [] and not any(path.exists() for path in sockets)
+
+
+def test_seaweedfs_is_in_the_lock_and_without_it_the_lesson_goes_on(tmp_path, monkeypatch):
+    assert "\nseaweedfs-bin==" in environments.LOCKS["lake"].read_text(encoding="utf-8")
+
+    def refused(name):
+        raise environments.OtherEnvironmentError("no network")
+
+    for make in (refused, lambda name: tmp_path / "python"):  # no environment; one without this wheel
+        monkeypatch.setattr(environments, "make", make)
+        with watched_seaweed(tmp_path, "lake") as wire:
+            assert wire is None
 
 
 def test_iceberg_loses_no_commit_and_keeps_a_renamed_column(place, tmp_path):
@@ -153,6 +215,8 @@ def test_the_notebook_shows_what_the_prose_says():
     assert read.loc["and one column", "KB"] < read.loc["partitioned", "KB"] / 2
     small = numbers(NOTEBOOK, "compact")
     assert small.loc["after optimize", "requests"] < small.loc["daily files", "requests"] / 4
+    both = flat_table(NOTEBOOK, "real_store")
+    assert list(both) == ["moto", "SeaweedFS"] and (both["moto"] == both["SeaweedFS"]).all()
     rows = pd.to_numeric(flat_table(NOTEBOOK, "race")["rows"])
     assert set(rows[rows.index.str.startswith("checks")]) == {300}
     assert set(rows[rows.index.str.startswith("ignores")]) == {200}

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pandas as pd
+from deltalake import DeltaTable, write_deltalake
 
 from lessons.the_lake.wire import Wire
 
@@ -83,6 +84,38 @@ def at_once(wire: Wire, job: Callable[[str], Any], name: str) -> tuple[list[Any]
     with ThreadPoolExecutor(2) as two:
         said = list(two.map(job, [name] * 2))
     return said, sorted(wire.calls("_delta_log/").query("method == 'PUT'")["status"])
+
+
+def proof(wire: Wire, rows: pd.DataFrame, writers: int = 8) -> dict[str, str | int]:
+    """What a store does when two create one key, two commits meet, and `writers` append as luck has it."""
+    s3, options = client(wire.endpoint_url), storage_options(wire.endpoint_url)
+    s3.delete_object(Bucket=BUCKET, Key="proof")
+
+    def create(body: bytes) -> int:
+        try:
+            answer = s3.put_object(Bucket=BUCKET, Key="proof", Body=body, IfNoneMatch="*")
+        except s3.exceptions.ClientError as error:
+            answer = error.response
+        return answer["ResponseMetadata"]["HTTPStatusCode"]
+
+    def append(name: str, mode: str = "append") -> None:
+        write_deltalake(f"s3://{BUCKET}/{name}", rows, mode=mode, storage_options=options)
+
+    def count(name: str) -> int:
+        return DeltaTable(f"s3://{BUCKET}/{name}", storage_options=options).to_pyarrow_table().num_rows
+
+    with ThreadPoolExecutor(writers) as many:
+        created = sorted(many.map(create, (b"mine", b"yours")))
+        for name in ("proof-of-two", "proof-of-many"):
+            append(name, "overwrite")
+        _, statuses = at_once(wire, append, "proof-of-two")
+        list(many.map(append, ["proof-of-many"] * writers))
+    return {
+        "two create a key": " ".join(map(str, created)),
+        "two commits meet": " ".join(map(str, statuses)),
+        "rows of 3 appends": count("proof-of-two"),
+        f"rows of {writers + 1} appends": count("proof-of-many"),
+    }
 
 
 def reading(wire: Wire, table: Any, columns: list[str] | None = None, where: Any = None) -> dict[str, int]:

@@ -53,16 +53,22 @@ class Wire:
 @contextlib.contextmanager
 def watched_store(folder: str | Path, bucket: str) -> Iterator[tuple[ObjectStore, Wire]]:
     """Run the course's object store with a proxy before it. Raises: ServerError."""
-    with object_store(folder, bucket=bucket) as store:
-        proxy = Server(
-            name="The proxy before the object store",
-            log=Path(folder).resolve() / "proxy.log",
-            command=lambda port: python(__name__, "--port", str(port), "--upstream", store.uri),
-            is_ready=lambda port: answers(f"http://{HOST}:{port}", "/-/conditions/1"),
-            server_env=base_environment(drop="AWS_"),
-        )
-        with proxy:
-            yield store, Wire(proxy.uri)
+    with object_store(folder, bucket=bucket) as store, watched(folder, store.uri) as wire:
+        yield store, wire
+
+
+@contextlib.contextmanager
+def watched(folder: str | Path, uri: str) -> Iterator[Wire]:
+    """Run a proxy before the store at `uri`. Raises: ServerError."""
+    proxy = Server(
+        name="The proxy before the object store",
+        log=Path(folder).resolve() / "proxy.log",
+        command=lambda port: python(__name__, "--port", str(port), "--upstream", uri),
+        is_ready=lambda port: answers(f"http://{HOST}:{port}", "/-/conditions/1"),
+        server_env=base_environment(drop="AWS_"),
+    )
+    with proxy:
+        yield Wire(proxy.uri)
 
 
 class Proxy(ThreadingHTTPServer):
