@@ -34,6 +34,7 @@ BUILD_VERSION = "2"
 PIN, TEXT, NAMES = "pin of ", "text of ", "files in "
 MISSING = "missing"
 NOT_OURS = ("build", "work")  # what lies in a checkout and is not of the course; hidden folders neither
+HOOK = ("src", "authoring", "offline")  # a profiler reads its text, or not: by where a thread stands just then
 LISTED = ("data", "benchmarks", "src/projects")
 AS_WRITTEN = ("src/lessons/", "src/projects/")  # solutions and projects are shown, comments included
 HINTS = "src/course/exercise"  # shows docstrings, but those of the exercises alone
@@ -100,7 +101,8 @@ def _of_the_course(course: Course, path: Path) -> str | None:
     for part in inner.parts:
         if part.startswith((".", "__pycache__")) or part.endswith((".egg-info", "-packages")):
             return None
-    return None if inner.parts[0] in NOT_OURS else inner.as_posix()
+    ours = inner.parts[0] not in NOT_OURS and inner.parts[:3] != HOOK
+    return inner.as_posix() if ours else None
 
 
 def _names(course: Course, what: str, name: str) -> set[str]:
