@@ -1,4 +1,4 @@
-"""Takes the picture of the web site: a question of the bank, as a phone shows it.
+"""Takes the picture of the web site: a question of the bank.
 
 python images/take_site.py
 """
@@ -19,19 +19,19 @@ from authoring.site.build import SITE, build, server  # noqa: E402 - found on th
 
 
 def main() -> None:
-    """Build the site, open a question in a narrow browser, type an answer, take the picture."""
+    """Build the site, open a question, type an answer, take the picture."""
     build()
     with server(SITE) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         with headless() as browser:
-            page = browser.new_page(viewport={"width": 390, "height": 720})
+            page = browser.new_page(viewport={"width": 1000, "height": 620})
             page.goto(
                 f"http://127.0.0.1:{serving.server_address[1]}/practice.html?question=drift-psi-threshold"
             )
             page.locator("#practice textarea").fill(
                 "No. I would ask what the alarm is for, and who acts on it."
             )
-            save(page, "site_practice", 0, 0, 390, 720)
+            save(page, "site_practice", 0, 0, 1000, 620)
         serving.shutdown()
 
 

@@ -379,7 +379,7 @@ def test_practice_goes_on_without_a_network(context, address):
     page.goto(f"{address}practice.html?question=drift-psi-threshold")
     answer(page)
     assert "It comes back" in told(page)
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next", exact=True).click()
     page.get_by_role("button", name="I have answered").wait_for()
     context.set_offline(False)
 

@@ -149,6 +149,7 @@ def test_an_advertisement_of_forecasting():
     assert set(list(weights.lessons)[:4]) <= {
         "13a_time_series",
         "13b_walk_forward",
+        "13c_before_the_model",
         "14b_prophet",
         "15a_xgboost_walk_forward",
         "15b_intervals_and_prophet",

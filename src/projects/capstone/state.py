@@ -36,6 +36,7 @@ STEPS = (
 )
 DURATION, DEMAND = "trip-duration", "station-demand"
 FULL_WORDS = "disk is full|No space left|Write incomplete"  # SQLite, the system, XGBoost
+ROOM = 1_000_000  # bytes; SQLite asks for 32 KB at once, beside its log
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -229,12 +230,12 @@ def told_plainly(where: str) -> Iterator[None]:
         if isinstance(error, CapstoneError):
             raise
         cause = _root(error)
-        if isinstance(cause, OSError) and cause.errno in FULL or re.search(FULL_WORDS, str(error)):
+        if isinstance(cause, OSError) and cause.errno in FULL or _says_full(str(error)):
             raise CapstoneError(f"{where}: the disk is full: make room; {again}") from error
         raise CapstoneError(f"{where}: {error}") from error
     except Exception as error:
         text = " ".join(str(error).split())
-        if isinstance(error, OSError) and error.errno in FULL or re.search(FULL_WORDS, text):
+        if isinstance(error, OSError) and error.errno in FULL or _says_full(text):
             raise CapstoneError(f"{where}: the disk is full: make room; {again}") from error
         if _is_away(error):
             raise CapstoneError(
@@ -244,6 +245,16 @@ def told_plainly(where: str) -> Iterator[None]:
             reason = f"{error.filename} ({error.strerror})"
             raise CapstoneError(f"{where}: {reason}: see that it can be read and written; {again}") from error
         raise
+
+
+def _says_full(text: str) -> bool:
+    """Whether a message tells of a full disk; SQLite says "disk I/O error" where its file has no room."""
+    if re.search(FULL_WORDS, text):
+        return True
+    file = re.search(r"sqlite:///(.+?\.db)\b", text)
+    if "disk I/O error" not in text or file is None:
+        return False
+    return shutil.disk_usage(Path(file[1]).parent).free < ROOM
 
 
 def _root(error: BaseException) -> BaseException:

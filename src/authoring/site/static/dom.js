@@ -22,7 +22,8 @@ export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.flo
 export function when(due, now) {
   const minutes = (due - now) / 60_000;
   if (minutes < 60) return `in ${Math.max(1, Math.round(minutes))} minutes`;
-  if (minutes < 1440) return `in ${Math.round(minutes / 60)} hours`;
+  const hours = Math.round(minutes / 60);
+  if (hours < 24) return hours === 1 ? "in an hour" : `in ${hours} hours`;
   const days = Math.round(minutes / 1440);
   return days === 1 ? "tomorrow" : `in ${days} days`;
 }
