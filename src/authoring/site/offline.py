@@ -17,6 +17,11 @@ MANIFEST = {
     "theme_color": "#0b5cad",
     "icons": [{"src": "icon.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
 }
+KEPT, LARGE = {".css", ".js", ".json", ".woff2"}, {"pyodide", "mermaid", "codemirror"}
+SEARCH = (
+    "pagefind/pagefind-component-ui.css",
+    "pagefind/pagefind-component-ui.js",
+)  # each page asks for them
 HERE = Path(__file__).resolve().parent / "theme"
 
 
@@ -25,9 +30,9 @@ def first(site: Path) -> list[str]:
     static = [
         path.relative_to(site).as_posix()
         for path in sorted((site / "_static").rglob("*"))
-        if path.suffix in {".css", ".js", ".json", ".woff2"} and "vendor" not in path.parts
+        if path.suffix in KEPT and not LARGE & set(path.parts)
     ]
-    return ["./", "index.html", "practice.html", "manifest.webmanifest", "icon.svg", *static]
+    return ["./", "index.html", "practice.html", "manifest.webmanifest", "icon.svg", *SEARCH, *static]
 
 
 def write(site: Path) -> None:
