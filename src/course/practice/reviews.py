@@ -224,14 +224,9 @@ class State:
         """
         rating, points = rate(question.minutes, must, good, seconds), (list(must), list(good))
         review = Review(question.id, rating, reviewed or utc_now(), seconds, *points, source, said)
-        row = (question.id, int(rating), review.reviewed.isoformat(), seconds, *map(json.dumps, points))
         with self._open() as db:
             db.execute("BEGIN IMMEDIATE")
-            db.execute(
-                "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source, said) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, source, said),
-            )
+            _append(db, [review])
             db.execute("DELETE FROM unfinished WHERE id = ?", (draft,))
             db.execute("COMMIT")
         return review
@@ -249,17 +244,7 @@ class State:
             }
             fresh = {(one.question, _millisecond(one.reviewed)): one for one in reversed(reviews)}
             new = [one for key, one in reversed(fresh.items()) if key not in there]
-            db.executemany(
-                "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source, said) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *(one.question, int(one.rating), one.reviewed.isoformat(), one.seconds),
-                        *(json.dumps(one.must), json.dumps(one.good), one.source, one.said),
-                    )
-                    for one in new
-                ],
-            )
+            _append(db, new)
             db.execute("COMMIT")
         return len(new), len(reviews) - len(new)
 
@@ -441,6 +426,21 @@ def _is_free(process: str) -> bool:
         return True
     except psutil.AccessDenied:  # somebody else's, so not one of ours
         return True
+
+
+def _append(db: sqlite3.Connection, reviews: Iterable[Review]) -> None:
+    """Write rows of the log, in the transaction that is open."""
+    db.executemany(
+        "INSERT INTO reviews (question, rating, reviewed, seconds, must, good, source, said) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *(one.question, int(one.rating), one.reviewed.isoformat(), one.seconds),
+                *(json.dumps(one.must), json.dumps(one.good), one.source, one.said),
+            )
+            for one in reviews
+        ],
+    )
 
 
 def _millisecond(moment: datetime) -> int:

@@ -68,7 +68,7 @@ function home(said = "") {
 
 /** What is known: a cell a question, by topic, as dark as the answer would be recalled today. */
 function known() {
-  const strength = recall(questions, reviews(), Date.now()), pool = chosen(), asked = new Set(reviews().map((one) => one.question));
+  const log = reviews(), strength = recall(questions, log, Date.now()), pool = chosen(), asked = new Set(log.map((one) => one.question));
   const rows = [...new Set(pool.map((one) => one.topic))].map((topic) => {
     const own = pool.filter((one) => one.topic === topic), seen = own.filter((one) => asked.has(one.id)).length;
     const share = Math.round((100 * own.reduce((sum, one) => sum + strength.get(one.id), 0)) / own.length);
