@@ -7,19 +7,18 @@ something that is either whole or not there, and looks for it before it makes it
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 
+from projects.capstone.answered import verdict
 from projects.release_gate import gate, registry
 from projects.release_gate.questions import Case
 from projects.release_gate.release import Release, build
@@ -27,7 +26,6 @@ from walkforward.drift import drift_report
 
 STEPS = ("watch", "retrain", "judge", "register", "canary", "promote")
 WATCHED, ZONES = ["trip_distance", "hour", "yhat"], ["pickup_location_id", "dropoff_location_id"]
-LOOKS, ALPHA = (50, 100, 200, 400), 0.05
 Answers = Callable[[Release, pd.DataFrame], np.ndarray]
 
 
@@ -64,16 +62,6 @@ class Journal:
 def live(release: Release, trips: pd.DataFrame) -> np.ndarray:
     """What the service answers: minutes."""
     return release.answers(trips)
-
-
-def verdict(extra: np.ndarray) -> tuple[str, int]:
-    """The rule of lesson 09e: what the extra errors of a canary say, and after how many requests."""
-    limit, seen = NormalDist().inv_cdf(1 - ALPHA / len(LOOKS)), 0
-    for look in (one for one in LOOKS if one <= len(extra)):
-        seen = look
-        if extra[:look].mean() > limit * extra[:look].std(ddof=1) / math.sqrt(look):
-            return "worse", look
-    return "not worse", seen
 
 
 @dataclass

@@ -19,7 +19,7 @@ def users(trips: pd.Series, share: float) -> pd.Series:
 
 
 def verdict(extra: np.ndarray) -> tuple[str, int]:
-    """The rule of lesson 09e, copied from 12c's loop: what a canary's extra errors say, after how many."""
+    """The rule of lesson 09e: what the extra errors of a canary say, and after how many requests."""
     limit, seen = NormalDist().inv_cdf(1 - ALPHA / len(LOOKS)), 0
     for look in (one for one in LOOKS if one <= len(extra)):
         seen = look
