@@ -11,7 +11,8 @@ a line with weekdays and two waves a year, by least squares; every fold trains o
 scale: threads in one process against 1 and 2 worker processes that do one task at a time (two threads and
 one slot each: with a single thread in all, joblib would not use the cluster). Wall seconds and CPU seconds
 of all processes, medians of --runs; no cluster is open but the one that is measured. Efficiency is the wall
-time of one worker over that of two, halved. `wire` is what client and scheduler send, `files` what the workers read. One run loses a worker half way.
+time of one worker over that of two, halved. `wire` is what client and scheduler send, `files` what the
+workers read. One run loses a worker half way.
 The simulation plays the measured length of each task, the measured seconds that driver and worker add to
 it, and what can't be split, with 1 to 256 workers: it is no measurement, and it knows no slow network and
 no slow start.
