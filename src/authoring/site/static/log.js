@@ -1,7 +1,7 @@
 // The review log in this browser: one entry of localStorage an answer, so that two tabs can't lose each other's.
 // A line of an exported file is an answer as `walkforward practice --export` writes it, and --import reads it.
 
-const PREFIX = "walkforward.review.", DRAFT = "walkforward.draft.";
+const PREFIX = "walkforward.review.", DRAFT = "walkforward.draft.", PASSED = "walkforward.passed.";
 const FIELDS = { question: "string", rating: "number", reviewed: "string", must: "object", good: "object", source: "string" };
 
 /** An answer is one question at one moment, however the moment is written. */
@@ -47,3 +47,7 @@ export const dropDraft = (question) => localStorage.removeItem(DRAFT + question)
 
 export const setting = (name) => localStorage.getItem(`walkforward.${name}`) ?? "";
 export const set = (name, value) => localStorage.setItem(`walkforward.${name}`, value);
+
+/** When a kata passed here first; "1" was written before the moment was kept. */
+export const passedAt = (name) => localStorage.getItem(PASSED + name);
+export const kataPassed = (name) => { if (!passedAt(name)) localStorage.setItem(PASSED + name, new Date().toISOString()); };
