@@ -68,7 +68,7 @@ mlflow.set_tracking_uri(workspace.tracking_uri)
 # %% [markdown]
 # ## Two versions
 #
-# Both learn a ride's duration from its miles and its hour. Version 1 is linear. Version 2, a colleague's, has squares as well, and her training reads the seconds of another table. Both are registered by plain MLflow.
+# Both learn a ride's duration from its miles and its hour. Version 1 is linear. Version 2, a colleague's, has squares as well, and her training takes the duration from another table. Both are registered by plain MLflow.
 
 # %% name="data"
 client = mlflow.MlflowClient()
@@ -173,7 +173,7 @@ pd.Series({name: one.status_code for name, one in answers.items()}, name="status
 # %% [markdown]
 # ## Key or token
 #
-# An endpoint has one mode: a **key**, a **workspace token** (`aml_token`), or a token of **Entra ID** (`aad_token`, managed endpoints alone). Six callers, three modes. **Predict first.** In which mode can the shop, whose role is nothing but *score this endpoint*, call?
+# An endpoint has one mode: a **key**, a **workspace token** (`aml_token`), or a token of **Entra ID** (`aad_token`, on managed endpoints alone, which run on Azure's machines and not on your Kubernetes). Six callers, three modes. **Predict first.** In which mode can the shop, whose role is nothing but *score this endpoint*, call?
 
 # %% name="modes"
 modes = {}
@@ -190,16 +190,16 @@ for mode in ("Key", "AMLToken", "AADToken"):
 pd.DataFrame(modes)
 
 # %% [markdown]
-# Each mode takes its own kind and nothing else, so a switch locks out all callers at once: announce it, or make a second endpoint. Only Entra knows *who*: the shop scores, the auditor is known and may not (`403`), another tenant's token is nobody.
+# Each mode takes its own kind and nothing else, so a switch locks out all callers at once: announce it, or make a second endpoint. Only Entra knows *who*: the shop scores, the auditor is known and may not (`403`), the stranger, from another tenant, is unknown.
 #
 # | | key | workspace token | Entra |
 # |---|---|---|---|
-# | ends | never by itself | soon; fetched anew with a role | within the hour; the client renews it |
+# | ends | never by itself | soon; who has the role fetches the next | within the hour; the client renews it |
 # | says who called | no | no | yes |
 # | who gets it | whoever may list keys | whoever may read tokens | whoever has the role on this endpoint |
 # | Kubernetes endpoint | yes | yes | no |
 #
-# Three applications that call: three identities with the right to score, on this endpoint. **Changing** it is another right (write), held by the pipeline. And the endpoint has an identity of its own, for the image, the model and the storage that it reads.
+# Three applications that call: three identities with the right to score, on this endpoint. **Changing** the endpoint is another right (write), held by the pipeline. And the endpoint has an identity of its own, for the image, the model and the storage that it reads.
 #
 # Where it must be a key, there are two, so that one can be renewed while the other works:
 
@@ -212,7 +212,7 @@ for name, value in {"the old first": key, "the second": second}.items():
     print(f"{name}:", answer.status_code)
 
 # %% [markdown]
-# The order: all callers go to the second key, then the first is renewed. Renewed first, it is an outage for everybody.
+# The right order: all callers go to the second key, then the first is renewed. In the other order, as here, whoever still sends the first is locked out.
 #
 # ### Your turn
 
@@ -224,7 +224,7 @@ exercise.check(admitted)
 # %% [markdown]
 # ## Every status is good
 #
-# Version 2 becomes **green**. Before it takes traffic, its owner asks it by name. `invoke` sends what a file holds, as whoever runs the SDK.
+# Version 2 becomes **green**. Before it takes traffic, its owner asks it by name. `invoke` sends the body that lies in a file, and fetches the key itself, with the SDK's login.
 
 # %% name="green"
 # %%sdk
@@ -261,7 +261,7 @@ first.agg(
 ).round(1)
 
 # %% [markdown]
-# No request failed, and each of green's customers was told a ride of hours: 719<!-- ~counted[green, median] --> in the median, where blue says 11.0<!-- =counted[blue, median] --> minutes. Version 2 learnt seconds. It stood in its owner's answer above, with a good status. Errors and latency are what a dashboard shows by itself, and both were perfect. The signal that counts is the **distribution of the answers**, beside blue's. (The share is a draw for each request: 16<!-- =counted[green, asked] --> of 100<!-- given -->, where ten are expected, with a standard deviation of three.)
+# No request failed, and each of green's customers was told a ride of hours: 719<!-- ~counted[green, median] --> in the median, where blue says 11.0<!-- =counted[blue, median] --> minutes. Version 2 learnt seconds. The fault stood in the owner's answer above, with a good status. Errors and latency, which a dashboard shows by itself, don't tell of it. The signal that counts is the **distribution of the answers**, beside blue's. (The share is a draw for each request: 16<!-- =counted[green, asked] --> of 100<!-- given -->, where ten are expected, with a standard deviation of three.)
 #
 # Now go back. Nothing is deployed, nothing is deleted:
 
@@ -275,11 +275,11 @@ tenth = {"location": "local", "properties": {"authMode": "Key", "traffic": {"blu
 print(told(owner.put(HERE, json=tenth)))
 
 # %% [markdown]
-# One request, because blue still runs. Delete it on the day of the release to save its machine, and going back is a deployment of minutes. (A share for a deployment that is not there is refused as a whole; nothing changes.)
+# It took one request, because blue still runs. If you delete blue on the day of the release to save its machine, going back takes a deployment of minutes. (Traffic for a deployment that doesn't exist is refused as a whole.)
 #
 # ## Mirror first
 #
-# What should have come before the tenth: a **mirror**. Green gets a copy of half of the requests; callers get blue's answers alone. (The second line ends the mirror, and the copies under way are waited for.)
+# What should have come before the tenth: a **mirror**. Green gets a copy of half of the requests; callers get blue's answers alone. (In the second cell below, the second line ends the mirror and waits for the copies under way.)
 
 # %% name="mirror"
 # %%sdk
@@ -306,7 +306,7 @@ exercise.check(verdict)
 # %% [markdown]
 # ## It is unhealthy
 #
-# The next version scales its inputs by a function in `features.py`, beside the notebook. It predicts here.
+# Version 3 scales its inputs by a function in `features.py`, beside the notebook. It predicts here, and is to become green.
 
 # %% name="local"
 (FILES / "features.py").write_text("def scaled(X):\n    return X / 10\n", encoding="utf-8")
@@ -328,7 +328,7 @@ print(told(requests.post(URL, json=row, headers=right, timeout=60)), "from blue,
 print("deployments:", [one["name"] for one in owner.get(f"{HERE}/deployments").json()["value"]])
 
 # %% [markdown]
-# The refusal doesn't name the cause; the **log** does, so read it before you change anything. A pickle holds the *name* of your function; the file stayed on your laptop. The same sentence comes for an image that can't be pulled, a probe that is too early, too little memory and an identity without rights. So run the image locally as a step of the release (`begin_create_or_update(…, local=True)`, with Docker): then this fault never reaches the cloud.
+# The refusal doesn't name the cause; the **log** does, so read it before you change anything. A pickle holds the *name* of your function; the file stayed on your laptop. Send it along with `code_paths` ([05b](05b_own_models.ipynb)) or as a package. You get the same refusal for an image that can't be pulled, a probe that is too early, too little memory and an identity without rights. So run the image locally as a step of the release (`begin_create_or_update(…, local=True)`, with Docker): then this fault never reaches the cloud.
 
 # %% [markdown]
 # ## Online or batch

@@ -57,12 +57,12 @@ backtest = partial(forecasting.backtest, progress=False)
 # %% [markdown]
 # ## Both tests pass
 #
-# A series is **stationary** if its mean, its variance and its correlation with its own past are the same at all times. A model with fixed coefficients asks for that. A colleague tests the rides at Clark/Lake, four years before the first fold.
+# A series is **stationary** if its mean, its variance and its correlation with its own past are the same at all times. A model with fixed coefficients needs that. A colleague tests the rides at Clark/Lake in the four years before the first fold.
 #
 # - **ADF** (augmented Dickey–Fuller) has the null hypothesis of a **unit root**: a shock stays for ever. A small p rejects it.
 # - **KPSS** has the opposite null, stationary around a constant. A statistic above 0.463<!-- given --> rejects it at 5<!-- given --> %.
 #
-# `adf` and `kpss` call statsmodels and give that p and that statistic.
+# `adf` gives that p, `kpss` that statistic.
 
 
 # %% name="both_tests"
@@ -73,7 +73,7 @@ four_years = past[-train_days:]
 print(f"ADF: p = {adf(four_years):.3f}, KPSS: {kpss(four_years):.3f}")
 
 # %% [markdown]
-# ADF rejects the unit root, KPSS keeps its null. Both say stationary: model it as it is. **Predict first.** What do you know about this station that no test was told?
+# ADF rejects the unit root, KPSS keeps its null. Both say stationary, so she models it as it is. **Predict first.** What do you know about this station that no test was told?
 
 # %% name="weekdays"
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -85,7 +85,7 @@ by_weekday.to_frame("rides (thousands)").T.round(1)
 #
 # ## What the correlations say
 #
-# The **ACF** at lag $k$ is the correlation of $y_t$ with $y_{t-k}$. The **PACF** is what is left of it when the lags between are accounted for. Of pure noise one bar in twenty is outside of $\pm 1.96/\sqrt{n}$.
+# The **ACF** at lag $k$ is the correlation of $y_t$ with $y_{t-k}$. The **PACF** is what is left of it when the lags between are accounted for. Of pure noise one bar in twenty is outside of $\pm 1.96/\sqrt{n}$, the grey band.
 
 # %% name="correlations"
 weekly = four_years.diff(7).dropna()  # each day minus the same weekday of the week before
@@ -111,7 +111,7 @@ plt.show()
 # | ACF ends after $q$, PACF fades | moving average | $q$ past errors |
 # | ACF ends after 7, PACF fades at 7, 14 | seasonal moving average | one past error, a week old |
 #
-# The last row is this station. How often do you difference? Try more than needed, in ten windows of four years, each a year earlier (`sd` and `ACF 1` are of the first):
+# This station shows the last row and, in the first bars, the third. How often do you difference? Try more than needed, in ten windows of four years, each a year earlier (`sd` and `ACF 1` are of the latest; `around a line` is KPSS too):
 
 
 # %% name="differences"
@@ -139,11 +139,9 @@ table.round(2)
 # | rejects | keeps | stationary, seasons aside | nothing |
 # | keeps | rejects | unit root, or a strong trend: give ADF a line | difference once, or a trend |
 # | rejects | rejects | stable around a trend or a break | a level that moves, or a shorter window |
-# | keeps | keeps | too few data | decide by error |
+# | keeps | keeps | too few data | decide by a backtest |
 #
 # ### Your turn
-#
-# The checks use births a day and made-up series.
 
 # %% exercise="how_often"
 
@@ -172,7 +170,7 @@ print("near a holiday: {:.2f} of days, {:.2f} of the worst 20".format(*shares))
 #
 # $$\hat y_t = \ell + s_{t-7} \qquad e_t = y_t - \hat y_t \qquad \ell \leftarrow \ell + \alpha e_t \qquad s_t = s_{t-7} + \gamma e_t$$
 #
-# The letters are **e**rror, **t**rend, **s**eason: none, additive, multiplicative. (M, N, A) has these equations, and takes each miss as a share of its forecast.
+# The letters stand for **e**rror, **t**rend, **s**eason: N is none, A additive, M multiplicative. ETS(M, N, A) has these equations, and takes each miss as a share of its forecast.
 
 
 # %%
@@ -195,7 +193,7 @@ found = optimize.least_squares(lambda weights: smooth(y, *start, *weights)[2], [
 print("alpha {:.2f}, gamma {:.2f}".format(*found.x))
 
 # %% [markdown]
-# With α = 0.03<!-- =smoothing: alpha ([\d.]+) --> the level moves slowly; near 1<!-- given --> it would be the naive forecast. A trend is better damped: a straight line runs away.
+# With α = 0.03<!-- =smoothing: alpha ([\d.]+) --> the level moves slowly; near 1<!-- given --> it would be the naive forecast. If you add a trend, damp it: a straight line runs away.
 #
 # ### Your turn
 
@@ -207,7 +205,7 @@ exercise.check(damped_trend)
 # %% [markdown]
 # ## ARIMA by hand
 #
-# ARIMA$(p, d, q)(P, D, Q)_7$ has $p$ past values, $d$ differences and $q$ past errors, and the same a week apart. The ACF asked for a weekly difference and an error a week old. A daily difference lets the level move: $(0, 1, 1)(0, 1, 1)_7$, the **airline model**. With $w$ the series differenced both ways,
+# ARIMA$(p, d, q)(P, D, Q)_7$ has $p$ past values, $d$ differences and $q$ past errors, and the same a week apart. The ACF asked for a weekly difference and an error a week old. The **airline model**, $(0, 1, 1)(0, 1, 1)_7$, takes the daily difference as well: it lets the level move, and $\theta$ takes back the noise that it adds. With $w$ the series differenced both ways,
 #
 # $$w_t = e_t + \theta e_{t-1} + \Theta e_{t-7} + \theta\Theta e_{t-8}$$
 #
@@ -229,7 +227,7 @@ print("theta {:.2f}, Theta {:.2f}".format(*found.x))
 #
 # ## By the library
 #
-# **statsforecast** has both, compiled, with intervals and searches by AICc (which compares only models of the same differences). A search in each fold is dear, so choose once, before the first fold. An adapter takes its models into `backtest`.
+# **statsforecast** has both, compiled, with intervals and searches by AICc, fit less complexity (it compares only models of the same differences). A search in each fold is dear (on four years 4.2<!-- given --> CPU seconds), so choose once, before the first fold. `Adapter` takes its models into `backtest`.
 
 
 # %% name="chosen"
@@ -263,7 +261,7 @@ else:
     print("statsforecast is not made for this machine: you see the models by hand")
 
 # %% [markdown]
-# **MSTL** takes out several seasons by STL, here week and year, and smooths the rest. Now open the 52<!-- given --> folds. All see past rides only. `difference` is the MAE minus that of seasonal naive, with its 95<!-- given --> % interval. How many beat last week?
+# **MSTL** takes out several seasons by STL and smooths the rest. Now open the 52<!-- given --> folds. All see past rides only. `difference` is the MAE minus that of seasonal naive, with its 95<!-- given --> % interval. How many beat last week?
 
 # %% name="contest"
 FOLDS = WalkForwardSplit(HORIZON, folds, window="rolling", max_train_size=train_days)
@@ -280,7 +278,7 @@ shown = ["mae", "coverage", "width", "difference", "low", "high", "better"]
 pd.DataFrame(rows).T.reindex(columns=shown).infer_objects().round(2)
 
 # %% [markdown]
-# Nobody: every interval holds zero. And the 80<!-- given --> % intervals of ETS hold 0.93<!-- =contest[ETS(M,N,A), coverage] --> of the days. (On record, CPU seconds a fit: ETS 0.04<!-- given -->, MSTL 0.03<!-- given -->, ARIMA 0.12<!-- given -->; the search of AutoETS 0.8<!-- given -->, that of AutoARIMA on four years 4.2<!-- given -->.)
+# Nobody: every interval holds zero. And the 80<!-- given --> % intervals of ETS hold 0.93<!-- =contest[ETS(M,N,A), coverage] --> of the days.
 #
 # ## What the errors tell
 #
@@ -303,11 +301,11 @@ for name, found in contest.items():
         )
 
 # %% [markdown]
-# A correlation of 0.17<!-- =residuals: 28: ([\d.]+) --> is little. All of the worst are near a holiday. An interval is $\pm 1.28\,\hat\sigma_h$, if the errors are normal and equally wide on all days. Holidays make $\hat\sigma$ large: ordinary days get too much, 0.96<!-- =held: ETS\(M,N,A\) holds ([\d.]+) -->, holidays too little, 0.55<!-- =held: ETS\(M,N,A\) holds [\d.]+ of ordinary days, ([\d.]+) -->.
+# Saturdays are forecast 0.31<!-- =residuals: 'Sat': -([\d.]+) --> too high: subtract it. A correlation of 0.17<!-- =residuals: 28: ([\d.]+) --> is little. All of the worst are near a holiday. An interval is $\pm 1.28\,\hat\sigma_h$, if the errors are normal and equally wide on all days. Holidays make $\hat\sigma$ large: ordinary days get too much, 0.96<!-- =held: ETS\(M,N,A\) holds ([\d.]+) -->, holidays too little, 0.55<!-- =held: ETS\(M,N,A\) holds [\d.]+ of ordinary days, ([\d.]+) -->.
 #
 # ## The same information for both
 #
-# 13b's trees miss by 0.80<!-- =with_the_date: MAE ([\d.]+) -->, but they know the holidays. Is it the model or the information? Give both sides the same: the weekday; then three flags (holiday, before, after); then a **careful** calendar, by class and on working days only. A linear model can't find out that a holiday on a Sunday changes little.
+# 13b's trees miss by 0.80<!-- =with_the_date: MAE ([\d.]+) -->, but they know the holidays. Is it the model or the information? Give both sides the same: the weekday; then three flags (holiday, before, after); then a **careful** calendar: holidays by size, and on working days only. A linear model can't find out that a holiday on a Sunday changes little.
 
 # %% name="same_information"
 careful = careful_calendar(rides["ds"])
@@ -344,7 +342,7 @@ print(f"trees with 13b's calendar: MAE {score(dated)['mae'].item():.2f}")
 print(f"careful airline minus these: {difference:.2f} ({low:.2f} to {high:.2f}), better: {better}")
 
 # %% [markdown]
-# Careful was chosen on the year before the folds. So was this: **logarithms**, or **Box–Cox** $(y^\lambda - 1)/\lambda$, are right where swings grow with the level.
+# The careful calendar was chosen on the year before the folds, and so is the scale: **logarithms**, or **Box–Cox** $(y^\lambda - 1)/\lambda$, are right where swings grow with the level.
 
 # %% name="before"
 before = rides[: -folds * HORIZON].join([careful, flags])
@@ -357,11 +355,11 @@ rows = {"flags": verdict(flagged, kept), "careful, of logarithms": verdict(logs,
 pd.DataFrame(rows, ["MAE", "careful", *COLUMNS[2:]]).T.infer_objects().round(2)
 
 # %% [markdown]
-# Logarithms make it worse: on a Sunday a few hundred riders are a large share. A fitted λ looks for one bell where weekends and weekdays are two. Leave this series as it is. (Back from logarithms you get the median, not the mean.)
+# Logarithms make it worse: on a Sunday a few hundred riders are a large share. λ is fitted to one bell, and weekdays and weekends are two. (Back from logarithms you get the median, not the mean.)
 #
 # ## Few folds: Diebold–Mariano, corrected
 #
-# 13b's test takes its limit of 1.96<!-- given --> from a bell curve, which holds for many losses. **Harvey, Leybourne and Newbold** shrink the statistic and take Student's t. Both assume that the differences are **stationary**, and speak of these forecasts, not of the models in general. Take the mean loss of each fold: folds that don't overlap have `h` 1<!-- given -->.
+# 13b's test takes its limit of 1.96<!-- given --> from a bell curve, which holds for many losses. **Harvey, Leybourne and Newbold** shrink the statistic and take Student's t. Both assume that the differences are **stationary**, and speak of these forecasts, not of the models in general. Take the mean loss of each fold: folds that don't overlap have `h` = 1<!-- given -->.
 
 
 # %% name="hln"
@@ -388,11 +386,11 @@ for n in (8, 16, 52):
 pd.DataFrame(rows, ["limit 1.96", "corrected"]).T.round(3)
 
 # %% [markdown]
-# Of two **equal** forecasts the old limit calls one better in a share of 0.103<!-- =equal[8 folds, limit 1.96] --> of all cases with 8<!-- given --> folds. The corrected test keeps its 5<!-- given --> %.
+# With 8<!-- given --> folds the old limit calls one of two **equal** forecasts better in a share of 0.103<!-- =equal[8 folds, limit 1.96] -->. The corrected test keeps its 5<!-- given --> %.
 #
 # ## When it is the right answer
 #
-# Four years of days are many rows. Give both sides less, with the careful calendar:
+# Give both sides fewer days, with the careful calendar:
 
 # %% name="history"
 rows = {}
@@ -403,9 +401,9 @@ rows["four years"] = verdict(*runs["careful"])
 pd.DataFrame(rows, COLUMNS).T.infer_objects().round(2)
 
 # %% [markdown]
-# Up to half a year the airline model wins clearly: it learns two weights and five effects, the trees hundreds of cuts. (So it is at most of the 20<!-- given --> stations, against smaller trees too.) With a year it is a tie.
+# Up to half a year the airline model wins clearly: it learns two weights and five effects, the trees hundreds of cuts. With 56<!-- given --> days it wins clearly at most of the 20<!-- given --> stations, against smaller trees too. With a year it is a tie.
 #
-# Few rows again: rides a day by **month**, twelve months ahead, six times, at 20<!-- given --> stations. The trees are one model for all, on the change from the year before, so that growth is no obstacle.
+# Few rows again: rides a day by **month**, twelve months ahead, in six folds, at 20<!-- given --> stations. The trees are one model for all, on the change from the year before, so growth is no obstacle.
 
 # %% name="months"
 months = monthly_rides()
@@ -446,7 +444,7 @@ pd.DataFrame(rows, ["MAE", "naive", *COLUMNS[2:], "stations ahead"]).T.infer_obj
 # - *ADF says stationary, KPSS says not. What now?* Shown in [Both tests pass](#Both-tests-pass) and [What the correlations say](#What-the-correlations-say).
 # - *ETS, ARIMA or boosting?* Shown in [The same information for both](#The-same-information-for-both) and [When it is the right answer](#When-it-is-the-right-answer).
 #
-# With the points of a good answer, and more of them: `walkforward practice --lesson 13c` in a terminal.
+# More, with the points of a good answer: `walkforward practice --lesson 13c` in a terminal.
 #
 # ## Up next
 #

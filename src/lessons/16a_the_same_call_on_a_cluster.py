@@ -55,7 +55,7 @@ use_style()
 # %% [markdown]
 # ## Calculate first
 #
-# A backtest of models of one series costs series × folds × seconds of a fit. Here are four jobs of 26<!-- given --> folds. A least-squares line takes a few milliseconds; AutoETS, which tries many models, takes about a second.
+# A backtest with a model for each series costs series × folds × seconds of a fit. Here are four jobs of 26<!-- given --> folds. A least-squares line takes a few milliseconds; AutoETS, which tries many models, takes about a second.
 
 # %%
 jobs = {
@@ -74,7 +74,7 @@ hours.round(3)
 # %% [markdown]
 # The first two jobs end in minutes on one core. **For them a cluster is the wrong answer.** The third needs 7.2<!-- =jobs[1000 stations by AutoETS, hours on 1] --> hours on one core and less than one on eight: a larger machine for an evening. Only the fourth, 217<!-- =jobs[30000 stations by AutoETS, hours on 1] --> hours, asks for many machines.
 #
-# Before that, make the work smaller: fewer folds, a refit every fourth fold, one global model for all series ([15c](15c_one_model_or_twenty.ipynb)), a faster model that the comparison can't tell from the slow one. Each of these is free, and none fails at night.
+# Before that, make the work smaller: fewer folds, a refit every fourth fold, one global model for all series ([15c](15c_one_model_or_twenty.ipynb)), a faster model with the same error. Each of these is free, and none fails at night.
 
 # %% [markdown]
 # ## What Amdahl leaves you
@@ -97,7 +97,7 @@ pd.DataFrame(
 # %% [markdown]
 # 15.4<!-- =amdahl[5 %, 64] -->: three quarters of the cluster wait. With 256<!-- given --> workers it is 18.6<!-- =amdahl[5 %, 256] -->, and never more than 20<!-- given -->. **Efficiency** is speed-up ÷ workers, what you get of what you pay.
 #
-# Two more things waste workers, and the law knows neither. Each task has an **overhead**: it is packed, sent and noted. And the last task is waited for by all: one **straggler** keeps the cluster.
+# Two more things waste workers, and the law knows neither. Each task has an **overhead**: it is packed, sent and registered. And all wait for the last task: one **straggler** keeps the cluster waiting.
 #
 # ### Your turn
 
@@ -109,7 +109,7 @@ exercise.check(finished)
 # %% [markdown]
 # ## A thousand stations
 #
-# We have twenty. The thousand are **bootstrapped**: each is one of the twenty, its blocks of four weeks moved by up to two weeks. Weekdays and seasons stay. These series test the machine; they say nothing about a method that twenty would not say.
+# We have twenty. The thousand are **bootstrapped**: each is one of the twenty, its blocks of four weeks moved by up to two weeks. Weekdays and seasons stay. These series test the machine; about a method they say no more than the twenty.
 
 # %%
 DAYS, HORIZON = 700, 14
@@ -125,7 +125,7 @@ frame = frame.melt(var_name="unique_id", value_name="y", ignore_index=False).res
 print(f"{frame['unique_id'].nunique():,} series, {len(frame):,} rows")
 
 # %% [markdown]
-# The model is a **local** one, fitted to each series by itself: a slope, the weekdays and two waves a year, by least squares. It has Prophet's interface, and any other such class would do.
+# The model is a **local** one, fitted to each series by itself: a slope, the weekdays and two waves a year, by least squares. It has Prophet's interface; any such class would do.
 
 
 # %%
@@ -167,7 +167,7 @@ exercise.check(in_parts)
 # %% [markdown]
 # ## The same call
 #
-# Dask's **scheduler** knows which tasks there are, **workers** do them, and your notebook is the **client**. Without an address, all of it starts here, on the loopback interface.
+# `backtest` uses joblib, and joblib can use Dask. Dask's **scheduler** knows which tasks there are, **workers** do them, and your notebook is the **client**. Without an address, all of it starts here, on the loopback interface.
 #
 # ```mermaid
 # flowchart LR
@@ -201,7 +201,7 @@ print("the same bits:", on_cluster.equals(on_threads))
 # %% [markdown]
 # ## What goes over the wire
 #
-# The usual first attempt is an object that holds the data and a method that does a part. joblib sends the method, and the object with it, **with each task**.
+# The usual first attempt is an object that holds the data and a method that does a part. joblib sends the method, and the object with it, **with each task**. `counted` notes the bytes.
 
 
 # %%
@@ -228,9 +228,9 @@ print(f"data in the object: {sum(sent_by_job) / len(parts) / data:.0f} × all of
 print("backtest: less than 20,000 bytes a task:", sum(sent) / tasks < 20_000)
 
 # %% [markdown]
-# The data go to the scheduler and from there to a worker, with each task. With more series and more workers the network fills, and workers wait.
+# With each task the data go to the scheduler and from there to a worker, so twice. With more series and more workers the network fills, and workers wait.
 #
-# | how the data get there | once a | a worker dies |
+# | how the data get there | sent once for each | a worker dies |
 # |---|---|---|
 # | in the task | task | nothing is lost, all is slow |
 # | `client.scatter(data)` | worker, by the network | its copy is gone; if it was the only one, the tasks fail |
@@ -267,7 +267,7 @@ same = on_threads[on_threads["unique_id"].isin(ids[:96])].reset_index(drop=True)
 print(f"a worker died: {marker.exists()} · the same bits: {survived.equals(same)}")
 
 # %% [markdown]
-# The scheduler notices the lost connection, gives the worker's unfinished tasks to another, and a watchdog process (the **nanny**) starts the worker again. This is right only because a task may run twice: it computes from its inputs alone, and writes nothing that a second run would add to. A task that **appends** rows to a table is not like that.
+# The scheduler notices the lost connection, gives another worker the unfinished tasks, and those whose result only the dead one held; a watchdog process (the **nanny**) starts the worker again. The result is right only because a task may run twice: it computes from its inputs alone, and writes nothing that a second run would add to. A task that **appends** rows to a table is not like that.
 #
 # If the *client* dies, the tasks of this call are gone. `store=` on the shared folder keeps each part of each fold as soon as it is done; the same call then does what is missing, on the cluster or on your laptop.
 
@@ -292,7 +292,7 @@ folder.cleanup()
 # %% [markdown]
 # ## Efficiency by workers
 #
-# [A benchmark](../benchmarks/README.md#past-one-machine) of this job is on record: measured with one worker and with two on two cores. Beyond that it is a **simulation**: the measured length of each task, the measured overhead of each task in driver and worker, and what can't be split, played with up to 256<!-- given --> workers. It knows no slow network and no slow start, so a real cluster lies below it.
+# [A benchmark](../benchmarks/README.md#past-one-machine) of this job is on record: measured with one worker and with two on two cores. Beyond that it is a **simulation**: the measured length of each task, the measured overhead of each task in client and worker, and what can't be split, played with up to 256<!-- given --> workers. It knows no slow network and no slow start: expect less of a real cluster.
 
 # %% name="efficiency"
 curves, job = record.efficiency(), record.scale()
@@ -313,7 +313,7 @@ plt.show()
 # %% [markdown]
 # *Figure: efficiency against the number of workers, from one to 256<!-- given -->, on a logarithmic axis. Black points are measured at one and two workers. Two dashed lines are simulated: with tasks as measured it falls early, with a model fifty times as slow it stays high much longer.*
 #
-# The same code has two curves. Where a fit takes milliseconds, preparing and collecting dominate, as Amdahl says, and the cluster buys little. Where it takes fifty times as long, the loss at the end is of another kind: there are not enough tasks to go round. Ask for the curve of *your* task before you ask for machines.
+# The same code has two curves. Where a fit takes milliseconds, the client's own work dominates, as Amdahl says, and the cluster buys little. Where it takes fifty times as long, most of the loss comes at the end: each worker has few tasks, and waits for the last. Ask for the curve of *your* task before you ask for machines.
 
 # %% [markdown]
 # ## Is it working?
@@ -322,7 +322,7 @@ plt.show()
 #
 # ![Dask's dashboard during a backtest: on the left the bytes stored by each worker and the tasks it works on, on the right the task stream with a row of bars for each worker, below it the progress by kind of task](../images/16a_dashboard.png)
 #
-# White gaps between the bars are waiting: tasks too short, or a driver that can't hand them out fast enough. One long bar at the end is a straggler. Red is data moving between workers; here there is none.
+# White gaps between the bars are waiting: tasks too short, or a client that can't hand them out fast enough. One long bar at the end is a straggler. Red is data moving between workers; here there is none.
 
 # %% [markdown]
 # **Who reaches a scheduler can run any code on it**: tasks are pickles. It has no password as it comes. Keep it on the loopback or in a private network, or give it TLS certificates (`Security`).
@@ -330,7 +330,7 @@ plt.show()
 # %% [markdown]
 # ## Your own cluster
 #
-# Put the address into `cluster_address`; the rest of the notebook stays. What differs is how a cluster is started:
+# Put the address into `cluster_address` and the folder into `shared_folder`; the rest stays. What differs is how a cluster is started:
 #
 # | cluster | started by |
 # |---|---|
@@ -342,7 +342,7 @@ plt.show()
 # | a Ray cluster | `ray.util.joblib.register_ray()`, then `parallel_config(backend="ray")` |
 # | a Spark cluster | `joblibspark.register_spark()`, then `parallel_config(backend="spark")` |
 #
-# Ray and Spark are not installed here, so this notebook skips the last two rows. Three things must hold on each: the workers have your lock file's versions (the same bits need the same NumPy), they see the shared folder, and one task fits into a worker's memory.
+# Only the first row is run here. Three things must hold on each: the workers have your lock file's versions (the same bits need the same NumPy), they see the shared folder, and one task fits into a worker's memory.
 
 # %% [markdown]
 # ## What to choose when
@@ -361,17 +361,17 @@ plt.show()
 # - Multiply series, folds and seconds first. A smaller job beats a larger cluster.
 # - Amdahl's serial share, the overhead of a task and the last straggler decide what more workers buy.
 # - Send names, not data: each worker reads a part once, from a folder that all of them share.
-# - A lost worker costs time only, as long as a task may run twice. A store lets you go on after a lost client.
+# - A lost worker costs no result, as long as a task may run twice. A store lets you go on after a lost client.
 # - Equal bits on threads and on a cluster are a test worth having.
 
 # %% [markdown]
 # ## In an interview
 #
 # - *When is one machine not enough for a backtest?* Shown in [Calculate first](#Calculate-first).
-# - *You double the workers and the time stays the same. Where do you look?* Shown in [What Amdahl leaves you](#What-Amdahl-leaves-you) and [What goes over the wire](#What-goes-over-the-wire).
+# - *You double the workers and the time stays the same. Where do you look?* Shown in [What Amdahl leaves you](#What-Amdahl-leaves-you), [What goes over the wire](#What-goes-over-the-wire) and [Is it working?](#Is-it-working?).
 # - *A worker dies in the middle of the job. What is lost?* Shown in [A worker dies](#A-worker-dies).
 #
-# With the points of a good answer, and more of them: `walkforward practice --lesson 16a` in a terminal.
+# More, with the points of a good answer: `walkforward practice --lesson 16a` in a terminal.
 #
 # ## Up next
 #

@@ -102,8 +102,14 @@ def known_without_the_right(answer):
     """The auditor may read. Is that the right to score, and is the auditor unknown?"""
     found = _status(answer, "aad_token", _entra(actions=["read", "write"]))
     assert found == 403, f"known, without score: 403; you return {found}"
+    found = _status(answer, "aad_token", _entra(actions=["score_history"]))
+    assert found == 403, f'actions are ["score_history"], and that is not "score": 403; you return {found}'
     found = _status(answer, "aad_token", _entra(actions=[], tenant="theirs"))
     assert found == 401, f"another tenant's, without score: not recognised first, 401; you return {found}"
+    found = _status(answer, "aad_token", _entra(actions=[], ends=99))
+    assert found == 401, (
+        f"a token that has ended, without score: not recognised first, 401; you return {found}"
+    )
 
 
 @wrong(admitted, caught_by=a_good_credential_is_let_in)
@@ -158,6 +164,19 @@ def forbids_another_tenant(endpoint, sent, now):
 def lets_everybody_in_who_is_known(endpoint, sent, now):
     found = admitted(endpoint, sent, now)
     return 200 if found == 403 else found
+
+
+@wrong(admitted, caught_by=known_without_the_right)
+def finds_score_in_a_longer_word(endpoint, sent, now):
+    if sent and "score" in " ".join(sent.get("actions", [])):
+        sent = sent | {"actions": ["score"]}
+    return admitted(endpoint, sent, now)
+
+
+@wrong(admitted, caught_by=known_without_the_right)
+def asks_for_the_right_before_the_time(endpoint, sent, now):
+    entra = sent and sent["kind"] == "aad_token" == endpoint["mode"] and sent["tenant"] == endpoint["tenant"]
+    return 403 if entra and "score" not in sent["actions"] else admitted(endpoint, sent, now)
 
 
 @wrong(admitted, caught_by=known_without_the_right)
@@ -234,14 +253,19 @@ def _verdict(answer, blue, green, **more):
 def two_that_are_alike_go_forward(answer):
     """The same errors, the same answers, and enough of both. What keeps you?"""
     found = _verdict(answer, _one(1800, 9), _one(200, 1, 12.4))
-    assert found == "forward", f"half a percent of failures each, medians 12.0 and 12.4; you return {found!r}"
+    assert found == "forward", (
+        f"half a percent of failures each, medians 12.0 and 12.4, and green was asked 200 times, which is not fewer "
+        f"than 200; you return {found!r}"
+    )
 
 
 @checks(verdict)
 def too_few_requests_wait(answer):
-    """Twenty requests without an error: how sure are you?"""
+    """Twenty requests without an error: how sure are you? Two shares of 0 are equal, and their error is 0."""
     found = _verdict(answer, _one(180), _one(20))
-    assert found == "wait", f"green was asked 20 times, 200 are wanted; you return {found!r}"
+    assert found == "wait", (
+        f"nothing failed, and green was asked 20 times, where 200 are wanted; you return {found!r}"
+    )
     found = _verdict(answer, _one(180), _one(20), least=20)
     assert found == "forward", f"least is 20, and green was asked 20 times; you return {found!r}"
 
@@ -251,6 +275,10 @@ def many_failures_go_back(answer):
     """Blue fails once in two hundred. How far above it is green, in standard errors?"""
     found = _verdict(answer, _one(1800, 9), _one(200, 8))
     assert found == "back", f"4 % of 200 against 0.5 % of 1800 is far beyond two errors; you return {found!r}"
+    found = _verdict(answer, _one(1800, 9), _one(200, 4))
+    assert found == "back", (
+        f"4 of 200 against 9 of 1800: p is 13 of 2000, and the difference is 2.5 standard errors; you return {found!r}"
+    )
 
 
 @checks(verdict)
@@ -259,6 +287,10 @@ def one_failure_of_few_is_chance(answer):
     found = _verdict(answer, _one(450, 9), _one(50, 2))
     assert found == "wait", (
         f"2 of 50 against 9 of 450 is within two errors, and 50 are few; you return {found!r}"
+    )
+    found = _verdict(answer, _one(1800, 9), _one(200, 3))
+    assert found == "forward", (
+        f"3 of 200 against 9 of 1800 is 1.7 standard errors, and two are allowed; you return {found!r}"
     )
 
 
@@ -286,6 +318,10 @@ def a_median_of_few_says_little(answer):
     """Three answers, and their median is far off. What if the next three are near?"""
     found = _verdict(answer, _one(97), _one(3, 0, 30.0))
     assert found == "wait", f"green has three answers, 30 are wanted to compare medians; you return {found!r}"
+    found = _verdict(answer, _one(360), _one(30, 0, 30.0))
+    assert found == "back", (
+        f"30 good answers are enough to compare medians of 12 and 30; you return {found!r}"
+    )
     found = _verdict(answer, _one(97, 70), _one(300, 217, 30.0))
     assert found == "forward", (
         f"blue has 27 good answers of 97, so the medians are not compared; you return {found!r}"
@@ -312,6 +348,23 @@ def has_its_own_least(blue, green, least=200):
 @wrong(verdict, caught_by=many_failures_go_back)
 def looks_at_the_answers_alone(blue, green, least=200):
     return verdict(blue | {"failed": 0}, green | {"failed": 0}, least)
+
+
+@wrong(verdict, caught_by=many_failures_go_back)
+def gives_each_share_its_own_error(blue, green, least=200):
+    shares = [one["failed"] / one["asked"] for one in (blue, green)]
+    error = sum(p * (1 - p) / one["asked"] for p, one in zip(shares, (blue, green), strict=True)) ** 0.5
+    if shares[1] - shares[0] > 2 * error:
+        return "back"
+    return verdict(blue, green | {"failed": min(green["failed"], int(shares[0] * green["asked"]))}, least)
+
+
+@wrong(verdict, caught_by=one_failure_of_few_is_chance)
+def takes_one_standard_error(blue, green, least=200):
+    p = (blue["failed"] + green["failed"]) / (blue["asked"] + green["asked"])
+    error = (p * (1 - p) * (1 / blue["asked"] + 1 / green["asked"])) ** 0.5
+    fails_more = green["failed"] / green["asked"] - blue["failed"] / blue["asked"] > error
+    return "back" if fails_more else verdict(blue, green, least)
 
 
 @wrong(verdict, caught_by=one_failure_of_few_is_chance)
@@ -345,6 +398,12 @@ def waits_first(blue, green, least=200):
 def compares_medians_of_few(blue, green, least=200):
     apart = abs(green["median"] - blue["median"]) > 0.25 * blue["median"]
     return "back" if apart else verdict(blue, green, least)
+
+
+@wrong(verdict, caught_by=a_median_of_few_says_little)
+def wants_more_than_thirty(blue, green, least=200):
+    few = min(one["asked"] - one["failed"] for one in (blue, green)) <= 30
+    return verdict(blue, green | {"median": blue["median"]} if few else green, least)
 
 
 @wrong(verdict, caught_by=better_than_blue_is_no_fault)

@@ -65,6 +65,11 @@ def noise_needs_no_difference(answer):
     """What does a difference do to a series that has nothing to remove? Compare the spread before and after."""
     found = _pair(answer, _series(_noise()))
     assert found == (0, 0), f"white noise needs no difference, (0, 0); you returned {found}"
+    found = _pair(answer, _series(50 + _noise()))
+    assert found == (0, 0), (
+        f"noise around 50 needs no difference either, (0, 0): a standard deviation is measured from the mean; "
+        f"you returned {found}"
+    )
 
 
 @checks(how_often)
@@ -98,6 +103,13 @@ def differences_to_be_sure(y, season=7):
 def takes_the_largest_spread(y, season=7):
     spread = {(0, 0): y.std(), (1, 0): y.diff().std(), (0, 1): y.diff(season).std()}
     return max(spread, key=spread.get)
+
+
+@wrong(how_often, caught_by=noise_needs_no_difference)
+def takes_the_smallest_values(y, season=7):
+    pairs = [(d, seasons) for d in range(2) for seasons in range(2)]
+    left = {pair: y.diff(season) if pair[1] else y for pair in pairs}
+    return min(pairs, key=lambda pair: (left[pair].diff() if pair[0] else left[pair]).abs().mean())
 
 
 @wrong(how_often, caught_by=a_walk_needs_a_day)
@@ -184,6 +196,11 @@ def _months():
 @checks(damped_trend)
 def without_a_trend_it_is_a_level(answer):
     """With beta = 0 the trend stays 0. Which two numbers is the new level between, and how far along?"""
+    two = _ahead(answer, _series([10.0, 12.0]), 0.5, 0, 0.9, 2)
+    assert np.allclose(two, 11), (
+        f"of 10 and 12, with alpha 0.5, beta 0 and a trend of 0 to begin with, both forecasts are 11; "
+        f"you returned {', '.join(f'{one:.2f}' for one in two)}"
+    )
     y = _months()
     expected, found = damped_trend(y, 0.4, 0, 0.9, 3), _ahead(answer, y, 0.4, 0, 0.9, 3)
     assert np.allclose(found, expected), (
@@ -248,6 +265,15 @@ def weighs_the_old_level_by_alpha(y, alpha, beta, phi, horizon):
 def takes_the_last_value_for_the_level(y, alpha, beta, phi, horizon):
     trend = _learns(y, alpha, beta, phi)[1]
     return y.iloc[-1] + trend * _powers(phi, horizon)
+
+
+@wrong(damped_trend, caught_by=without_a_trend_it_is_a_level)
+def begins_with_the_first_step_as_the_trend(y, alpha, beta, phi, horizon):
+    level, trend = y.iloc[0], y.iloc[1] - y.iloc[0]
+    for value in y.iloc[1:]:
+        expected = level + phi * trend
+        level, trend = expected + alpha * (value - expected), phi * trend + beta * (value - expected)
+    return level + trend * _powers(phi, horizon)
 
 
 @wrong(damped_trend, caught_by=an_undamped_trend_is_a_line)

@@ -80,7 +80,7 @@ def overhead_counts_for_each_task(answer):
 
 @checks(finished)
 def more_workers_than_tasks(answer):
-    """Can a task be shared by two workers?"""
+    """Can a task be shared by two workers? And what do you return if there is no task?"""
     value = _seconds(answer, [2.0, 5.0], 10)
     assert abs(value - 5) < 1e-9, (
         f"the longest task alone takes 5 seconds, whatever the workers; not {value:g}"
@@ -202,6 +202,10 @@ def none_is_much_smaller(answer):
     """17 ids, 16 at most: what does the second worker do with a single one?"""
     sizes = _sizes(answer, 17, 16)
     assert sorted(sizes) == [8, 9], f"17 ids in two equal parts are 9 and 8, not {sizes}"
+    sizes = _sizes(answer, 10, 4)
+    assert sorted(sizes) == [3, 3, 4], (
+        f"10 ids in three equal parts are 4, 3 and 3, not {sizes}: sizes differ by one at most"
+    )
 
 
 @checks(in_parts)
@@ -216,6 +220,13 @@ def whole_parts_stay_whole(answer):
 @wrong(in_parts, caught_by=none_is_much_smaller)
 def cuts_every_so_many(ids, most):
     return [ids[i : i + most] for i in range(0, len(ids), most)]
+
+
+@wrong(in_parts, caught_by=none_is_much_smaller)
+def fills_all_but_the_last(ids, most):
+    number = -(-len(ids) // most)
+    size = -(-len(ids) // number) if number else 1
+    return [ids[i : i + size] for i in range(0, len(ids), size)]
 
 
 @wrong(in_parts, caught_by=nothing_is_lost)
