@@ -37,7 +37,10 @@ def test_missing_days_are_filled_in_and_named(daily):
         (lambda table: table.rename(columns={"y": "sales"}), "no column 'y'; it has ds, sales"),
         (lambda table: pd.concat([table, table.tail(1)]), "stands twice"),
         (lambda table: table.head(30), "folds of 28 take"),
-        (lambda table: table[(table.index % 4 > 0) | (table.index < 3)], "days are missing"),
+        (
+            lambda table: table[(table.index % 4 > 0) | (table.index < 3)],
+            "on the calendar D are missing",
+        ),
     ],
 )
 def test_what_can_t_be_used_is_refused_in_a_line(daily, tmp_path, change, said):
