@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -17,8 +18,10 @@ import pytest
 from weekly import weekly
 
 from authoring.site import build as site_build
-from authoring.site import moved, vendored
+from authoring.site import moved, sql, vendored
 from course import environments, lessons
+from course.data.database import connect
+from course.exercise import Exercise
 from course.exercise.source import solution_source
 from course.practice.bank import load_bank
 from course.student import browser
@@ -57,7 +60,7 @@ class _Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        self.ids |= {given[name] for name in ("id", "name") if given.get(name)}
+        self.ids |= {given[name] for name in ("id", "name") if given.get(name) and tag != "meta"}
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
         if tag in {"script", "img", "iframe", "source"} and given.get("src"):
@@ -171,6 +174,15 @@ def test_a_package_of_other_content_is_refused(tmp_path, monkeypatch):
     ]
 
 
+def test_a_package_of_which_more_is_wanted_is_brought_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(vendored.shutil, "which", lambda _: "npm")
+    monkeypatch.setattr(vendored, "_bring", lambda _, package, __: asked.append(sorted(package.files)) or "")
+    for files in ({"a": "a"}, {"a": "a"}, {"a": "a", "b": "b"}):
+        vendored.bring(tmp_path, (vendored.Package("one", "1.0.0", "", "", files),))
+    assert asked == [["a"], ["a", "b"]]
+
+
 def test_only_lessons_that_are_gone_get_a_page_that_leads_on(tmp_path):
     (tmp_path / "notebooks").mkdir()
     for stem in ("11b_drift", "11c_drift", "13a_time_series"):
@@ -215,7 +227,14 @@ def _elsewhere(url, address):
 
 def kinds(site):
     """Return a page of each kind, and some lessons."""
-    found = ["index.html", "practice.html", "katas.html", "paths/interview.html", "parts/ship.html"]
+    found = [
+        "index.html",
+        "practice.html",
+        "katas.html",
+        "katas.html#unused_types",
+        "paths/interview.html",
+        "parts/ship.html",
+    ]
     stems = sorted(path.stem for path in (site_build.ROOT / "notebooks").glob("*.ipynb"))
     return [*found, *(f"notebooks/{stem}.html" for stem in stems[::14])]
 
@@ -384,6 +403,13 @@ def test_practice_goes_on_without_a_network(context, address):
     context.set_offline(False)
 
 
+TYPED = """text => {
+  const field = document.querySelector(".CodeMirror").CodeMirror;
+  field.setValue("");
+  field.replaceSelection(text);
+}"""
+
+
 @needs_chromium
 @needs_npm
 def test_katas_fail_pass_and_an_endless_loop_is_ended(chromium, address):
@@ -404,8 +430,7 @@ def test_katas_fail_pass_and_an_endless_loop_is_ended(chromium, address):
     assert check("def middle_element(items):\n    return items[0]\n")[0] == "Not yet."
     assert "NameError" in check("def middle_element(items):\n    return item\n")[1]
     assert check("def middle(items):\n    return 1\n")[1].startswith("There is no function middle_element")
-    page.evaluate("text => { const cm = document.querySelector('.CodeMirror').CodeMirror; cm.setValue(''); "
-                  "cm.replaceSelection(text); }", solution)  # fmt: skip
+    page.evaluate(TYPED, solution)
     page.reload()
     page.locator(".CodeMirror").wait_for()
     kept = page.evaluate("document.querySelector('.CodeMirror').CodeMirror.getValue()")
@@ -442,6 +467,185 @@ def test_the_packed_katas_need_nothing_but_themselves(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == len(site_build.katas.entries())
+
+
+def queries():
+    """Each answer to the SQL katas: its kata, its query, and what the course's own check says of that."""
+    found = []
+    for name, check, _ in sql.found():
+        solution = check.__globals__[name]
+        exercise = solution.exercise
+        must = dict.fromkeys([solution, *exercise.also_right], True)
+        must |= {answer: caught is not check for answer, caught in exercise.wrong}
+        for answer, passes in must.items():
+            query, said = answer()[0], ""
+            try:
+                check(lambda query=query: (query, None))
+            except AssertionError as error:
+                said = str(error)
+            assert passes == (said == ""), (name, answer.__name__)
+            found.append((name, query, said))
+    return found
+
+
+JUDGED = """async (asked) => {
+  const { checked } = await import(new URL("_static/checker.js", location.href).href), said = [];
+  for (const [name, source] of asked) said.push((await checked(name, source, undefined, "I5")).text);
+  return said;
+}"""
+
+
+def same(here, there):
+    """Two messages that say the same: rows come in any order, and each DuckDB marks an error in its way."""
+    if here.startswith("the query does not run"):
+        return here.splitlines()[0] == there.splitlines()[0]
+    return sorted(here.splitlines()) == sorted(there.splitlines())
+
+
+@needs_chromium
+@needs_npm
+def test_each_query_is_judged_as_by_the_course(chromium, address):
+    """Another version of DuckDB, on the tables as scripts: the same verdicts, in the same words."""
+    known = queries()
+    assert (len(known), sum(said == "" for *_, said in known)) == (187, 113)
+    kata = known[0][0]
+    pivot = "PIVOT (SELECT zone, {} AS way FROM trips) ON way USING COUNT(*)"
+    way = "CASE payment_type WHEN 1 THEN 'card' WHEN 2 THEN 'cash' ELSE 'other' END"
+    more = [
+        (kata, "", "write one SELECT, not 0 statements"),
+        (kata, "/* é; */ SELECT 'é;'; -- ;\nSELECT 2", "write one SELECT, not 2 statements"),
+        (kata, "SELECT ';' AS x -- ;", "with_passengers, mean_fare; yours are x"),
+        (kata, "CREATE TABLE z AS SELECT 1", "yours are Count"),
+        (kata, "SELECT * FROM z", "Table with name z does not exist"),  # each check has a database of its own
+        (kata, "SELECT * FROM read_csv('x.csv')", "file system operations are disabled"),
+        (kata, "SELECT json_array(1)", "In the browser DuckDB is without its extensions (json, icu)"),
+        ("payments_pivot", pivot.format(way), "card, cash, other; yours are zone, card, cash"),
+        ("payments_pivot", f"SELECT zone, card, cash, other FROM ({pivot.format(way)})".replace(
+            "ON way", "ON way IN ('card', 'cash', 'other')"), ""),
+    ]  # fmt: skip
+    view = chromium.new_context()
+    page = view.new_page()
+    page.set_default_timeout(180_000)
+    elsewhere = []
+    page.on("request", lambda one: elsewhere.append(one.url) if _elsewhere(one.url, address) else None)
+    page.goto(f"{address}katas.html")
+    said = page.evaluate(JUDGED, [(name, query) for name, query, _ in known + more])
+    view.close()
+    other = [
+        (name, query, there, here)
+        for (name, query, there), here in zip(known, said, strict=False)
+        if not same(there, here)
+    ]
+    assert other == []
+    for (_, query, there), here in zip(more, said[len(known) :], strict=True):
+        assert there in here, query
+        assert there or not here, query
+    assert elsewhere == []
+
+
+@needs_chromium
+def test_numbers_are_rounded_and_written_as_in_python(context, address):
+    page = context.new_page()
+    page.goto(f"{address}katas.html")
+    chance = random.Random(20)
+    numbers = [chance.uniform(-1, 1) * 10 ** chance.randint(-9, 22) for _ in range(20_000)]
+    numbers += [0.0, -0.0, 5e-7, 1e21, 999999.7, 0.0001, 0.00009999995, 1e-300, 1e300]
+    numbers += [chance.randint(-(10**n), 10**n) / 128 for n in range(2, 14) for _ in range(500)]  # ties
+    rounded, written = page.evaluate(
+        """async (numbers) => {
+          const { rounded, general } = await import(new URL("_static/verdict.js", location.href).href);
+          return [numbers.map(rounded), numbers.map((one) => general(rounded(one)))];
+        }""",
+        numbers,
+    )
+    assert list(map(float, rounded)) == [round(one, 6) + 0.0 for one in numbers]
+    whole = len(numbers) - 6_000  # of two equally near numbers of six digits the other one may be shown
+    assert written[:whole] == [f"{round(one, 6) + 0.0:g}" for one in numbers[:whole]]
+
+
+def test_the_scripts_make_the_tables_of_the_course():
+    held = [one.items() for _, _, task in sql.found() for one in task.databases.values()]
+    tables = {id(table): (name, table) for items in held for name, table in items}
+    with connect(threads=1) as database:
+        for name, table in tables.values():
+            table.create(database, "ours")
+            for statement in sql.script(name, table):
+                database.execute(statement)
+            for query in ("FROM {}", "DESCRIBE {}"):
+                ours, theirs = (database.execute(query.format(one)).fetchall() for one in ("ours", name))
+                assert ours == theirs
+    assert len(tables) > 40
+
+
+def test_a_check_that_does_more_than_judge_a_query_is_refused():
+    task = sql.found()[0][2]
+
+    def answer():
+        return "", None
+
+    exercise = Exercise("answer", sql.KATAS, False)
+    exercise.checks = [lambda given: (print("and more"), task.sql(given))]
+    with pytest.raises(sql.SqlKataError, match="the browser can't judge it"):
+        sql.judge(exercise)
+
+
+@needs_chromium
+@needs_npm
+def test_a_sql_kata_fails_passes_and_an_endless_query_is_ended(context, address):
+    page = context.new_page()
+    page.set_default_timeout(180_000)
+    page.clock.install()
+    page.goto(f"{address}index.html")
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.goto(f"{address}katas.html#unused_types")
+    said = page.locator("#katas [role=status]")
+
+    def check(text=""):
+        page.locator(".CodeMirror").wait_for()
+        if text:
+            page.evaluate(TYPED, text)
+        page.get_by_role("button", name="Check").click()
+
+    def answered():
+        page.locator("#katas button.wf-main:not([disabled])").wait_for()
+        return said.text_content()
+
+    page.get_by_text("walkforward kata unused_types").wait_for()  # where its other half is
+    check("SELECT name FROM payment_types WHERE payment_type NOT IN (SELECT payment_type FROM trips)")
+    assert answered().startswith("Not yet.")
+    assert "«NULLs»: 2 rows are wanted, you have 0" in page.locator(".wf-result").text_content()
+    check("SELECT SUM(a.range * b.range) AS name FROM range(1000000000) a, range(1000000000) b")
+    said.filter(has_text="The checks are running.").wait_for()
+    page.clock.fast_forward(31_000)
+    assert "was ended" in answered()
+    right = next(one["solution"] for one in sql.entries() if one["name"] == "unused_types")
+    check(right)  # DuckDB starts again
+    assert answered().startswith("Passed.")
+    assert page.locator("option", has_text="unused types").text_content() == "✓ unused types"
+    context.set_offline(True)
+    page.reload()
+    page.locator(".CodeMirror").wait_for()
+    assert page.evaluate("document.querySelector('.CodeMirror').CodeMirror.getValue()") == right  # the draft
+    check()
+    assert answered().startswith("Passed.")
+    context.set_offline(False)
+
+
+@needs_chromium
+def test_a_site_without_duckdb_says_where_the_kata_runs(chromium, address):
+    view = chromium.new_context()
+    page = view.new_page()
+    page.set_default_timeout(60_000)
+    page.route("**/vendor/**", lambda route: route.abort())
+    page.goto(f"{address}katas.html#unused_types")
+    page.locator("#katas textarea").fill("SELECT 1")
+    assert page.locator("#katas textarea").get_attribute("aria-label") == "Your answer, in SQL"
+    page.get_by_role("button", name="Check").click()
+    page.locator("#katas [role=status]", has_text="DuckDB can't be started here").wait_for()
+    assert (
+        "In a terminal: walkforward kata unused_types" in page.locator("#katas [role=status]").text_content()
+    )
+    view.close()
 
 
 SEARCHES = {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
-from authoring.site import bank, katas, moved, offline, pages, vendored  # noqa: E402
+from authoring.site import bank, katas, moved, offline, pages, sql, vendored  # noqa: E402
 from course import environments  # noqa: E402
 from course.paths import ROOT  # noqa: E402
 from walkforward.errors import WalkForwardError  # noqa: E402
@@ -50,6 +50,7 @@ def build(site: Path = SITE, work: Path = WORK, repository: str = "") -> list[st
     lacks = vendored.bring(static / "vendor")
     bank.write(static)
     katas.write(static)
+    sql.write(static)
     pages.write(work / "source", repository)
     _run(
         [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "2", "-b", "html"]

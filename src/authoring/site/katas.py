@@ -1,4 +1,4 @@
-"""Pack what the browser needs to check a kata: the course's own checks, nothing rewritten."""
+"""Pack what the browser needs to check a kata of I1: the course's own checks, nothing rewritten."""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ MANIFEST = {
     "theme_color": "#0b5cad",
     "icons": [{"src": "icon.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
 }
-KEPT, LARGE = {".css", ".js", ".json", ".woff2"}, {"pyodide", "mermaid", "codemirror"}
+KEPT, LARGE = (
+    {".css", ".js", ".json", ".woff2"},
+    {"pyodide", "mermaid", "codemirror", "duckdb", "arrow", "sql-tables.json"},
+)
 SEARCH = (
     "pagefind/pagefind-component-ui.css",
     "pagefind/pagefind-component-ui.js",

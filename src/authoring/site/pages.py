@@ -18,6 +18,10 @@ from course.paths import ROOT
 NOTEBOOKS = ROOT / "notebooks"
 MARK = re.compile(r"<!--\s*(?:[=~]|given\b).*?-->", re.DOTALL)  # what measures a number in the prose
 FIGURE = re.compile(r"^\*Figure: (.+?)\*\s*$", re.DOTALL | re.MULTILINE)
+# scikit-learn's button inside of a summary: two things to press in one
+IN_SUMMARY = re.compile(
+    r'<div class="image-container">\s*<button[^>]*>\s*</button>\s*</div>(?=\s*</summary>)'
+)
 OUTSIDE = re.compile(r"(!?\[[^\]]*\])\(\.\./(?!images/)([^)]*)\)")  # a link to a file that is no page
 PARTS = (
     (
@@ -98,7 +102,8 @@ def for_the_web(notebook: dict[str, Any], stem: str, repository: str) -> dict[st
         for output in cell["outputs"]:
             data = output.get("data", {})
             if "text/html" in data:  # the corner of a table heads nothing
-                data["text/html"] = "".join(data["text/html"]).replace("<th></th>", "<td></td>")
+                text = "".join(data["text/html"]).replace("<th></th>", "<td></td>")
+                data["text/html"] = IN_SUMMARY.sub("", text)
             if "image/png" in data:
                 alt = " ".join(MARK.sub("", told[1]).replace("`", "").split()) if told else "A figure"
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
@@ -128,7 +133,10 @@ def after(stem: str, repository: str) -> str:
     if number == "I1":
         rows.append('<a href="../katas.html">Run its katas in the browser</a>')
     if number == "I5":
-        rows.append("Run its SQL katas in your terminal: <code>walkforward kata</code>")
+        rows.append(
+            '<a href="../katas.html?kata=payment_summary">Run its SQL katas in the browser</a>; '
+            "with their pandas halves in your terminal: <code>walkforward kata</code>"
+        )
     clone = f"git clone {repository}.git && cd {repository.rpartition('/')[2]} && " if repository else ""
     rows.append(f"Open it on your machine: <code>{clone}make lab ARGS={number}</code>")
     if repository:

@@ -4,9 +4,11 @@ import { h } from "./dom.js";
 
 const here = new URL("./", import.meta.url);
 
-/** CodeMirror where it lies beside the site, else a plain field that indents. Both give value(), set(text), on(change). */
+const MODES = { Python: ["python.js", "text/x-python"], SQL: ["sql.js", "text/x-pgsql"] };
+
+/** CodeMirror where it lies beside the site, else a plain field that indents. Both give value(), set(text), on(change), and speak("SQL"). */
 export async function editor(place, submit) {
-  const label = "Your answer, in Python", load = (name) => new Promise((resolve, reject) => {
+  const label = (language) => `Your answer, in ${language}`, load = (name) => new Promise((resolve, reject) => {
     document.head.append(h("script", { src: new URL(`vendor/codemirror/${name}`, here), onload: resolve, onerror: reject }));
   });
   try {
@@ -16,12 +18,21 @@ export async function editor(place, submit) {
       await load("python.js");
     }
     const indented = (cm) => (cm.somethingSelected() ? cm.indentSelection("add") : cm.replaceSelection("    "));
-    const made = window.CodeMirror(place, { mode: "python", indentUnit: 4, lineNumbers: true, inputStyle: "contenteditable",
-      screenReaderLabel: label, viewportMargin: Infinity,
+    const made = window.CodeMirror(place, { mode: "text/x-python", indentUnit: 4, lineNumbers: true, inputStyle: "contenteditable",
+      screenReaderLabel: label("Python"), viewportMargin: Infinity,
       extraKeys: { Tab: indented, "Shift-Tab": "indentLess", "Ctrl-Enter": submit, "Cmd-Enter": submit, Esc: () => place.nextElementSibling.querySelector("button").focus() } });
-    return { value: () => made.getValue(), set: (text) => made.setValue(text), on: (changed) => made.on("change", (_, what) => what.origin !== "setValue" && changed()) };
+    let spoken;
+    const speak = async (language) => {
+      const [file, mode] = MODES[language];
+      spoken = language;
+      made.setOption("screenReaderLabel", label(language));
+      if (!window.CodeMirror.mimeModes[mode]) await load(file);
+      if (spoken === language) made.setOption("mode", mode);
+    };
+    return { value: () => made.getValue(), set: (text) => made.setValue(text), speak,
+      on: (changed) => made.on("change", (_, what) => what.origin !== "setValue" && changed()) };
   } catch {
-    const field = h("textarea", { rows: 18, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": label });
+    const field = h("textarea", { rows: 18, spellcheck: "false", autocapitalize: "off", autocomplete: "off", "aria-label": label("Python") });
     let leave = false;
     field.addEventListener("keydown", (event) => {
       const type = (text) => { event.preventDefault(); document.execCommand("insertText", false, text); }; // undo still works
@@ -34,6 +45,7 @@ export async function editor(place, submit) {
       } else if (event.key !== "Shift") leave = false;
     });
     place.append(field);
-    return { value: () => field.value, set: (text) => { field.value = text; }, on: (changed) => field.addEventListener("input", changed) };
+    return { value: () => field.value, set: (text) => { field.value = text; }, on: (changed) => field.addEventListener("input", changed),
+      speak: (language) => field.setAttribute("aria-label", label(language)) };
   }
 }
