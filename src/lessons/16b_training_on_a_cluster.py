@@ -389,4 +389,4 @@ running.close()
 # %% [markdown]
 # ## Up next
 #
-# The interview half begins: [I1 · Coding](I1_coding.ipynb).
+# Everything together: [17a · One flow](17a_one_flow.ipynb).

@@ -9,7 +9,6 @@ from course.practice.bank import NOTEBOOKS, Question, load_bank
 # The lessons to come, and how many questions at most await each. Lower a number when a question got its cell
 # (`shows` in place of `awaits`), take the line out when the lesson stands; no number ever rises.
 TO_COME = {
-    "17a": 2,
     "17b": 2,
     "17c": 0,
     "I5": 0,
