@@ -273,6 +273,28 @@ def test_pages_are_for_everybody(site, chromium, address, axe):
     assert look(chromium, address, kinds(site), axe) == []
 
 
+def wide(chromium, address, pages):
+    """Return the pages that are wider than a phone's screen, with their width."""
+    view = chromium.new_context(viewport={"width": 390, "height": 800}, service_workers="block")
+    page, found = view.new_page(), {}
+    page.set_default_timeout(60_000)
+    for name in pages:
+        page.goto(address + name)
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
+            found[name] = width
+    view.close()
+    return found
+
+
+@needs_chromium
+def test_no_page_is_wider_than_a_phone(parsed, site, chromium, address):
+    assert wide(chromium, address, [name for name, one in parsed.items() if one.ids]) == {}
+    broad = '<!doctype html><title>Broad</title><p style="width: 500px">A table</p>'
+    (site / "broad.html").write_text(broad, encoding="utf-8")
+    assert wide(chromium, address, ["broad.html"]) == {"broad.html": 508}
+    (site / "broad.html").unlink()
+
+
 @needs_chromium
 @needs_npm
 @weekly("each push looks at a page of each kind and at some lessons")

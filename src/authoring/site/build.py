@@ -25,7 +25,16 @@ from walkforward.errors import WalkForwardError  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 WORK, SITE = ROOT / "build" / "site-work", ROOT / "build" / "site"
-LEFT_OUT = ("_sources", "objects.inv", "search*", "genindex*", ".buildinfo*", "*.map", "*webpack-macros.html")
+LEFT_OUT = (
+    "fontawesome.js*",
+    "_sources",
+    "objects.inv",
+    "search*",
+    "genindex*",
+    ".buildinfo*",
+    "*.map",
+    "*webpack-macros.html",
+)
 KINDS = {
     ".js": "text/javascript",  # Windows' registry may know others
     ".mjs": "text/javascript",

@@ -65,6 +65,8 @@ MENDED = (
     (r'<summary>(?=<span class="toctree-toggle")', '<summary aria-label="Its lessons">'),
     (r'<link rel="search"[^>]*>', ""),
     (r'<th class="head"><p></p></th>', "<td></td>"),
+    # 1.6 MB that draw a dozen icons again, which the theme's own font has drawn already.
+    (r'<script[^>]* src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
     # Pagefind finds sections by the ids of their headings; MyST sets the id before the heading.
     (r'<span id="([^"]+)"></span><h([2-4])>', r'<h\2 id="\1">'),
 )
