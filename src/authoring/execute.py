@@ -29,6 +29,10 @@ DROPPED = ("MPLBACKEND", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "MATPLOTLI
 # PYTEST_: ipykernel leaves the output of child processes alone when it believes itself in a test.
 DROPPED_PREFIXES = ("PYTEST_", "PYTHON", "MLFLOW_", "WALKFORWARD_", "AWS_", "GIT_")
 
+# What papermill and jsonschema would import where it is installed: a second of each execution. It is for
+# notebooks in other people's clouds and for the grammar of IRIs; the kernel is a process of its own.
+NOT_NEEDED = ("rfc3987_syntax", "isoduration", "boto3", "azure", "gcsfs", "github", "pyarrow")
+
 
 @dataclass
 class Outcome:
@@ -265,8 +269,8 @@ def main(folder: str) -> None:
     # The pipe to the asking side is this process's alone: what a lesson leaves running must not hold it open.
     progress = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # jsonschema would make the grammar of IRIs, a second of each execution; no notebook is checked for one.
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    for name in NOT_NEEDED:
+        sys.modules[name] = None  # type: ignore[assignment]
     import nbformat
 
     from course.execute import cell_errors, execute, load, with_parameters
