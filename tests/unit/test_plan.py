@@ -1,5 +1,6 @@
 """The plan: no day above its budget, everything in order, nothing twice, and a missed day moves by itself."""
 
+import contextlib
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 
 from course import outline, progress
 from course.cli import main
-from course.practice import agenda, kata, rounds, timetable
+from course.practice import advertisement, agenda, kata, rounds, timetable
 from course.practice import plan as planning
 from course.practice.bank import load_bank
 from course.practice.kinds import ROUNDS
@@ -31,12 +33,29 @@ BANK, LESSONS = load_bank(), outline.course()
 DAYS, HOURS = (3, 7, 14, 30), ("0.5", "1.5", "4")
 AD = """MLOps engineer. You watch models for data drift, raise alarms in Prometheus, serve models under load
 with a p99 that holds, and forecast with Prophet. Terraform, Kafka and Go are welcome."""
+ASKS = advertisement.Term.asks
+
+
+@cache
+def about(term):
+    """The ids of the bank's questions that a term, given as JSON, is about."""
+    read = advertisement.Term.model_validate_json(term)
+    return {one.id for one in BANK if ASKS(read, one)}
+
+
+def asks(term, one):
+    """`Term.asks`, which each command asks of every term and question anew, read once for the bank."""
+    kept = vars(term)
+    if "about" not in kept:
+        kept["about"] = about(term.model_dump_json())
+    return one.id in kept["about"]
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A state folder of the test's own, a calendar that hangs on no place, notebooks and bank read once."""
     monkeypatch.setattr(outline, "course", lambda notebooks=None: LESSONS)
+    monkeypatch.setattr(advertisement.Term, "asks", asks)
     for module in (planning, agenda):
         monkeypatch.setattr(module, "load_bank", lambda: BANK)
     monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "state"))
@@ -535,7 +554,8 @@ def test_a_killed_plan_is_the_old_one_or_the_new_one(at):
     dice = random.Random(0)
     for _ in range(6):
         child = run("--hours", "3")
-        time.sleep(dice.uniform(0.3, 1.6))
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that has ended is not waited for
+            child.wait(dice.uniform(0.3, 1.6))
         child.send_signal(signal.SIGKILL)
         child.communicate()
         plan = kept()
