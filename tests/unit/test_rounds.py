@@ -16,6 +16,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from spawned import environment
+from weekly import weekly
 
 from authoring.lint import VOICE
 from course.cli import main
@@ -665,13 +666,18 @@ def test_a_round_in_a_terminal_from_the_case_to_the_sheet(columns):
     assert State().reviews()[0].said == "A note typed here."
 
 
-WIDE, NARROW = [(stop, 100) for stop in (2, 3, 5, 7, 10, 14)], [(2, 60), (7, 60)]
+PLACES_TO_STOP = [(stop, 100) for stop in (2, 3, 5, 7, 10, 14)] + [(7, 60), (2, 60)]
+BY_TURNS = [[end, other] for end, other in 4 * [("killed", "interrupted"), ("interrupted", "killed")]]
+ENDS = [
+    pytest.param(*place, end, marks=marks)
+    for place, ends in zip(PLACES_TO_STOP, BY_TURNS, strict=True)
+    for end, marks in zip(ends, [[], weekly("the other end, and each place in one process")], strict=True)
+]
 
 
 @TERMINAL
-@pytest.mark.parametrize("signalled", ["killed", "interrupted"])
-@pytest.mark.parametrize(("stop", "columns"), WIDE + NARROW)
-def test_stopped_in_a_terminal_nothing_but_the_screen_is_lost(stop, signalled, columns, home):
+@pytest.mark.parametrize(("stop", "columns", "signalled"), ENDS)
+def test_stopped_in_a_terminal_nothing_but_the_screen_is_lost(stop, columns, signalled, home):
     child = spawn("mock", "--round", "design", "--seed", "1", columns=columns)
     for place, line in PLACES[:stop]:
         child.expect(place)
