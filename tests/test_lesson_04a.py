@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from hyperopt import tpe
+from solved import INSPECT, smaller
 from test_lesson_04c import output, table
 
 from authoring import build
-from authoring.execute import Runner
 from course.exercise import source as exercise_source
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -216,20 +216,8 @@ def test_autologging_makes_parent_and_children_of_a_grid_search(tmp_path, monkey
 @pytest.mark.slow
 def test_a_smaller_run_leaves_nested_runs_that_its_queries_find():
     """With the parameters of CI: three parents, their children with settings, no model."""
-    notebook = build.generate(LESSON)
-    code = """import json
-runs = mlflow.search_runs(output_format="list")
-below = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
-above = {r.info.run_id: r for r in runs if r not in below}
-held = {"parents": sorted(r.info.run_name for r in above.values()), "children": len(below)}
-held["params"] = min(len(r.data.params) for r in below)
-held["orphans"] = sum(r.data.tags["mlflow.parentRunId"] not in above for r in below)
-held["models"] = sum(len(r.outputs.model_outputs) if r.outputs else 0 for r in runs)
-print(json.dumps(held))"""
-    position = [cell.id for cell in notebook.cells].index("same")
-    notebook.cells = [*notebook.cells[: position + 1], nbformat.v4.new_code_cell(code, id="inspect")]
-    outcome = Runner().run(notebook, parameters=LESSON.ci)
+    outcome = smaller(LESSON.stem)
     assert outcome.faults == []
-    held = json.loads(output(outcome.notebook, "inspect"))
+    held = json.loads(output(outcome.notebook, INSPECT))
     assert held["parents"] == ["TPE", "grid", "random"]
     assert held == held | {"children": 3 * LESSON.ci["trials"], "params": 6, "orphans": 0, "models": 0}
