@@ -95,7 +95,8 @@ def test_each_bad_challenger_is_refused_by_its_question_and_the_sound_ones_pass(
         if month == "2019-06":
             new = {name: one for name, one in new.items() if name not in ("saw May", "with holidays")}
         for name, one in new.items():
-            answers = gate.ask(questions.Case(one, champion, judge))["yes"]
+            asked = [NAMES[name]] if month == "2019-06" and name in NAMES else list(gate.TABLE)
+            answers = gate.ask(questions.Case(one, champion, judge), asked)["yes"]
             refusing = [question for question, yes in answers.items() if not yes]
             if name not in NAMES or month == "2019-05":
                 assert refusing == ([NAMES[name]] if name in NAMES else []), (month, name)
