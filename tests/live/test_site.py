@@ -11,19 +11,23 @@ import tarfile
 import threading
 import zipfile
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+from click.testing import CliRunner
 from weekly import weekly
 
 from authoring.site import build as site_build
-from authoring.site import moved, sql, vendored
+from authoring.site import clinic, moved, sql, vendored
 from course import environments, lessons
+from course.cli import main
 from course.data.database import connect
 from course.exercise import Exercise
 from course.exercise.source import solution_source
 from course.practice.bank import load_bank
+from course.practice.plan import Plan, today
+from course.practice.reviews import State
 from course.student import browser
 
 REPOSITORY = "https://github.com/owner/walk-forward"
@@ -230,6 +234,7 @@ def kinds(site):
     found = [
         "index.html",
         "practice.html",
+        "plan.html",
         "katas.html",
         "katas.html#unused_types",
         "paths/interview.html",
@@ -249,14 +254,19 @@ def look(chromium, address, pages, axe):
         for name in pages:
             page.goto(address + name)
             page.wait_for_load_state("networkidle")
-            where = f"{name} at {width} px, {colours}"
-            if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
-                faults.append(f"{where}: {wide} px wide")
-            page.evaluate(axe)
-            found = page.evaluate("async () => (await axe.run(document)).violations")
-            faults += [f"{where}: {one['id']}, {one['nodes'][0]['html'][:160]}" for one in found]
+            faults += seen_in(page, f"{name} at {width} px, {colours}", width, axe)
         view.close()
     return faults
+
+
+def seen_in(page, where, width, axe):
+    """Return what is wrong with a page as it stands."""
+    faults = []
+    if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+        faults.append(f"{where}: {wide} px wide")
+    page.evaluate(axe)
+    found = page.evaluate("async () => (await axe.run(document)).violations")
+    return faults + [f"{where}: {one['id']}, {one['nodes'][0]['html'][:160]}" for one in found]
 
 
 @pytest.fixture(scope="module")
@@ -409,6 +419,305 @@ def test_a_round_is_finished(context, address, held, criteria):
         page.get_by_role("button", name="Sum it up").click()
         assert page.get_by_text("Level: mid").is_visible()
     assert page.get_by_text(f"Score: {steps} of {steps} passed").is_visible()
+
+
+# The plan, and the rounds that are not only spoken
+
+MORNING = datetime(2026, 11, 30, 9, tzinfo=UTC)
+AD = "MLOps engineer: data drift, alarms in Prometheus, Prophet. Terraform, Kafka and Go are welcome."
+
+
+def planned(page, address, day="2026-12-14", hours="1.5", text=""):
+    page.goto(f"{address}plan.html")
+    page.locator("#plan [role=status]").wait_for()
+    if not page.get_by_label("Interview on").is_visible():
+        page.locator("summary", has_text="Change the plan").click()
+    page.get_by_label("Interview on").fill(day)
+    page.get_by_label("Hours a day").fill(hours)
+    page.locator("#plan textarea").fill(text)
+    page.locator("#plan form .wf-main").click()
+
+
+def days(page):
+    """Return the rows of all days: each its day, its minutes, what it holds without the topics."""
+    rows = page.locator(".wf-days tbody tr").all()
+    return [
+        [re.sub(r" \(\D.*?\)", "", cell) for cell in row.locator("th, td").all_text_contents()]
+        for row in rows
+    ]
+
+
+def status(page):
+    return page.locator("#plan [role=status]").text_content()
+
+
+@pytest.fixture
+def terminal(tmp_path, monkeypatch):
+    """The terminal's plan of that morning, made with the same wishes."""
+    monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("WALKFORWARD_NOW", MORNING.isoformat())
+
+    def plan(*options):
+        shown = CliRunner().invoke(main, ["plan", *options])
+        assert shown.exit_code == 0, shown.output
+        return Plan.model_validate_json(State().setting("plan"))
+
+    return plan
+
+
+@needs_chromium
+def test_a_plan_has_the_days_of_the_terminals_and_what_was_missed_moves_on(
+    chromium, address, terminal, tmp_path
+):
+    (tmp_path / "ad.txt").write_text(AD, encoding="utf-8")
+    wanted = terminal("--date", "2026-12-14", "--hours", "1.5", "--job", str(tmp_path / "ad.txt"))
+    view = chromium.new_context(timezone_id="UTC")
+    page = view.new_page()
+    page.clock.install(time=MORNING)
+    planned(page, address, text=AD)
+    page.get_by_role("heading", name="Today").wait_for()
+    assert status(page) == "14 days to the interview on Mon 14 Dec. Today: 90 of 90 minutes."
+    kept = json.loads(page.evaluate("localStorage.getItem('walkforward.plan')"))
+    for key, value in wanted.model_dump(mode="json").items():
+        assert kept[key] == value or key in ("begun", "job"), key
+    shown = days(page)
+    assert [row[0] for row in shown[:2]] == ["Mon 30 Nov", "Tue 1 Dec"]
+    assert [int(row[1]) for row in shown[:-1]] == [
+        sum(item.minutes for item in day.items) for day in wanted.days
+    ]
+    assert shown[-2:] == [["Sun 13 Dec", "0", "off"], ["Mon 14 Dec", "", "the interview"]]
+    first = next(item.name for item in wanted.days[0].items if item.what == "sitting")
+    number = lessons.number(first)
+    assert page.get_by_text("names 7 terms that are known here").count() == 1
+    page.locator("summary", has_text="names 7 terms").click()
+    assert "Not taught here: Terraform" in page.locator("#plan").text_content()
+
+    page.get_by_role("button", name="I told one").click()  # a story is told, the sitting is passed over
+    assert page.locator(".wf-over", has_text="a story of yours").count() == 1
+    page.clock.fast_forward(24 * 3600 * 1000)
+    page.reload()
+    assert f"Missed since Mon 30 Nov: sittings {number}; questions" in page.locator("#plan").text_content()
+    assert page.locator(".wf-today a", has_text=f"{number} ").count() == 1
+    page.get_by_label(f"I have done {number}").check()  # now it is done, and the day after does not have it
+    page.clock.fast_forward(24 * 3600 * 1000)
+    page.reload()
+    page.get_by_role("heading", name="Today").wait_for()
+    assert not any(number in row[2].split() for row in days(page))
+    page.locator("summary", has_text="Change the plan").click()
+    page.get_by_role("button", name="Drop the plan").click()
+    assert status(page) == "The plan is dropped. What you did is kept."
+    view.close()
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"day": "2026-11-30"}, "2026-11-30 is today: choose a day to come, such as 2026-12-14."),
+        ({"day": "2026-11-01"}, "2026-11-01 is over: choose a day to come, such as 2026-12-14."),
+        ({"day": "2028-01-01"}, "2028-01-01 is 397 days away: a plan reaches 365."),
+        ({"day": ""}, "Nothing is no day: choose a day to come, such as 2026-12-14."),
+        ({"hours": "13"}, "Hours 13: write the hours of a day, from 0.25 to 12, such as 1.5."),
+        ({"hours": "many"}, "Hours many: write the hours of a day, from 0.25 to 12, such as 1.5."),
+        ({"text": "<html><p>MLOps"}, "This is a web page with its tags: paste the text that it shows."),
+    ],
+)
+def test_what_can_be_no_plan_is_refused_with_a_line(context, address, wishes, said):
+    page = context.new_page()
+    page.clock.install(time=MORNING)
+    planned(page, address, **wishes)
+    assert page.locator("#plan [role=alert]").text_content() == said
+    assert page.evaluate("localStorage.getItem('walkforward.plan')") is None
+
+
+@needs_chromium
+def test_a_plan_that_can_not_be_read_is_told_and_can_be_dropped(context, address):
+    page = context.new_page()
+    page.goto(f"{address}plan.html")
+    page.evaluate("localStorage.setItem('walkforward.plan', '{\"version\": 1')")
+    page.goto(f"{address}practice.html")
+    page.get_by_role("link", name="Plan the days until the interview").click()
+    page.get_by_text("can't be read: drop it").wait_for()
+    page.get_by_role("button", name="Drop the plan").click()
+    assert page.get_by_role("button", name="Make the plan").is_visible()
+
+
+@needs_chromium
+def test_practice_asks_what_the_plan_has_for_today(chromium, address, terminal):
+    """The same questions as `walkforward practice --today`, in their order; then the plan ticks them."""
+    terminal("--date", "2026-12-14", "--hours", "1")
+    asked = today(State(), MORNING).questions
+    view = chromium.new_context(timezone_id="UTC")
+    page = view.new_page()
+    page.clock.install(time=MORNING)
+    planned(page, address, hours="1")
+    page.locator(".wf-today a", has_text="question").click()
+    bank = {one.id: one for one in load_bank()}
+    for one in asked:
+        page.get_by_text(f"{bank[one].minutes}:00", exact=False).first.wait_for()
+        answer(page)
+        page.get_by_role("button", name="Next", exact=True).click()
+    assert told(page) == "The questions that the plan has for today are done."
+    kept = page.evaluate(
+        "Object.keys(localStorage).filter((one) => one.startsWith('walkforward.review.')).sort()"
+    )
+    assert [name.rpartition(".")[2] for name in kept] == asked
+    page.get_by_role("link", name="the rest of the day").click()
+    page.locator(".wf-over", has_text="question").wait_for()
+    view.close()
+
+
+def summed_up(page):
+    """Tick every point, choose the middle level of each criterion, and return the sheet."""
+    had = page.get_by_role("button", name="I had it")
+    while had.count():
+        had.click()
+    for group in page.locator("fieldset").all():
+        group.locator("input").nth(2).check()
+    page.get_by_role("button", name="Sum it up").click()
+    page.get_by_text("Score:").wait_for()
+    return page.locator("#practice").inner_text()
+
+
+@needs_chromium
+@needs_npm
+def test_a_coding_round_is_held_with_its_clock_and_the_real_check(chromium, address):
+    view = chromium.new_context()
+    page = view.new_page()
+    page.set_default_timeout(180_000)
+    page.add_init_script("Math.random = () => 0")  # the first of each
+    page.clock.install(time=MORNING)
+    page.goto(f"{address}practice.html?round=coding")
+    page.locator(".CodeMirror").wait_for()
+    assert page.locator(".wf-title").text_content() == "1 of 4 · kata middle_element"
+    page.clock.fast_forward(10 * 60_000)
+    solution = solution_source(site_build.katas.KATAS, "middle_element")
+    for text, said in ((solution.replace("return", "return 1 +"), "Not yet."), (solution, "Passed.")):
+        page.evaluate("text => document.querySelector('.CodeMirror').CodeMirror.setValue(text)", text)
+        page.get_by_role("button", name="Check").click()
+        page.get_by_text(said, exact=True).wait_for()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="I have answered").click()
+    page.locator(".CodeMirror").wait_for()
+    assert page.locator(".wf-title").text_content().startswith("3 of 4 · kata ")
+    page.clock.fast_forward(30 * 60_000)
+    page.get_by_role("button", name="Leave it, not solved").click()
+    page.get_by_role("button", name="I have answered").click()
+    sheet = summed_up(page)
+    assert "Score: 3 of 4 passed" in sheet
+    assert re.search(r"✓ kata middle_element: passed, 10:\d\d of 20:30", sheet)
+    assert re.search(r"✗ kata \w+: not passed, 30:\d\d of 20:30", sheet)
+    assert "Level: mid; 2 of 6 points" in sheet  # a kata counts as two
+    (kept,) = page.evaluate(
+        "Object.keys(localStorage).filter((one) => one.includes('.attempt.'))"
+        ".map((one) => JSON.parse(localStorage.getItem(one)))"
+    )
+    assert (kept["what"], kept["name"], kept["passed"]) == ("round", "coding", True)
+    page.goto(f"{address}katas.html#middle_element")
+    page.get_by_text("✓ middle element").first.wait_for(state="attached")
+    view.close()
+
+
+def diagnosed(page, diagnosis, remedy):
+    for text in (diagnosis, remedy):
+        page.locator("#practice textarea").fill(text)
+        page.get_by_role("button", name="That is it").click()
+
+
+@needs_chromium
+def test_a_debugging_round_is_held_and_its_ticket_judged_by_the_same_rule(context, address):
+    page = context.new_page()
+    page.add_init_script("Math.random = () => 0")
+    page.clock.install(time=MORNING)
+    case = next(one for name, _, one in clinic.chosen() if name == "broken_release")
+    shadow = "a file of ours hides a module of the standard library"
+    assert [fault.name for fault in case.faults] == [shadow]
+    page.goto(f"{address}practice.html?round=debugging")
+    field = page.get_by_label("Ask for evidence")
+    for number, need in enumerate(case.needs, 1):
+        field.fill(need[0])
+        field.press("Enter")
+        page.locator(".wf-evidence pre").nth(number - 1).wait_for()
+    field.fill("a horoscope")
+    field.press("Enter")
+    assert "Nobody knows what" in page.locator("#practice form + [role=status]").text_content()
+    page.clock.fast_forward(5 * 60_000)
+    page.get_by_role("button", name="Diagnose").click()
+    page.locator("#practice textarea").fill("I can't say")
+    page.get_by_role("button", name="That is it").click()
+    page.get_by_text("No fault could be read in this.").wait_for()
+    diagnosed(page, "Our calendar.py shadows the standard library's module.", case.remedy)
+    page.get_by_role("heading", name="The ticket: passed").wait_for()
+    page.get_by_role("button", name="Go on").click()
+    for _ in range(2):
+        page.get_by_role("button", name="I have answered").click()
+    sheet = summed_up(page)
+    assert re.search(r"✓ ticket broken_release: passed, 5:\d\d of 39:00", sheet)
+    assert "Score: 3 of 3 passed" in sheet
+    page.goto(f"{address}practice.html?round=debugging")  # the next ticket is one that was not met
+    assert "broken_release" not in page.locator(".wf-title").text_content()
+    page.get_by_role("button", name="Diagnose").click()
+    diagnosed(page, "", "restart it")
+    while (no := page.get_by_role("button", name="No", exact=True)).count():
+        no.click()
+    page.get_by_role("heading", name="The ticket: not passed").wait_for()
+
+
+@needs_chromium
+def test_a_round_ends_when_its_time_is_over(context, address):
+    page = context.new_page()
+    page.clock.install(time=MORNING)
+    page.goto(f"{address}practice.html?round=design&minutes=30")
+    page.get_by_role("button", name="I have answered").wait_for()
+    page.clock.fast_forward(31 * 60_000)
+    page.get_by_role("button", name="I have answered").click()
+    page.get_by_text("Did your answer have it?").wait_for()
+    assert "31:0" in summed_up(page)
+
+
+@needs_chromium
+@needs_npm
+def test_the_plan_and_the_rounds_are_for_everybody(chromium, address, axe):
+    """Made with an advertisement and opened; a kata on the clock; evidence, verdict: in all looks."""
+    faults = []
+    for width, colours in LOOKS:
+        where = f"at {width} px, {colours}"
+        view = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
+        page = view.new_page()
+        page.set_default_timeout(60_000)
+        page.clock.install(time=MORNING)
+        planned(page, address, text=AD)
+        for one in page.locator("#plan details").all():
+            one.locator("summary").click()
+        faults += seen_in(page, f"the plan {where}", width, axe)
+        page.goto(f"{address}practice.html?round=coding")
+        page.locator(".CodeMirror").wait_for()
+        faults += seen_in(page, f"a kata {where}", width, axe)
+        page.goto(f"{address}practice.html?round=debugging")
+        page.locator("summary", has_text="What people ask for").click()
+        for name in ("logs", "metric by slice", "code", "deploy diff"):
+            page.get_by_role("button", name=name, exact=True).click()
+        faults += seen_in(page, f"evidence {where}", width, axe)
+        page.get_by_role("button", name="Diagnose").click()
+        diagnosed(page, "", "")
+        faults += seen_in(page, f"a verdict {where}", width, axe)
+        view.close()
+    assert faults == []
+
+
+@needs_chromium
+def test_the_plan_and_a_ticket_are_there_without_a_network(context, address):
+    page = context.new_page()
+    page.goto(f"{address}practice.html")
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    context.set_offline(True)
+    planned(page, address, day=str(date.today() + timedelta(days=9)))
+    page.get_by_role("heading", name="Today").wait_for()
+    page.goto(f"{address}practice.html?round=debugging")
+    page.get_by_label("Ask for evidence").fill("logs")
+    page.get_by_label("Ask for evidence").press("Enter")
+    page.locator(".wf-evidence pre").wait_for()
+    context.set_offline(False)
 
 
 @needs_chromium

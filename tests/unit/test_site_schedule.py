@@ -1,40 +1,17 @@
 """The browser's schedule is the terminal's: the same cards to the second, the same next questions."""
 
-import json
 import random
-import shutil
-import subprocess
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from fsrs import Rating
+from in_node import needs_node, node
 
 from course.practice.bank import load_bank
 from course.practice.reviews import SCHEDULER, Review, State, rate, replayed, utc_now
 from course.practice.schedule import Schedule, recall
 
-STATIC = Path(__file__).resolve().parents[2] / "src" / "authoring" / "site" / "static"
-needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
-
-
-def node(script: str, given: object) -> object:
-    """Run a script beside the site's programs; it finds `given`, and what it returns comes back as JSON."""
-    head = "".join(
-        f"import * as {name} from {json.dumps((STATIC / f'{name}.js').as_uri())};\n"
-        for name in ("fsrs", "queue")
-    )
-    head += "import {readFileSync} from 'node:fs';\nconst given = JSON.parse(readFileSync(0, 'utf8'));\n"
-    body = f"process.stdout.write(JSON.stringify((() => {{ {script} }})()));"
-    ran = subprocess.run(
-        ["node", "--input-type=module", "-e", head + body],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+MODULES = ("fsrs", "queue")
 
 
 @needs_node
@@ -65,7 +42,7 @@ def test_twenty_thousand_reviews_give_the_same_cards():
       const card = fsrs.replay(own, interview);
       return [card.due, card.stability, card.difficulty, fsrs.retrievability(card, card.last + 17 * 864e5)];
     }));"""
-    for mine, theirs in zip(node(script, logs), wanted, strict=True):
+    for mine, theirs in zip(node(script, logs, MODULES), wanted, strict=True):
         for one, other in zip(mine, theirs, strict=True):
             assert one[0] == pytest.approx(other[0], abs=1), "due, in milliseconds"
             assert one[1:] == pytest.approx(other[1:], rel=1e-9)
@@ -83,7 +60,7 @@ def test_an_answer_is_rated_as_in_the_terminal():
         ]
         for _ in range(3000)
     ]
-    found = node("return given.map((one) => fsrs.rate(...one));", cases)
+    found = node("return given.map((one) => fsrs.rate(...one));", cases, MODULES)
     assert found == [int(rate(*case)) for case in cases]
     assert set(found) == {1, 2, 3, 4}
 
@@ -125,7 +102,7 @@ def test_the_next_questions_are_those_of_the_terminal(tmp_path, monkeypatch, see
     const schedule = new queue.Schedule(bank, log, interview, now, bank.filter((one) => named.has(one.id)));
     return [schedule.following(20).map((one) => one.id), schedule.due.map((one) => one.id), schedule.pace,
       schedule.days, Object.fromEntries(queue.recall(bank, log, now))];"""
-    following, due, pace, days, strength = node(script, given)
+    following, due, pace, days, strength = node(script, given, MODULES)
     assert following == [one.id for one in schedule.following(20)]
     assert due == [one.id for one in schedule.due]
     assert (pace, days) == (schedule.pace, schedule.days)

@@ -25,6 +25,7 @@ def entry(question: Question) -> dict[str, Any]:
         "id": question.id,
         "topic": question.topic,
         "subject": question.subject,
+        "lesson": question.lesson,
         "lessons": sorted(lessons_of(question)),
         "kind": question.kind,
         "level": question.level,

@@ -18,7 +18,17 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
-from authoring.site import bank, katas, moved, offline, pages, sql, vendored  # noqa: E402
+from authoring.site import (  # noqa: E402
+    bank,
+    clinic,
+    katas,
+    moved,
+    offline,
+    pages,
+    plan,
+    sql,
+    vendored,
+)
 from course import environments  # noqa: E402
 from course.paths import ROOT  # noqa: E402
 from walkforward.errors import WalkForwardError  # noqa: E402
@@ -60,6 +70,8 @@ def build(site: Path = SITE, work: Path = WORK, repository: str = "") -> list[st
     bank.write(static)
     katas.write(static)
     sql.write(static)
+    plan.write(static)
+    clinic.write(static)
     pages.write(work / "source", repository)
     _run(
         [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "2", "-b", "html"]

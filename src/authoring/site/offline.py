@@ -35,7 +35,16 @@ def first(site: Path) -> list[str]:
         for path in sorted((site / "_static").rglob("*"))
         if path.suffix in KEPT and not LARGE & set(path.parts)
     ]
-    return ["./", "index.html", "practice.html", "manifest.webmanifest", "icon.svg", *SEARCH, *static]
+    return [
+        "./",
+        "index.html",
+        "practice.html",
+        "plan.html",
+        "manifest.webmanifest",
+        "icon.svg",
+        *SEARCH,
+        *static,
+    ]
 
 
 def write(site: Path) -> None:

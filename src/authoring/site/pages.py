@@ -195,7 +195,11 @@ def paths() -> dict[str, str]:
 
 def tools() -> dict[str, str]:
     """Return the pages that a program of the site fills."""
-    named = {"practice": "Practise the interview", "katas": "Katas in the browser"}
+    named = {
+        "practice": "Practise the interview",
+        "plan": "The plan until the interview",
+        "katas": "Katas in the browser",
+    }
     return {
         name: f"# {title}\n\n" + _raw(f'<div id="{name}"><noscript>It needs JavaScript.</noscript></div>')
         for name, title in named.items()
@@ -230,7 +234,7 @@ def front(course: list[outline.Lesson]) -> str:
     toc = [
         "```{toctree}\n:hidden:\n:caption: Paths\n",
         *(f"paths/{one.name}" for one in routes),
-        "```\n\n```{toctree}\n:hidden:\n:caption: Practice\n\npractice\nkatas\n```\n",
+        "```\n\n```{toctree}\n:hidden:\n:caption: Practice\n\npractice\nplan\nkatas\n```\n",
         "```{toctree}\n:hidden:\n:caption: Lessons\n",
         *(f"parts/{name}" for name in there),
         "```",
@@ -249,7 +253,8 @@ def front(course: list[outline.Lesson]) -> str:
             _raw('</div><div id="wf-question"></div></div>'),
             f"**Choose a path**: {listed}.",
             "**Run a kata now**: [the middle of a list in one pass](katas.md), in your browser. "
-            "**Practise the interview**: [the whole bank](practice.md), five minutes at a time.",
+            "**Practise the interview**: [the whole bank](practice.md), five minutes at a time. "
+            "**Plan the days until it**: [what to do on which day](plan.md).",
             "**On your machine**, offline:",
             COMMANDS,
             *toc,

@@ -2,18 +2,22 @@
 
 import { button, clock, h, main, row, ticking, when } from "./dom.js";
 import { rate } from "./fsrs.js";
-import { draft, dropDraft, exported, imported, keepDraft, record, reviews, set, setting } from "./log.js";
+import { attempt, draft, dropDraft, exported, imported, keepDraft, record, reviews, set, setting } from "./log.js";
+import { dayOf, itemsOf } from "./plan.js";
+import { current, today } from "./planned.js";
 import { recall, Schedule } from "./queue.js";
-import { draw, HELD, mixed, NAMES, reached } from "./rounds.js";
+import { draw, mixed, NAMES, reached } from "./rounds.js";
+import { kataStep, material, ticketStep } from "./steps.js";
 
 const root = document.getElementById("practice"), here = new URL("./", import.meta.url);
 const { questions, paths, rounds } = await (await fetch(new URL("bank.json", here))).json();
 const byId = new Map(questions.map((one) => [one.id, one]));
-const RATINGS = { 1: "Again", 2: "Hard", 3: "Good", 4: "Easy" }, FIVE_MINUTES = 300;
+const RATINGS = { 1: "Again", 2: "Hard", 3: "Good", 4: "Easy" }, FIVE_MINUTES = 300, HALF_A_MINUTE = 30;
 const wanted = new URLSearchParams(location.search);
 const filter = Object.fromEntries(["path", "lesson", "kind", "level"].map((name) => [name, wanted.get(name) ?? ""]));
 const skipped = new Set();
 let ends = 0; // of the five minutes, where they run
+let planned = null; // what is left of today's questions by the plan, while they are asked
 
 const interview = () => Date.parse(setting("interview")) || null;
 
@@ -40,8 +44,22 @@ function select(label, key, options) {
 
 const every = (key) => [...new Set(questions.flatMap((one) => one[key]))].sort().map((one) => [one, one]);
 
+/** What the plan has for today that is practised here. */
+function todays() {
+  let left;
+  try { left = today(questions); } catch { left = null; } // its own page says what is wrong
+  const link = (text) => h("a", { href: "plan.html" }, text);
+  if (!left) return row(link("Plan the days until the interview"));
+  const items = itemsOf(current(), dayOf(Date.now())), number = left.questions.length;
+  const minutes = (name) => items.find((one) => one.what === "round" && one.name === name).minutes;
+  return row("Today by your plan: ", number > 0 && main(`${number} question${number === 1 ? "" : "s"}`, () => { planned = left.questions; ask(); }, { "data-today": true }),
+    left.rounds.map((name) => button(`the round ${name}`, () => begin(name, minutes(name)))),
+    link(left.off ? "the day off" : number || left.rounds.length ? "the whole day" : "the rest of the day"));
+}
+
 function home(said = "") {
   ends = 0;
+  planned = null;
   const now = schedule();
   const pool = chosen();
   const told = `${now.due.length} due, ${now.fresh.length} new, of ${pool.length} questions.`;
@@ -50,12 +68,12 @@ function home(said = "") {
   const ahead = now.end ? ` In ${now.days} days; at ${now.pace} answers a day you meet ` +
     `${Math.min(now.fresh.length, now.pace * now.days)} of ${now.fresh.length} new ones.` : "";
   show(
-    h("p", { role: "status" }, said || told),
+    h("p", { role: "status" }, said || told), todays(),
     row(select("path", "path", paths.map((one) => [one.name, one.title])), select("lesson", "lesson", every("lessons")),
       select("kind", "kind", every("kind")), select("level", "level", [["junior", "junior"], ["mid", "mid"], ["senior", "senior"]])),
     row(main("Practise", () => ask(), { "data-first": true, disabled: !(now.due.length + now.fresh.length) }),
       button("Five minutes", () => { ends = performance.now() + 1000 * FIVE_MINUTES; ask(); })),
-    row("Hold a round: ", HELD.map((name) => button(`${name}, ${rounds[name].minutes} min`, () => begin(name, rounds[name].minutes))),
+    row("Hold a round: ", Object.keys(rounds).map((name) => button(`${name}, ${rounds[name].minutes} min`, () => begin(name, rounds[name].minutes))),
       [20, 45].map((minutes) => button(`of all kinds, ${minutes} min`, () => begin("", minutes)))),
     row(h("label", {}, "Interview on ", day), h("span", {}, ahead)),
     known(),
@@ -107,8 +125,8 @@ function answering(step, told, given, ...others) {
 }
 
 function ask(one) {
-  const [question] = one ? [one] : ends && performance.now() >= ends ? [null] : schedule().following(1, skipped);
-  if (!question) return home(ends ? "Five minutes are over." : "Nothing is due. Come back later, or choose other questions.");
+  const [question] = one ? [one] : planned ? [byId.get(planned.shift())] : ends && performance.now() >= ends ? [null] : schedule().following(1, skipped);
+  if (!question) return home(planned ? "The questions that the plan has for today are done." : ends ? "Five minutes are over." : "Nothing is due. Come back later, or choose other questions.");
   const title = [...new Set([question.topic, question.kind, question.level, `${question.minutes} min`])].join(" · ");
   const left = () => (ends ? ` · ${clock(Math.max(0, (ends - performance.now()) / 1000))} left` : "");
   answering({ question, title, ask: question.prompt }, (seconds) => `${clock(seconds)} of ${question.minutes}:00${left()}`,
@@ -181,8 +199,10 @@ function explained(one, review) {
 
 // A round: everything is asked first, then graded, then summed up.
 
-function begin(name, minutes) {
-  const steps = name ? draw(name, rounds[name], chosen(), questions) : mixed(chosen(), minutes);
+async function begin(name, minutes) {
+  let steps;
+  try { steps = name ? draw(name, rounds[name], chosen(), questions, minutes, await material(name)) : mixed(chosen(), minutes); }
+  catch (error) { return home(`The round can't begin: ${error.message}.`); }
   if (!steps.length) return home("No question of that round is left by the filters: choose fewer.");
   const round = { name, minutes, steps, answers: [], used: 0 };
   step(round, 0);
@@ -190,7 +210,7 @@ function begin(name, minutes) {
 
 function step(round, place) {
   const one = round.steps[place];
-  if (!one || round.used >= 60 * round.minutes) return rubric(round, 0);
+  if (!one || 60 * round.minutes - round.used < HALF_A_MINUTE) return rubric(round, 0);
   const left = (seconds) => Math.max(0, 60 * round.minutes - round.used - seconds);
   const given = (seconds, said) => {
     round.used += seconds;
@@ -198,16 +218,23 @@ function step(round, place) {
     if (one.question) keepDraft(one.question.id, { said });
     step(round, place + 1);
   };
-  answering({ ...one, title: `${place + 1} of ${round.steps.length} · ${one.title}` },
-    (seconds) => `${clock(seconds)} of ${clock(one.seconds)} · ${clock(left(seconds))} left in all`, given,
-    button("End the round", () => rubric(round, 0)));
+  const title = `${place + 1} of ${round.steps.length} · ${one.title}`, others = [button("End the round", () => rubric(round, 0))];
+  const told = (seconds) => `${clock(seconds)} of ${clock(one.seconds)} · ${clock(left(seconds))} left in all`;
+  if (!one.what) return answering({ ...one, title }, told, given, ...others);
+  const done = ({ passed, seconds, detail }) => {
+    round.used += seconds;
+    round.answers.push({ step: one, seconds, said: "", passed, detail });
+    step(round, place + 1);
+  };
+  return (one.what === "kata" ? kataStep : ticketStep)(one, { show, title, told, others }, done);
 }
 
 function rubric(round, place) {
   const answer = round.answers[place];
-  if (!answer) return round.name ? scores(round) : sheet(round, []);
+  if (!answer) return round.name && round.answers.length ? scores(round) : sheet(round, []);
   const next = (must, good) => { Object.assign(answer, { must, good }); rubric(round, place + 1); };
   const { step: one } = answer;
+  if (one.what) return next([], []);
   if (one.question) return grade(one.question, answer.seconds, answer.said, "mock", (review) => next(review.must, review.good));
   const head = [h("h2", { tabindex: "-1" }, "Did your answer have it?"), h("div", { class: "wf-prompt", html: one.ask }), quoted(answer.said, "Your answer")];
   points(head, one.must, one.good, next);
@@ -226,10 +253,16 @@ function scores(round) {
 }
 
 function sheet(round, scored) {
-  const passed = (one) => one.must.every(Boolean), must = round.answers.flatMap((one) => one.must);
+  const passed = (one) => one.passed !== false && one.must.every(Boolean); // a kata or a ticket counts as two points
+  const must = round.answers.flatMap((one) => (one.step.what ? [one.passed, one.passed] : one.must));
   const missing = must.filter((one) => !one).length, level = scored.length ? reached(scored, missing, must.length) : null;
-  const line = (one) => h("li", {}, `${passed(one) ? "✓" : "✗"} ${one.step.title}: must ${one.must.filter(Boolean).length} of ` +
-    `${one.must.length}, ${clock(one.seconds)} of ${clock(one.step.seconds)} `,
+  const had = (one) => (one.step.what ? (one.passed ? "passed" : "not passed") : `must ${one.must.filter(Boolean).length} of ${one.must.length}`);
+  if (round.answers.length) {
+    const good = level === null ? round.answers.every(passed) : level >= 2;
+    attempt({ what: "round", name: round.name || "mixed", passed: good, seconds: Math.round(10 * round.used) / 10, ended: new Date().toISOString(),
+      detail: { minutes: round.minutes, level, scores: scored, steps: round.answers.map((one) => one.step.title) } });
+  }
+  const line = (one) => h("li", {}, `${passed(one) ? "✓" : "✗"} ${one.step.title}: ${had(one)}, ${clock(one.seconds)} of ${clock(one.step.seconds)} `,
   one.step.question?.shows[0] && h("a", { href: one.step.question.shows[0][1] }, "study"));
   show(h("h2", { tabindex: "-1" }, `Score: ${round.answers.filter(passed).length} of ${round.answers.length} passed`),
     h("p", {}, `Passed means that no must is missing. ${clock(round.used)} of ${round.minutes}:00.`),
@@ -242,5 +275,8 @@ function sheet(round, scored) {
 
 addEventListener("storage", () => { if (root.querySelector("input[type=date]")) home(); }); // another tab has graded
 navigator.storage?.persist?.();
-const first = byId.get(wanted.get("question"));
-if (first) ask(first); else home();
+const first = byId.get(wanted.get("question")), held = wanted.get("round");
+if (first) ask(first);
+else if (held && held in rounds) await begin(held, Math.min(Number(wanted.get("minutes")) || rounds[held].minutes, rounds[held].minutes));
+else home();
+if (wanted.has("today")) root.querySelector("[data-today]")?.click();

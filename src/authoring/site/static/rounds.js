@@ -1,9 +1,7 @@
 // A round of an interview as course/practice/rounds.py draws it: what is asked, and the level of the answers.
-// The coding and the debugging round need an editor and a terminal: katas are a page of their own.
 
-const FULL_CASE = 20, FOLLOW_UP = 3, SHORT = 4, ONE_IN = 4, THEMES = 4;
+const FULL_CASE = 20, FOLLOW_UP = 3, SHORT = 4, ONE_IN = 4, THEMES = 4, LEAST = 60, COLLECTIONS = ["I1", "I5"];
 export const NAMES = ["below junior", "junior", "mid", "senior"];
-export const HELD = ["screen", "design", "behavioural", "cv"];
 
 const shuffled = (list) => list.map((one) => [Math.random(), one]).sort(([one], [other]) => one - other).map(([, one]) => one);
 const some = (list, count) => shuffled(list).slice(0, count);
@@ -26,7 +24,22 @@ const followed = (one, minutes, count) => [asked(one), ...one.next.slice(0, coun
 
 const probe = (one) => ({ question: null, title: one.name, ask: one.ask, seconds: 60 * one.minutes, must: one.listens, good: [] });
 
+const spare = (form, probes, minutes) => 60 * (minutes - probes.reduce((sum, one) => sum + one.minutes, 0));
+
 const DRAW = {
+  /** Two katas, of each collection that runs here one, with a question on the cost of each. */
+  coding(form, bank, minutes, { katas }) {
+    const pools = COLLECTIONS.map((lesson) => katas.filter((one) => one.lesson === lesson)).filter((pool) => pool.length);
+    const [first] = some(pools[0], 1), rest = pools.at(-1).filter((one) => one !== first), [second] = some(rest.length ? rest : pools.at(-1), 1);
+    const probes = some(form.probes, 2), seconds = Math.max(LEAST, spare(form, probes, minutes) / 2);
+    return [first, second].flatMap((kata, place) => [{ what: "kata", kata, question: null, title: `kata ${kata.name}`, seconds, must: [], good: [] },
+      probe(probes[place])]);
+  },
+  /** One ticket of the clinic, then what keeps the fault out and how it is told. */
+  debugging(form, bank, minutes, { ticket }) {
+    const seconds = Math.max(LEAST, spare(form, form.probes, minutes));
+    return [{ what: "ticket", ticket, question: null, title: `ticket ${ticket.ticket}`, seconds, must: [], good: [] }, ...form.probes.map(probe)];
+  },
   design: (form, bank) => some(bank.filter(isCase), 1).flatMap((one) => followed(one, FOLLOW_UP, 3)),
   behavioural(form, bank) {
     const themes = new Map();
@@ -53,13 +66,14 @@ const DRAW = {
   },
 };
 
-/** The steps of a round; their seconds are cut in proportion to fit its minutes. Empty where nothing is left to ask. */
-export function draw(name, form, bank, whole) {
-  const found = DRAW[name](form, bank);
+/** The steps of a round; their seconds are cut in proportion to fit its minutes. Empty where nothing is left to ask.
+ *  material: the katas that run here and the ticket, for the rounds that hold them. */
+export function draw(name, form, bank, whole, minutes = form.minutes, material = {}) {
+  const found = DRAW[name](form, bank, minutes, material);
   if (!found.length) return [];
   const by = new Map(whole.map((one) => [one.id, one])), of = (ids) => ids.map((id) => asked(by.get(id)));
   const steps = [...of(form.opening), ...found, ...of(form.closing)];
-  const total = steps.reduce((sum, one) => sum + one.seconds, 0), scale = Math.min(1, (60 * form.minutes) / total);
+  const total = steps.reduce((sum, one) => sum + one.seconds, 0), scale = Math.min(1, (60 * minutes) / total);
   return steps.map((one) => ({ ...one, seconds: Math.round(scale * one.seconds) }));
 }
 

@@ -12,7 +12,7 @@ from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-PROGRAMS = {"index": "front", "practice": "practice", "katas": "katas"}
+PROGRAMS = {"index": "front", "practice": "practice", "plan": "agenda", "katas": "katas"}
 
 
 def slug(title: str) -> str:
