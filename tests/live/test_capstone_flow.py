@@ -21,7 +21,7 @@ import pytest
 from course.data import load_ridership, load_trips
 from course.servers import base_environment, free_port
 from projects.capstone import command, demand, loop, pages
-from projects.capstone.state import DEMAND, DURATION, STEPS, CapstoneError, Settings, opened
+from projects.capstone.state import DEMAND, DURATION, STEPS, CapstoneError, Journal, Settings, opened
 from walkforward.errors import WalkForwardError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither SIGKILL nor a fork server")
@@ -84,7 +84,7 @@ def ended(process):
 
 def lines(folder):
     """The journal without its seconds."""
-    found = begun(folder).journal.lines()
+    found = Journal(folder / "journal.jsonl").lines()
     return [{name: value for name, value in one.items() if name != "seconds"} for one in found]
 
 
@@ -240,8 +240,20 @@ def test_a_store_that_is_away_is_a_line_and_nothing_is_lost(start, undisturbed, 
     said = (tmp_path / "flow.error").read_text()
     assert said.startswith("2020-03, register: the store does not answer (") and "\n" not in said
     assert len(lines(folder)) == 2 * len(STEPS) + STEPS.index("register")
-    assert ended(start(folder, "2020-05", None)) == 0
-    same(folder, undisturbed)
+    assert ended(start(folder, "2020-04", None)) == 0
+    assert lines(folder) == lines(undisturbed)[: 4 * len(STEPS)]
+    assert store_of(folder)["status"] == {"FINISHED"} and not list(folder.rglob("*.part"))
+
+
+def test_a_folder_that_was_moved_goes_on_where_it_is(start, undisturbed, tmp_path):
+    folder, before = tmp_path / "ein Ördner #1" / "flow", files(undisturbed)
+    shutil.copytree(undisturbed, folder)
+    assert ended(start(folder, "2020-06", None)) == 0
+    assert lines(folder)[: 5 * len(STEPS)] == lines(undisturbed) and len(lines(folder)) == 6 * len(STEPS)
+    assert files(undisturbed) == before  # what was made since lies in the new place
+    assert {one.parent.name for one in folder.parent.rglob("store")} == {"flow"}
+    made = store_of(folder)
+    assert made[DEMAND][0] == 4 and len(list((folder / "store").rglob("MLmodel"))) > made[DEMAND][0]
 
 
 def test_both_kinds_of_demand_model_answer_behind_one_signature(undisturbed, tmp_path):
@@ -343,6 +355,8 @@ def test_the_command_runs_a_month_serves_what_it_made_and_leaves_nothing_running
             "this state begins with 2020-04: name another folder with --state for 2019-07",
         ),
         (["--month", "July"], "'July' is not a month: write year and month, as in '2019-01'"),
+        (["--month", ""], "'' is not a month: write year and month"),  # a variable that was not set
+        (["--month", "2020-05", "--policy", ""], "there is no policy ''"),
         (["--month", "2020-05", "--next"], "--month, --next and --from/--to exclude each other"),
         (
             ["--month", "2020-05", "--policy", "weekly"],

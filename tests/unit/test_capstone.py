@@ -1,19 +1,34 @@
 """The capstone's steps, each on its own: small tables in, what the journal line says out."""
 
+import contextlib
 import dataclasses
 import errno
 import json
 import multiprocessing
+import shlex
+import sqlite3
+from pathlib import Path
 
 import kubernetes_validate
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy
 import yaml
+from mlflow.exceptions import MlflowException
 
 from course.data import load_ridership, load_trips
 from projects.capstone import answered, demand, loop, pages, policies, schedule, steps, trips
-from projects.capstone.state import STEPS, CapstoneError, Journal, Settings, State, opened, told_plainly
+from projects.capstone.state import (
+    PATHS,
+    STEPS,
+    CapstoneError,
+    Journal,
+    Settings,
+    State,
+    opened,
+    told_plainly,
+)
 
 MONTH = "2019-03"
 
@@ -40,6 +55,10 @@ def test_a_delivery_without_a_column_or_with_text_for_numbers_is_refused_in_a_li
         trips.checked(raw.assign(trip_distance="far"), MONTH)
     with pytest.raises(CapstoneError, match=r"^there is no trip of 2019-03"):
         trips.checked(raw.head(0), MONTH)
+    with pytest.raises(CapstoneError, match=r"^the trips of 2019-03 have fare_amount twice"):
+        trips.checked(pd.concat([raw, raw[["fare_amount"]]], axis=1), MONTH)
+    with pytest.raises(CapstoneError, match=r"no trip of 2019-05 can be taken \(50 picked up in another"):
+        trips.divided(raw.head(50), "2019-05")
 
 
 def test_a_change_of_unit_upstream_is_told(raw):
@@ -202,6 +221,150 @@ def test_a_state_is_not_taken_up_with_other_settings(tmp_path):
     assert opened(tmp_path, Settings("2019-01"), load_trips, load_ridership).settings.first == "2018-01"
 
 
+# A state that is damaged, lost in part, moved, or none at all
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A folder as a flow leaves it after a month, without the content of its files."""
+    folder = tmp_path / "flow"
+    state = opened(folder, Settings("2019-04", serve=False), load_trips, load_ridership)
+    found = {"monitor": {"answered": {"1": 3}}, "register": {"duration": "1", "demand": "1"}}
+    for step in STEPS:
+        state.journal.write("2019-04", step, found.get(step, {}))
+    made = ("trips/2019-04/taken.parquet", "trips/2019-04/features.parquet", "releases/2019-04/model.ubj")
+    for name in (*made, "demand/2019-04.forecast.parquet", "demand/2019-04/MLmodel", "predictions.db"):
+        state.file(name).parent.mkdir(parents=True, exist_ok=True)
+        state.file(name).write_text("")
+    store(folder)
+    return folder
+
+
+def store(folder):
+    (folder / "store").mkdir()
+    place = (folder / "store" / "artifacts").as_uri()
+    with contextlib.closing(sqlite3.connect(folder / "store" / "mlflow.db")) as sql, sql:
+        for table, columns in PATHS.items():
+            sql.execute(f"create table {table} (name, {', '.join(columns)})")
+            row = ["releases", *[f"{place}/1/model"] * len(columns)]
+            row = ["releases", place] if table == "experiments" else row
+            sql.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
+
+
+def again(folder, **more):
+    return opened(folder, Settings("2019-04", serve=False), load_trips, load_ridership, **more)
+
+
+def all_bytes(folder):
+    return {
+        one: (one.read_bytes(), one.stat().st_mtime_ns)
+        for one in folder.rglob("*")
+        if one.is_file() and one.name != "lock"
+    }
+
+
+def test_a_state_that_is_opened_again_keeps_every_byte(begun):
+    before = all_bytes(begun)
+    again(begun)
+    assert all_bytes(begun) == before
+
+
+def changed(change):
+    def apply(folder):
+        file = folder / "journal.jsonl"
+        file.write_bytes(b"\n".join(change(file.read_bytes().split(b"\n"))))
+
+    return apply
+
+
+def set_to(**values):
+    def apply(folder):
+        file = folder / "settings.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            changed(lambda lines: [*lines[:4], lines[4][:9], *lines[5:]]),
+            "journal.jsonl is damaged in line 5: take",
+        ),
+        (changed(lambda lines: [*lines[:4], b"null", *lines[5:]]), "damaged in line 5"),
+        (changed(lambda lines: [*lines[:4], b"{}", *lines[5:]]), "damaged in line 5"),
+        (changed(lambda lines: [*lines[:4], b"\xff", *lines[5:]]), "damaged in line 5"),
+        (changed(lambda lines: [*lines[:4], *lines[5:]]), "has lost the line of monitor of 2019-04"),
+        (changed(lambda lines: [*lines[:2], b""]), "2019-04.* is there, and journal.jsonl has no line of"),
+        (changed(lambda lines: [*lines[:8], b""]), "forecast.parquet is there, .* no line of register"),
+        (changed(lambda lines: []), "has no line of"),
+        (lambda folder: (folder / "journal.jsonl").unlink(), "has no line of"),
+        (lambda folder: (folder / "settings.json").unlink(), "has journal.jsonl and no settings.json"),
+        (lambda folder: (folder / "predictions.db").unlink(), "the log of the answers, is gone"),
+        (lambda folder: (folder / "store" / "mlflow.db").unlink(), "name it by CAPSTONE_STORE; else take"),
+        (lambda folder: (folder / "store" / "mlflow.db").write_bytes(b"x" * 9000), "is not a database"),
+        (lambda folder: (folder / "store" / "mlflow.db").write_bytes(b""), "no such table"),
+        (set_to(first=5), "settings.json is damaged in first: take the whole folder"),
+        (set_to(first="2019-13"), "damaged in first"),
+        (set_to(label_days="5"), "damaged in label_days"),
+        (set_to(reviews=[{"month": "2019-04"}]), "damaged in reviews"),
+        (set_to(reviews=[1]), "settings.json is damaged"),
+        (set_to(reviews=3), "damaged in reviews"),
+    ],
+)
+def test_a_state_that_is_damaged_or_lost_in_part_is_refused_in_a_line(begun, change, said):
+    change(begun)
+    before = all_bytes(begun)
+    with pytest.raises(CapstoneError, match=said) as told:
+        again(begun)
+    assert "\n" not in str(told.value) and all_bytes(begun) == before
+
+
+def test_a_line_that_stands_twice_changes_nothing(begun):
+    changed(lambda lines: [*lines[:4], lines[3], *lines[4:]])(begun)
+    assert list(again(begun).journal.of("2019-04")) == list(STEPS)
+
+
+def test_the_store_follows_a_folder_that_was_moved(begun, tmp_path):
+    there = tmp_path / "ein Ördner #1" / "flow"
+    there.parent.mkdir()
+    begun.rename(there)
+    again(there)
+    place = (there / "store" / "artifacts").as_uri()
+    with contextlib.closing(sqlite3.connect(there / "store" / "mlflow.db")) as sql:
+        for table, columns in PATHS.items():
+            for column in columns:
+                (found,) = sql.execute(f"select {column} from {table}").fetchone()
+                assert found == place + "/1/model" * (table != "experiments")
+
+
+def test_a_folder_of_somebody_else_s_is_left_alone(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "mine.txt").write_text("mine")
+    with pytest.raises(CapstoneError, match="has raw and no settings.json: .* if not, name another"):
+        again(tmp_path)
+    assert {one.name for one in tmp_path.rglob("*")} == {"lock", "raw", "mine.txt"}
+
+
+@pytest.mark.parametrize("sign", "?%")
+def test_a_name_that_no_store_can_have_is_refused(tmp_path, sign):
+    with pytest.raises(CapstoneError, match="keeps no store below a name with"):
+        again(tmp_path / f"a{sign}b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_cut_is_named(state):
+    for month in (MONTH, "2019-04"):
+        with state.whole("raw", month, "trips.parquet") as part:
+            pd.DataFrame({"a": range(99)}).to_parquet(part)
+    cut = state.file("raw", MONTH, "trips.parquet")
+    cut.write_bytes(cut.read_bytes()[:200])
+    with pytest.raises(CapstoneError, match=r"2019-03, train: .*raw.2019-03.trips.parquet is damaged"):
+        with told_plainly("2019-03, train", state.folder):
+            pd.read_parquet(cut)
+
+
 def hold(folder, held, done):
     state = State(folder, Settings("2019-04"), load_trips, load_ridership)
     with state.locked():
@@ -226,11 +389,29 @@ def test_another_process_waits_for_the_lock_and_says_so(state):
         pass
 
 
+def sql_error(text):
+    """As SQLAlchemy tells it."""
+    first = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block) "
+    words = f"{first}(sqlite3.OperationalError) {text}\n[SQL: INSERT INTO runs]"
+    return sqlalchemy.exc.DBAPIError(words, None, Exception(words))
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full: make room; what is finished"),
         (OSError(errno.EACCES, "Permission denied", "/there"), r"/there \(Permission denied\): see that"),
+        (OSError(errno.EROFS, "Read-only file system", "/there"), r"/there \(Read-only file system\): see"),
+        (sql_error("attempt to write a readonly database"), "the store can't be written: see to its folder"),
+        (
+            sql_error("database disk image is malformed"),
+            r"the store is damaged \(database disk image is",
+        ),
+        (sql_error("database is locked"), r"the store does not answer \(database is locked"),
+        (
+            MlflowException("API request failed with error code 503 != 200"),
+            "does not answer .*code 503",
+        ),
     ],
 )
 def test_a_fault_of_the_surroundings_is_one_line(error, said):
@@ -264,6 +445,24 @@ def test_rides_that_end_too_early_are_refused(state):
     state.rides = lambda: load_ridership().query("ds < '2014-03-20'")
     with pytest.raises(CapstoneError, match="the rides end before 2014-04-01"):
         steps.ingest(state, MONTH)
+
+
+def test_rides_that_are_not_a_number_a_day_are_refused():
+    rides = load_ridership()[["ds", "y"]]
+    assert demand.checked(rides[::-1]).equals(demand.checked(rides))
+    ask = ".*: ask whoever delivers them$"
+    for wrong, said in [
+        (rides.rename(columns={"y": "rides"}), "the rides have no y"),
+        (rides.assign(y="many"), "the rides are of another type"),
+        (
+            pd.concat([rides, rides.tail(1)]),
+            "of 2016-08-28 are no number, or not one day after the last",
+        ),
+        (rides.drop(index=9), "the rides of 2001-02-01 are"),
+        (rides.assign(y=rides["y"].where(rides.index != 9)), "the rides of 2001-01-31 are"),
+    ]:
+        with pytest.raises(CapstoneError, match=said + ask):
+            demand.checked(wrong)
 
 
 def test_decide_asks_the_policy_and_warms_up_before_the_first_month(state):
@@ -300,6 +499,26 @@ def test_the_schedule_is_a_cron_job_that_kubernetes_takes():
     kubernetes_validate.validate(job, "1.34", strict=True)
     assert job["metadata"]["annotations"]["walkforward/steps"].split() == list(STEPS)
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
+
+
+def test_the_line_for_a_crontab_takes_a_folder_of_any_name(tmp_path, monkeypatch):
+    folder = tmp_path / "my flow 100%"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    line = schedule.manifest().splitlines()[0].partition("crontab: ")[2]
+    words = shlex.split(line.replace("\\%", "%"))[5:]
+    assert "%" not in line.replace("\\%", "") and words[-1] == str(Path.cwd() / "capstone")
+
+
+def test_the_page_of_a_month_is_written_last(state, monkeypatch):
+    for step in STEPS:
+        state.journal.write(MONTH, step, {"before": "1"} if step == "canary" else {})
+    for name in ("run_page", "model_page"):
+        monkeypatch.setattr(pages, name, lambda state, what: what)
+    state.kill = lambda where: written.append(sorted(state.folder.glob("pages/*.html")))
+    written = []
+    pages.write(state, MONTH)
+    assert [len(one) for one in written] == [0, 1] and written[1][0].name == "model-1.html"
 
 
 def test_what_a_page_shows_is_escaped():

@@ -50,6 +50,7 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     warnings.filterwarnings("ignore", module="mlflow")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # our line is enough
 
 
 def run(
@@ -66,12 +67,15 @@ def run(
     """Run the months that are asked for, and tell a line for each. Raises: CapstoneError."""
     if month and (first or last or next_month) or next_month and (first or last):
         raise CapstoneError("--month, --next and --from/--to exclude each other: give one of them")
-    if policy and policy not in POLICIES:
+    if policy is not None and policy not in POLICIES:
         raise CapstoneError(f"there is no policy {policy!r}: take one of {', '.join(POLICIES)}")
+    if not state:
+        raise CapstoneError("--state is empty: name a folder")
     begun = (Path(state) / "settings.json").exists()
     wanted: dict[str, Any] = {"serve": serve} | ({"policy": policy} if policy else {})
-    for one in filter(None, (first, last, month)):
-        refuse_without_trips(one)
+    for one in (first, last, month):
+        if one is not None:  # an empty one is a variable that was not set
+            refuse_without_trips(one)
     if first and last:
         months(first, last)  # DataError when they are the wrong way round
     if not begun:
@@ -106,7 +110,7 @@ def run_one(flow: State, month: str, engine: str) -> None:
     from projects.capstone.pages import write
 
     if not flow.file("pages", f"{month}.html").exists():
-        with loop.told_plainly(f"{month}, pages"), flow.locked():
+        with loop.told_plainly(f"{month}, pages", flow.folder), flow.locked():
             write(flow, month)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from xgboost import XGBRegressor
 
+from projects.capstone.state import CapstoneError
 from walkforward.forecasting import (
     SeasonalNaive,
     WalkForwardSplit,
@@ -24,6 +25,28 @@ HORIZON = 31  # days: the longest month
 LEARNS = 1_461  # days that a fit learns from: four years
 FOLDS = 4
 LAGS = [35, 42, 364]  # whole weeks, none shorter than the horizon
+
+
+def checked(rides: pd.DataFrame) -> pd.DataFrame:
+    """The daily rides, ds and y, each day once and in order. Raises: CapstoneError."""
+    ask = "ask whoever delivers them"
+    if missing := [name for name in ("ds", "y") if name not in rides]:
+        raise CapstoneError(f"the rides have no {', '.join(missing)}: {ask}")
+    try:
+        rides = rides[["ds", "y"]].astype({"ds": "datetime64[us]", "y": float})
+    except (ValueError, TypeError) as error:
+        raise CapstoneError(
+            f"the rides are of another type ({' '.join(str(error).split())}): {ask}"
+        ) from None
+    rides = rides.sort_values("ds", ignore_index=True)
+    apart = rides["ds"].diff().iloc[1:] != pd.Timedelta(days=1)
+    wrong = rides["ds"].isna() | ~np.isfinite(rides["y"]) | apart.reindex(rides.index, fill_value=False)
+    if wrong.any():
+        day = rides.loc[wrong, "ds"].iloc[0]
+        raise CapstoneError(
+            f"the rides of {day:%Y-%m-%d} are no number, or not one day after the last: {ask}"
+        )
+    return rides
 
 
 def columns(history: pd.DataFrame, days: pd.Series) -> pd.DataFrame:

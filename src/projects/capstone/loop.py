@@ -15,7 +15,7 @@ EARLIEST = "2018-01"  # of the course's trips
 
 def do(state: State, month: str, step: str) -> dict[str, Any]:
     """Do one step if it is not in the journal yet; whoever runs a step, in whatever process, comes here."""
-    with told_plainly(f"{month}, {step}"), state.locked():
+    with told_plainly(f"{month}, {step}", state.folder), state.locked():
         told = state.journal.find(month, step)
         if told:
             return told

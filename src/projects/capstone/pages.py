@@ -271,6 +271,7 @@ def write(state: State, month: str) -> list[Path]:
     for one in incidents(state):
         if one <= month <= str(pd.Period(one) + 6):
             made[f"incident-{one}.html"] = incident_page(state, one)
+    made[f"{month}.html"] = made.pop(f"{month}.html")  # last: where it is, all are
     for name, text in made.items():
         with state.whole("pages", name) as part:
             part.write_text(text, encoding="utf-8")

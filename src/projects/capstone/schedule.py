@@ -7,6 +7,7 @@ do.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,5 +51,6 @@ def cron_job(image: str = "walkforward-course:1") -> dict[str, Any]:
 def manifest() -> str:
     """The CronJob as YAML, with the line for this machine's crontab as a comment above."""
     command, folder = Path(sys.executable).parent / "walkforward", Path.cwd() / "capstone"
-    here = f"{WHEN} {command} capstone --next --state {folder}"
+    words = shlex.join([str(command), "capstone", "--next", "--state", str(folder)])
+    here = f"{WHEN} {words}".replace("%", r"\%")  # which is a new line in a crontab
     return f"# On one machine, in its crontab: {here}\n" + yaml.safe_dump(cron_job(), sort_keys=False)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,24 @@ DURATION, DEMAND = "trip-duration", "station-demand"
 FULL_WORDS = "disk is full|No space left|Write incomplete"  # SQLite, the system, XGBoost
 ROOM = 1_000_000  # bytes; SQLite asks for 32 KB at once, beside its log
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DAMAGED = "take the whole folder from a backup, or begin anew in another"
+OURS = ("journal.jsonl", "raw", "trips", "releases", "demand", "store", "predictions.db", "pages")
+# What a step makes of a month, and the last step before it: its line was written before that was made.
+MADE = {
+    "trips/{}/taken.parquet": "ingest",
+    "trips/{}/features.parquet": "validate",
+    "releases/{}": "decide",
+    "demand/{}": "decide",
+    "demand/{}.forecast.parquet": "register",
+}
+PATHS = {  # MLflow's, which begin with the place of its artifacts
+    "experiments": ["artifact_location"],
+    "runs": ["artifact_uri"],
+    "model_versions": ["source", "storage_location"],
+    "logged_models": ["artifact_location"],
+}
+KINDS = {"first": str, "policy": str, "label_days": int, "share": float | int, "offset": int}
+KINDS |= {"planted": str, "reviews": list, "serve": bool}
 
 
 class CapstoneError(WalkForwardError, RuntimeError):
@@ -68,11 +87,19 @@ class Journal:
 
     def lines(self) -> list[dict[str, Any]]:
         """All that was written; a last line that a kill has cut off does not count."""
-        text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
+        lines: list[dict[str, Any]] = []
         try:
-            return [json.loads(line) for line in text.split("\n")[:-1]]
-        except ValueError:
-            raise CapstoneError(f"{self.file} is damaged: take it from a backup, or begin anew") from None
+            text = self.file.read_bytes() if self.file.exists() else b""
+            for line in text.split(b"\n")[:-1]:
+                one = json.loads(line.decode("utf-8"))
+                if not (one["month"] and one["step"] in STEPS):
+                    raise ValueError(line)
+                lines.append(one)
+        except (ValueError, TypeError, KeyError):
+            raise CapstoneError(f"{self.file} is damaged in line {len(lines) + 1}: {DAMAGED}") from None
+        except OSError as error:
+            raise CapstoneError(f"{self.file} can't be read ({error.strerror}): see to it") from None
+        return lines
 
     def find(self, month: str, step: str) -> dict[str, Any]:
         """The line of this step of this month; an empty one where there is none."""
@@ -167,12 +194,20 @@ def opened(
     Raises: CapstoneError, when an old one was begun with others.
     """
     state = State(Path(folder).resolve(), wanted, trips, rides, **more)
+    if set("?%") & set(str(state.folder)):
+        raise CapstoneError(f"{state.folder}: MLflow keeps no store below a name with ? or %: name another")
     with told_plainly(f"{folder}"), state.locked():
         file = state.file("settings.json")
         if not file.exists():
+            if there := [one for one in OURS if state.file(one).exists()]:
+                raise CapstoneError(
+                    f"{state.folder} has {there[0]} and no settings.json: if it is a flow's, {DAMAGED}; if "
+                    "not, name another with --state"
+                )
             with state.whole("settings.json") as part:
                 part.write_text(json.dumps(dataclasses.asdict(wanted), indent=1) + "\n", encoding="utf-8")
         known = read_settings(file)
+        refuse_lost(state)
     state.settings = Settings(**known)
     for name, value in dataclasses.asdict(wanted).items():
         if name not in ("first", "serve") and _as_json(value) != _as_json(known[name]):
@@ -186,9 +221,68 @@ def read_settings(file: Path) -> dict[str, Any]:
     """The settings that a state was begun with. Raises: CapstoneError."""
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
-        return dataclasses.asdict(Settings(**known)) | {"reviews": tuple(known["reviews"])}
-    except (ValueError, TypeError, KeyError):
-        raise CapstoneError(f"{file} is damaged: take it from a backup, or begin anew") from None
+        settings = dataclasses.asdict(Settings(**known))
+        odd = [name for name, kind in KINDS.items() if not isinstance(settings[name], kind)]
+        odd += ["first"] * (not odd and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", known["first"]) is None)
+        for review in [] if odd else settings["reviews"]:
+            odd += ["reviews"] * (not {"month", "question", "limit", "who", "why"} <= set(review))
+        if odd:
+            raise ValueError(odd[0])
+        return settings | {"reviews": tuple(known["reviews"])}
+    except (ValueError, TypeError, KeyError) as error:
+        where = f" in {error}" if str(error) in KINDS else ""
+        raise CapstoneError(f"{file} is damaged{where}: {DAMAGED}") from None
+
+
+def refuse_lost(state: State) -> None:
+    """Refuse a folder that a part of is lost, and let MLflow's store follow a folder that was moved.
+
+    Raises: CapstoneError, when the journal lacks a line of what was made, or the store is not the journal's.
+    """
+    lines = state.journal.lines()
+    done = {(one["month"], one["step"]) for one in lines}
+    for month in {month for month, _ in done}:
+        steps = [step for step in STEPS if (month, step) in done]
+        if steps != list(STEPS[: len(steps)]):
+            lost = next(one for one in STEPS if one not in steps)
+            raise CapstoneError(f"{state.journal.file} has lost the line of {lost} of {month}: {DAMAGED}")
+    for made, before in MADE.items():
+        folder, _, rest = made.partition("/")
+        pattern = re.compile(re.escape(rest.partition("/")[0]).replace(r"\{\}", r"(\d{4}-\d\d)"))
+        for one in state.file(folder).glob("*") if state.file(folder).exists() else ():
+            month = pattern.fullmatch(one.name)
+            if month and state.file(made.format(month[1])).exists() and (month[1], before) not in done:
+                what = (
+                    f"{made.format(month[1])} is there, and {state.journal.file.name} has no line of {before}"
+                )
+                raise CapstoneError(f"{state.folder}: {what} of that month: {DAMAGED}")
+    if any(one["step"] == "monitor" and "answered" in one for one in lines):
+        if not state.file("predictions.db").exists():
+            raise CapstoneError(f"{state.file('predictions.db')}, the log of the answers, is gone: {DAMAGED}")
+    versions = [one for one in lines if one["step"] == "register" and {"duration", "demand"} & set(one)]
+    if state.store or not (versions or state.file("store", "mlflow.db").exists()):
+        return
+    file = state.file("store", "mlflow.db")
+    if not file.exists():
+        known = "if the journal's versions are in another store, name it by CAPSTONE_STORE"
+        raise CapstoneError(f"{file} is not there: {known}; else {DAMAGED}")
+    here = state.file("store", "artifacts")
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as sql, sql:
+            found = sql.execute(
+                "select artifact_location from experiments where name = 'releases'"
+            ).fetchone()
+            if found and found[0] != here.as_uri():
+                for table, columns in PATHS.items():
+                    for column in columns:
+                        change = f"update {table} set {column} = replace({column}, ?, ?)"
+                        sql.execute(change, (found[0], here.as_uri()))
+    except sqlite3.DatabaseError as error:
+        if _says_full(str(error)):
+            raise
+        raise CapstoneError(
+            f"{file} can't be used ({error}): see that it can be written; or {DAMAGED}"
+        ) from None
 
 
 def _as_json(value: Any) -> str:
@@ -221,8 +315,8 @@ def _taken(file: Any) -> bool:
 
 
 @contextlib.contextmanager
-def told_plainly(where: str) -> Iterator[None]:
-    """Make a full disk and a store that is away one line; what is done stays done."""
+def told_plainly(where: str, folder: Path | None = None) -> Iterator[None]:
+    """Make a full disk, a store that is away and a file of `folder` that is damaged one line."""
     again = "what is finished stays; then give the same command again"
     try:
         yield
@@ -235,8 +329,18 @@ def told_plainly(where: str) -> Iterator[None]:
         raise CapstoneError(f"{where}: {error}") from error
     except Exception as error:
         text = " ".join(str(error).split())
+        if inner := re.search(r"\(sqlite3\.\w+\) ([^\[]+)", text):  # SQLAlchemy says where it was at length
+            text = inner[1] + text[inner.end() :]
         if isinstance(error, OSError) and error.errno in FULL or _says_full(text):
             raise CapstoneError(f"{where}: the disk is full: make room; {again}") from error
+        module = type(error).__module__.partition(".")[0]
+        if module in ("pyarrow", "xgboost"):
+            file = _damaged(folder) or f"a file of {module}"
+            raise CapstoneError(f"{where}: {file} is damaged ({text[:80]}): {DAMAGED}") from error
+        if re.search("disk image is malformed|file is not a database", text):
+            raise CapstoneError(f"{where}: the store is damaged ({text[:120]}): {DAMAGED}") from error
+        if re.search("readonly database|unable to open database", text):
+            raise CapstoneError(f"{where}: the store can't be written: see to its folder; {again}") from error
         if _is_away(error):
             raise CapstoneError(
                 f"{where}: the store does not answer ({text[:120]}): start it; {again}"
@@ -257,6 +361,19 @@ def _says_full(text: str) -> bool:
     return shutil.disk_usage(Path(file[1]).parent).free < ROOM
 
 
+def _damaged(folder: Path | None) -> Path | None:
+    """The first Parquet file that has lost its end."""
+    import pyarrow
+    import pyarrow.parquet
+
+    for file in sorted(folder.rglob("*.parquet")) if folder else ():
+        try:
+            pyarrow.parquet.read_metadata(file)
+        except (pyarrow.ArrowException, OSError):
+            return file
+    return None
+
+
 def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
@@ -273,6 +390,6 @@ def _is_away(error: BaseException) -> bool:
         "Max retries",
         "Connection",
         "OperationalError",
-        "unable to open database",
+        "failed with error code 5",  # a proxy before it
     )
     return module == "mlflow" and any(word in str(error) for word in words)

@@ -60,8 +60,8 @@ def ingest(state: State, month: str) -> dict[str, Any]:
             raw.to_parquet(part)
     raw = pd.read_parquet(file)
     rides_until = begins(shifted(month, 1 - state.settings.offset))
-    rides = state.rides()
-    rides = rides.loc[rides["ds"] < rides_until, ["ds", "y"]].reset_index(drop=True)
+    rides = demand.checked(state.rides())
+    rides = rides[rides["ds"] < rides_until]
     if rides.empty or rides["ds"].max() != rides_until - pd.Timedelta(days=1):
         raise CapstoneError(f"the rides end before {rides_until:%Y-%m-%d}: ask for the days up to it")
     with state.whole("raw", month, "rides.parquet") as part:
@@ -533,8 +533,13 @@ def ask_served(state: State, month: str, version: str) -> float:
     body = {"dataframe_split": release.code.features(rows).to_dict("split", index=False)}
     folder = state.file("servers", f"{month} {version}")
     with fast_server(f"models:/{DURATION}/{version}", folder) as server:
-        answer = requests.post(f"{server.uri}/invocations", json=body, timeout=30)
-        answer.raise_for_status()
+        try:
+            answer = requests.post(f"{server.uri}/invocations", json=body, timeout=30)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise CapstoneError(
+                f"version {version} does not answer over HTTP ({error}): look into {folder / 'model.log'}"
+            ) from error
         apart = float(np.abs(np.array(answer.json()["predictions"]) - release.answers(rows)).max())
     shutil.rmtree(folder.parent, ignore_errors=True)
     if apart > 0.01:

@@ -17,6 +17,8 @@ def checked(raw: pd.DataFrame, month: str) -> pd.DataFrame:
     """The raw trips in the columns and types that are agreed. Raises: CapstoneError."""
     if missing := [name for name in TRIP_TYPES if name not in raw]:
         raise CapstoneError(f"the trips of {month} have no {', '.join(missing)}: ask whoever delivers them")
+    if twice := sorted(set(raw.columns[raw.columns.duplicated()]) & set(TRIP_TYPES)):
+        raise CapstoneError(f"the trips of {month} have {twice[0]} twice: ask whoever delivers them")
     if raw.empty:
         raise CapstoneError(f"there is no trip of {month}: ask whoever delivers them")
     try:
@@ -63,6 +65,9 @@ def divided(raw: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     named = raw.assign(trip=[f"{month}/{row}" for row in range(len(raw))])
     why = reasons(raw, month)
+    if (why != "").all():
+        counts = ", ".join(f"{count} {reason}" for reason, count in why.value_counts().items())
+        raise CapstoneError(f"no trip of {month} can be taken ({counts}): ask whoever delivers them")
     minutes = (raw["dropoff_datetime"] - raw["pickup_datetime"]).dt.total_seconds() / 60
     taken = named[why == ""].assign(duration=minutes, month=month)
     taken = taken.sort_values(["pickup_datetime", "trip"], ignore_index=True)
