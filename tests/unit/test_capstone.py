@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import json
 import multiprocessing
+import os
 import shlex
 import sqlite3
 from pathlib import Path
@@ -18,7 +19,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from course.data import load_ridership, load_trips
-from projects.capstone import answered, demand, loop, pages, policies, schedule, steps, trips
+from projects.capstone import answered, command, demand, loop, new, pages, policies, schedule, steps, trips
 from projects.capstone.state import (
     PATHS,
     STEPS,
@@ -352,6 +353,15 @@ def test_a_name_that_no_store_can_have_is_refused(tmp_path, sign):
     with pytest.raises(CapstoneError, match="keeps no store below a name with"):
         again(tmp_path / f"a{sign}b")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows takes it, or says it is not there")
+def test_a_name_that_is_too_long_is_a_line(tmp_path):
+    name = str(tmp_path / ("a" * 300))
+    with pytest.raises(CapstoneError, match=r"settings.json \(File name too long\): see that"):
+        command.run(None, None, MONTH, False, name, None, "loop", False, print)
+    with pytest.raises(CapstoneError, match=r"can't be written \(File name too long\): name another"):
+        new.make(name)
 
 
 def test_a_file_that_was_cut_is_named(state):

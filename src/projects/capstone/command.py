@@ -71,7 +71,8 @@ def run(
         raise CapstoneError(f"there is no policy {policy!r}: take one of {', '.join(POLICIES)}")
     if not state:
         raise CapstoneError("--state is empty: name a folder")
-    begun = (Path(state) / "settings.json").exists()
+    with loop.told_plainly(state):  # a name may be too long, or in a folder that is not ours to read
+        begun = (Path(state) / "settings.json").exists()
     wanted: dict[str, Any] = {"serve": serve} | ({"policy": policy} if policy else {})
     for one in (first, last, month):
         if one is not None:  # an empty one is a variable that was not set

@@ -23,8 +23,8 @@ def make(folder: str) -> Path:
     Raises: CapstoneError, when something is there or can't be written; then nothing is left half.
     """
     path = Path(folder).expanduser().resolve()
-    there = path.exists()
     try:
+        there = path.exists()
         if there and (not path.is_dir() or any(path.iterdir())):
             raise CapstoneError(f"{folder} is there and not empty: name a new folder")
         if path.is_relative_to(TEMPLATE):
