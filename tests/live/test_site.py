@@ -676,6 +676,35 @@ def test_a_round_ends_when_its_time_is_over(context, address):
 
 
 @needs_chromium
+def test_a_round_that_was_left_waits_to_be_graded(context, address):
+    """Its answers and its ticks are kept, and none is logged twice."""
+    page = context.new_page()
+    page.clock.install(time=MORNING)
+    page.goto(f"{address}practice.html?round=design")
+    page.locator("#practice textarea").fill("A case in my words")
+    page.clock.fast_forward(7 * 60_000)
+    for _ in range(2):
+        page.get_by_role("button", name="I have answered").click()
+    page.goto(f"{address}practice.html")
+    page.get_by_text("A round waits to be graded (design, answers: 2)").wait_for()
+    page.get_by_role("button", name="Grade it").click()
+    assert "A case in my words" in page.locator(".wf-said").first.text_content()
+    asked = page.locator(".wf-prompt").inner_text()
+    while page.locator(".wf-prompt").inner_text() == asked:
+        page.get_by_role("button", name="I had it").click()
+    page.goto(f"{address}practice.html")  # left again, between the first answer and the second
+    page.get_by_role("button", name="Grade it").click()
+    assert page.locator(".wf-prompt").inner_text() != asked
+    sheet = summed_up(page)
+    assert "Score: 2 of 2 passed" in sheet and "7:0" in sheet
+    names = page.evaluate("Object.keys(localStorage)")
+    assert sum(".review." in name for name in names) == sum(".attempt." in name for name in names) == 1
+    page.goto(f"{address}practice.html")
+    assert "new, of" in told(page)
+    assert page.get_by_text("waits to be graded").count() == 0
+
+
+@needs_chromium
 @needs_npm
 def test_the_plan_and_the_rounds_are_for_everybody(chromium, address, axe):
     """Made with an advertisement and opened; a kata on the clock; evidence, verdict: in all looks."""

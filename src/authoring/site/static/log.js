@@ -2,7 +2,7 @@
 // A line of an exported file is an answer as `walkforward practice --export` writes it, and --import reads it.
 
 const PREFIX = "walkforward.review.", DRAFT = "walkforward.draft.", PASSED = "walkforward.passed.",
-  ATTEMPT = "walkforward.attempt.", TOLD = "walkforward.told.", SAT = "walkforward.sat.";
+  ATTEMPT = "walkforward.attempt.", TOLD = "walkforward.told.", SAT = "walkforward.sat.", ROUND = "walkforward.round.";
 const FIELDS = { question: "string", rating: "number", reviewed: "string", must: "object", good: "object", source: "string" };
 
 /** An answer is one question at one moment, however the moment is written. */
@@ -65,6 +65,11 @@ export function attempts() {
     ({ what: "kata", name, passed: true, ended: Number.isNaN(Date.parse(when)) || when === "1" ? "1970-01-02T00:00:00Z" : when }));
   return [...katas, ...entries(ATTEMPT)].sort((one, other) => Date.parse(one.ended) - Date.parse(other.ended));
 }
+
+/** Rounds that were left before they were graded, by the moment at which each began. */
+export const waiting = () => entries(ROUND).sort((one, other) => one.began - other.began);
+export const keepRound = (round) => localStorage.setItem(ROUND + round.began, JSON.stringify(round));
+export const dropRound = (round) => localStorage.removeItem(ROUND + round.began);
 
 export const tell = () => localStorage.setItem(`${TOLD}${Date.now()}`, "1");
 export const told = () => named(TOLD).map(([when]) => Number(when)).sort((one, other) => one - other);

@@ -2,7 +2,7 @@
 
 import { button, clock, h, main, row, ticking, when } from "./dom.js";
 import { rate } from "./fsrs.js";
-import { attempt, draft, dropDraft, exported, imported, keepDraft, record, reviews, set, setting } from "./log.js";
+import { attempt, draft, dropDraft, dropRound, exported, imported, keepDraft, keepRound, record, reviews, set, setting, waiting } from "./log.js";
 import { dayOf, itemsOf } from "./plan.js";
 import { current, today } from "./planned.js";
 import { recall, Schedule } from "./queue.js";
@@ -68,7 +68,8 @@ function home(said = "") {
   const ahead = now.end ? ` In ${now.days} days; at ${now.pace} answers a day you meet ` +
     `${Math.min(now.fresh.length, now.pace * now.days)} of ${now.fresh.length} new ones.` : "";
   show(
-    h("p", { role: "status" }, said || told), todays(),
+    h("p", { role: "status" }, said || told), todays(), waiting().map((one) => row(`A round waits to be graded (${one.name || "of all kinds"}, answers: ${one.answers.length}): `,
+      button("Grade it", () => resume(one)), button("Forget it", () => { dropRound(one); home(); }))),
     row(select("path", "path", paths.map((one) => [one.name, one.title])), select("lesson", "lesson", every("lessons")),
       select("kind", "kind", every("kind")), select("level", "level", [["junior", "junior"], ["mid", "mid"], ["senior", "senior"]])),
     row(main("Practise", () => ask(), { "data-first": true, disabled: !(now.due.length + now.fresh.length) }),
@@ -204,8 +205,19 @@ async function begin(name, minutes) {
   try { steps = name ? draw(name, rounds[name], chosen(), questions, minutes, await material(name)) : mixed(chosen(), minutes); }
   catch (error) { return home(`The round can't begin: ${error.message}.`); }
   if (!steps.length) return home("No question of that round is left by the filters: choose fewer.");
-  const round = { name, minutes, steps, answers: [], used: 0 };
-  step(round, 0);
+  step({ began: Date.now(), name, minutes, steps, answers: [], used: 0 }, 0);
+}
+
+/** Keep what was answered, with what was asked: a page that is closed loses no answer. */
+function keep({ began, name, minutes, used, answers }) {
+  const light = ({ step: { title, ask, seconds, must, good, what, question }, ...given }) =>
+    ({ ...given, step: { title, ask, seconds, must, good, what, question: question?.id } });
+  keepRound({ began, name, minutes, used, answers: answers.map(light) });
+}
+
+function resume(kept) {
+  const whole = ({ step: one, ...given }) => ({ ...given, step: { ...one, question: byId.get(one.question) ?? null } });
+  rubric({ ...kept, answers: kept.answers.map(whole) }, 0);
 }
 
 function step(round, place) {
@@ -216,6 +228,7 @@ function step(round, place) {
     round.used += seconds;
     round.answers.push({ step: one, seconds, said });
     if (one.question) keepDraft(one.question.id, { said });
+    keep(round);
     step(round, place + 1);
   };
   const title = `${place + 1} of ${round.steps.length} · ${one.title}`, others = [button("End the round", () => rubric(round, 0))];
@@ -224,6 +237,7 @@ function step(round, place) {
   const done = ({ passed, seconds, detail }) => {
     round.used += seconds;
     round.answers.push({ step: one, seconds, said: "", passed, detail });
+    keep(round);
     step(round, place + 1);
   };
   return (one.what === "kata" ? kataStep : ticketStep)(one, { show, title, told, others }, done);
@@ -232,7 +246,8 @@ function step(round, place) {
 function rubric(round, place) {
   const answer = round.answers[place];
   if (!answer) return round.name && round.answers.length ? scores(round) : sheet(round, []);
-  const next = (must, good) => { Object.assign(answer, { must, good }); rubric(round, place + 1); };
+  if (answer.must) return rubric(round, place + 1); // graded before the page was left
+  const next = (must, good) => { Object.assign(answer, { must, good }); keep(round); rubric(round, place + 1); };
   const { step: one } = answer;
   if (one.what) return next([], []);
   if (one.question) return grade(one.question, answer.seconds, answer.said, "mock", (review) => next(review.must, review.good));
@@ -257,6 +272,7 @@ function sheet(round, scored) {
   const must = round.answers.flatMap((one) => (one.step.what ? [one.passed, one.passed] : one.must));
   const missing = must.filter((one) => !one).length, level = scored.length ? reached(scored, missing, must.length) : null;
   const had = (one) => (one.step.what ? (one.passed ? "passed" : "not passed") : `must ${one.must.filter(Boolean).length} of ${one.must.length}`);
+  dropRound(round);
   if (round.answers.length) {
     const good = level === null ? round.answers.every(passed) : level >= 2;
     attempt({ what: "round", name: round.name || "mixed", passed: good, seconds: Math.round(10 * round.used) / 10, ended: new Date().toISOString(),
