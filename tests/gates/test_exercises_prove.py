@@ -2,6 +2,7 @@
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,19 @@ MODULES = sorted(path for path in exercise_source.FOLDER.glob("*.py") if not pat
 EXERCISES = [(module, name) for module in MODULES for name in exercise_source.names(module)]
 
 
+@cache
+def decorated(source):
+    """Return name and decorators of each function of a module; each worker asks before the first test."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return [(node.name, [ast.unparse(one) for one in node.decorator_list]) for node in functions]
+
+
 def check_names(source, exercise):
     """Return the names of the functions under `@checks(exercise)`."""
     return [
-        node.name
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef)
-        and any(ast.unparse(d).endswith(f"checks({exercise})") for d in node.decorator_list)
+        name
+        for name, decorators in decorated(source)
+        if any(one.endswith(f"checks({exercise})") for one in decorators)
     ]
 
 

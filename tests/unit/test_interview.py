@@ -7,12 +7,12 @@ import shutil
 import sys
 from collections import Counter
 from datetime import date, timedelta
-from functools import cache
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from whole_bank import whole_bank
 
 from authoring.lint import VOICE
 from course.practice import anki, cards
@@ -48,12 +48,6 @@ GOOD = {
     "shows": [{"cell": "folds", "text": "RMSE 4.2"}],
     "sources": [{"title": "A text", "url": "https://example.org/text", "checked": "2026-11-20"}],
 }
-
-
-@cache
-def course_bank() -> tuple[Question, ...]:
-    """The bank of the course, read once."""
-    return tuple(load_bank())
 
 
 @pytest.fixture(autouse=True)
@@ -140,12 +134,12 @@ def rubric_faults(question: Question) -> list[str]:
 
 
 def test_the_bank_is_shown_by_the_executed_lessons():
-    assert broken(course_bank()) == []
+    assert broken(whole_bank()) == []
 
 
 def test_the_bank_covers_every_kind_and_every_lesson():
     """The least that a candidate needs; a question taken out is replaced by one as good."""
-    bank = course_bank()
+    bank = whole_bank()
     kinds = Counter(question.kind for question in bank)
     assert len(bank) >= 260
     assert kinds["behavioural"] >= 15
@@ -172,7 +166,7 @@ def test_the_bank_covers_every_kind_and_every_lesson():
 def test_the_bank_has_the_voice_of_the_course():
     found = [
         f"{question.id}: {rule} in {text!r}"
-        for question in course_bank()
+        for question in whole_bank()
         for text in texts(question)
         for pattern, rule in VOICE.items()
         if re.search(pattern, re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL))
@@ -181,7 +175,7 @@ def test_the_bank_has_the_voice_of_the_course():
 
 
 def test_no_point_asks_for_what_only_this_course_measured():
-    assert [fault for question in course_bank() for fault in rubric_faults(question)] == []
+    assert [fault for question in whole_bank() for fault in rubric_faults(question)] == []
 
 
 @pytest.mark.parametrize(
@@ -243,7 +237,7 @@ def stale(question: Question, notebooks: Path = NOTEBOOKS) -> list[str]:
 
 
 def test_what_was_seen_is_still_what_the_lessons_say():
-    assert [fault for question in course_bank() if question.links for fault in stale(question)] == []
+    assert [fault for question in whole_bank() if question.links for fault in stale(question)] == []
 
 
 def test_a_seen_figure_that_the_lesson_no_longer_says_is_a_fault():
@@ -256,21 +250,21 @@ def test_a_seen_figure_that_the_lesson_no_longer_says_is_a_fault():
 
 def test_every_figure_that_is_let_through_is_said_somewhere():
     """A list of exceptions that nobody needs any more would let the next figure through."""
-    bank = {question.id: question for question in course_bank()}
+    bank = {question.id: question for question in whole_bank()}
     for name, figures in GIVEN.items():
         said = " ".join([*bank[name].must, *bank[name].good])
         assert [figure for figure in figures if figure not in said] == [], name
 
 
 def test_the_bank_has_what_a_first_call_asks_and_says_what_each_level_would_have_said():
-    bank = course_bank()
+    bank = whole_bank()
     assert sum("screen" in question.asked_in for question in bank) >= 40
     assert sum(question.levels is not None and question.level != "junior" for question in bank) >= 40
     assert [one.id for one in bank if "screen" in one.asked_in and one.minutes > 6] == []
 
 
 def test_the_bank_has_no_source_of_tomorrow_and_no_point_of_many_sentences():
-    for question in course_bank():
+    for question in whole_bank():
         assert all(source.checked <= date.today() for source in question.sources), question.id
         long = [text for text in [*question.must, *question.good] if len(text) > 300]
         assert not long, (question.id, long)
@@ -425,7 +419,7 @@ def test_questions_are_chosen_by_lesson_kind_and_level(folder):
 
 def drift() -> Question:
     """A question that two executed cells demonstrate."""
-    return next(question for question in course_bank() if question.id == "drift-p-value-zero")
+    return next(question for question in whole_bank() if question.id == "drift-p-value-zero")
 
 
 LESSON, SHOWN, TEXT = drift().links[0]
@@ -638,7 +632,7 @@ HAS_ANKI = pytest.mark.skipif(importlib.util.find_spec("anki") is None, reason="
 def test_an_edited_question_updates_its_note_and_nothing_doubles(tmp_path):
     from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 
-    bank = course_bank()
+    bank = whole_bank()
     edited = bank[0].model_copy(update={"prompt": "What does the `p` of 0 & < 1 say?"})
     first, second = tmp_path / "first.apkg", tmp_path / "second.apkg"
     assert anki.export(first, bank, now=1_800_000_000) == len(bank)
@@ -669,7 +663,7 @@ def test_an_edited_question_updates_its_note_and_nothing_doubles(tmp_path):
 def test_a_note_of_the_form_before_gets_what_questions_have_since(tmp_path):
     from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 
-    whole = next(one for one in course_bank() if one.seen and one.levels and one.asked_in)
+    whole = next(one for one in whole_bank() if one.seen and one.levels and one.asked_in)
     before = whole.model_copy(update={"seen": [], "levels": None, "asked_in": []})
     old, new = tmp_path / "old.apkg", tmp_path / "new.apkg"
     anki.export(old, [before], now=1_700_000_000)

@@ -17,19 +17,19 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole_bank import whole_bank
 
 from course import outline, progress
 from course.cli import main
 from course.practice import advertisement, agenda, kata, rounds, timetable
 from course.practice import plan as planning
-from course.practice.bank import load_bank
 from course.practice.kinds import ROUNDS
 from course.practice.plan import Course, Done, Plan, today
 from course.practice.reviews import NOW, State
 from course.practice.timetable import Item, Piece, Wishes, fill, short
 
 START = datetime(2026, 11, 30, 9, tzinfo=UTC)
-BANK, LESSONS = load_bank(), outline.course()
+BANK, LESSONS = whole_bank(), outline.course()
 DAYS, HOURS = (3, 7, 14, 30), ("0.5", "1.5", "4")
 AD = """MLOps engineer. You watch models for data drift, raise alarms in Prometheus, serve models under load
 with a p99 that holds, and forecast with Prophet. Terraform, Kafka and Go are welcome."""

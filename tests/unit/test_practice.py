@@ -16,6 +16,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from fsrs import Card, Rating, Scheduler
 from spawned import environment
+from whole_bank import whole_bank
 
 from course.cli import main
 from course.practice import asking, reviews, stories, terminal
@@ -28,7 +29,7 @@ from course.practice.reviews import SCHEDULER, VERSION, Review, State, StateErro
 TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
 DAY = timedelta(days=1)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-(LESSON, CELL, TEXT), *_ = next(one for one in load_bank() if one.id == "drift-p-value-zero").links
+(LESSON, CELL, TEXT), *_ = next(one for one in whole_bank() if one.id == "drift-p-value-zero").links
 ADDRESS = f"{section(LESSON, CELL)[0].name}#cell-id={CELL}"
 
 

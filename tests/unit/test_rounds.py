@@ -17,18 +17,19 @@ import yaml
 from click.testing import CliRunner
 from spawned import environment
 from weekly import weekly
+from whole_bank import whole_bank
 
 from authoring.lint import VOICE
 from course.cli import main
 from course.practice import bank as interview
 from course.practice import drafts, mock, rounds, sitting, stories, terminal
-from course.practice.bank import KINDS, Question, load_bank
+from course.practice.bank import KINDS, Question
 from course.practice.kinds import ROUNDS
 from course.practice.reviews import State, utc_now
 from course.practice.rounds import draw, forms, mixed, reached
 
 TERMINAL = pytest.mark.skipif(os.name != "posix", reason="pexpect's terminal is POSIX")
-REAL = load_bank()
+REAL = whole_bank()
 
 
 def question(name, **change):

@@ -15,16 +15,17 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner
+from whole_bank import whole_bank
 
 from course.cli import main
 from course.practice import asking, schedule, sitting
-from course.practice.bank import Question, load_bank
+from course.practice.bank import Question
 from course.practice.reviews import Review, State, rate
 from course.practice.schedule import FEWEST, MOST, OFTEN, TEN, Schedule
 
 FIRST = datetime(2026, 11, 30, 8, tzinfo=UTC)
 DAY, QUARTER = timedelta(days=1), timedelta(minutes=15)
-BANK = load_bank()
+BANK = whole_bank()
 TOPICS, KINDS = {one.topic for one in BANK}, {one.kind for one in BANK}
 
 
