@@ -1,9 +1,10 @@
 """Proves the whole repository in one pytest run: `python tests/run.py`; what follows goes to pytest.
 
-Two workers; what belongs together (a lesson's run and tests, a file's tests) stays on one. Everything runs
-with the network closed but for loopback. Each lesson is executed once, solved, and compared with its stored
-notebook, all in one folder with a space in its name, side by side. The time by part is printed at the end,
-with the executions of lessons; a part without tests is an error, and so are more executions than the budget.
+Three workers; what belongs together (a lesson's run and tests, a file's tests) stays on one. Everything
+runs with the network closed but for loopback. Each lesson is executed once, solved, and compared with its
+stored notebook, all in one folder with a space in its name, side by side. The time by part is printed at the
+end, with the executions of lessons; a part without tests is an error, and so are more executions than the
+budget.
 
 WEEKLY=1 (make test WEEKLY=1)   also what takes long: each blank notebook compared twice in a row, each lesson
                                 with CI's parameters, every variation
@@ -49,6 +50,8 @@ RED, BROWSER = "red proofs", "browser"
 PARTS = (LESSONS, UNIT, SOLVED, SMALLER, EXERCISES, DATA, RED, BROWSER, BLANK)
 
 AGAIN = "-again"  # a notebook's second copy; both are of the weekly run
+WORKERS = 3
+"""One more than the two cores that are counted on: terminals, servers and browsers make a test wait."""
 VARIATIONS = 8
 """How often, at each push, tests may execute a lesson another way: smaller, no server, other data."""
 PASSED = ROOT / "build" / "passed.json"  # the fingerprint with which each lesson passed last
@@ -164,7 +167,7 @@ def record(log: Path) -> None:
     lines = [
         "# Seconds of `make test`",
         "",
-        f"{os.cpu_count()} cores, two tests at a time, {platform.system()}, Python "
+        f"{os.cpu_count()} cores, {WORKERS} tests at a time, {platform.system()}, Python "
         f"{platform.python_version()}; executions of notebooks: {counted}. Rebuild with "
         "`make test | tee LOG; python tests/run.py --record LOG`. The groups that share a worker are started "
         "in this order.",
@@ -269,7 +272,8 @@ class Parts:
         for part in PARTS:
             counted = ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes[part].items()))
             say(f"{part:<28}{self.seconds[part]:7.1f} s   {counted or 'nothing ran'}")
-        say(f"{'by the clock, two at a time':<28}{time.perf_counter() - self.started:7.1f} s")
+        clock = f"by the clock, {terminalreporter.config.option.numprocesses or 1} at a time"
+        say(f"{clock:<28}{time.perf_counter() - self.started:7.1f} s")
         say(f"executions of notebooks: {self.executions}")
         say(self.compared)
         terminalreporter.section("longest groups")
@@ -290,7 +294,7 @@ def inner(folder: str, arguments: list[str]) -> int:
         str(ROOT),
         "-q",
         "-n",
-        "2",
+        str(WORKERS),
         "--dist",
         "loadscope",
     ]

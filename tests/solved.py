@@ -1,6 +1,6 @@
 """A lesson executed once for all tests that ask: as it is stored, every exercise filled, checks strict.
 
-In the whole run all lessons share one folder, with a space in its name, and two run in it side by side; the
+In the whole run all lessons share one folder, with a space in its name, and some run in it side by side; the
 order of Python's sets is another than in the build. `smaller` is the same with CI's parameters and papermill,
 for all lessons weekly, and at each push for a few: in the folder where they ran before, as whatever a lesson
 leaves there must not be in the way of its next run.
