@@ -352,6 +352,7 @@ def main() -> int:
         env |= {
             "WALKFORWARD_WEEKLY": "1" if weekly else "0",
             "WALKFORWARD_PASSED": " ".join(passed),
+            "PYTHONPATH": os.pathsep.join([env["PYTHONPATH"], str(ROOT / "tests" / "worker")]),
             "WALKFORWARD_FOLDER": str(scratch / "work"),
             "WALKFORWARD_EXECUTIONS": f"{env['WALKFORWARD_OFFLINE_LOG']}.executions",
         }
