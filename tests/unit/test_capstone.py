@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shlex
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import kubernetes_validate
@@ -499,6 +500,36 @@ def test_a_step_is_not_done_before_the_one_before_it_nor_a_month_after_a_gap(sta
     with pytest.raises(CapstoneError, match="this state begins with 2019-04"):
         loop.needed(state, "2018-12")
     assert loop.needed(state, "2019-04") == ["2019-01", "2019-02", "2019-03", "2019-04"]
+
+
+@pytest.mark.parametrize("asked", [[("2019-04", "2019-05"), ("2019-04", "2019-06")], ["next", "next"]])
+def test_two_at_once_do_each_step_once(tmp_path, monkeypatch, asked):
+    done, at_work = [], []
+
+    def step(state, month):
+        at_work.append(1)
+        done.append(state.at)
+        assert len(at_work) == 1  # nobody else is inside
+        at_work.pop()
+        return {}
+
+    monkeypatch.setattr(steps, "DO", dict.fromkeys(STEPS, step))
+    monkeypatch.setattr(loop, "line", lambda row: "")
+    monkeypatch.setattr(loop, "diary", lambda state: pd.DataFrame({"month": state.journal.months()}))
+
+    def one(months):
+        state = opened(tmp_path, Settings("2019-04", serve=False), load_trips, load_ridership)
+        if months == "next":
+            return loop.run(state, command.following(state))
+        return loop.backfill(state, *months)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, asked))
+    months = sorted({one.partition(" of ")[2] for one in done})
+    assert months[:4] == ["2019-01", "2019-02", "2019-03", "2019-04"] and months[-1] <= "2019-06"
+    assert sorted(done) == sorted(f"{step} of {month}" for month in months for step in STEPS)
+    journal = Journal(tmp_path / "journal.jsonl").lines()
+    assert [f"{one['step']} of {one['month']}" for one in journal] == done
 
 
 # The schedule and the pages
