@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import shlex
+import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -530,6 +531,21 @@ def test_two_at_once_do_each_step_once(tmp_path, monkeypatch, asked):
     assert sorted(done) == sorted(f"{step} of {month}" for month in months for step in STEPS)
     journal = Journal(tmp_path / "journal.jsonl").lines()
     assert [f"{one['step']} of {one['month']}" for one in journal] == done
+
+
+def test_ctrl_c_ends_a_run_at_once_as_a_kill_does(monkeypatch, capfd):
+    def ends(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, "_exit", ends)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit, match="130"), loop.stopped_at_once():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err == "Stopped. The same command goes on.\n"
 
 
 # The schedule and the pages

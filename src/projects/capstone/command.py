@@ -88,7 +88,8 @@ def run(
         wanted_months = months(first or flow.settings.first, last or LAST_MONTH)
     for one in wanted_months:
         refuse_without_trips(one)
-        run_one(flow, one, engine)
+        with loop.stopped_at_once():
+            run_one(flow, one, engine)
         told(loop.line(loop.diary(flow).set_index("month").loc[one]))
     told(f"The pages are in {flow.file('pages')}")
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,6 +68,25 @@ def backfill(state: State, first: str, last: str, told: Callable[[str], None] = 
     for month in (str(one) for one in pd.period_range(first, last, freq="M")):
         run(state, month)
         told(line(diary(state).set_index("month").loc[month]))
+
+
+@contextlib.contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """End at Ctrl-C as by a kill, which leaves nothing half: raised in XGBoost, it breaks the process."""
+
+    def stop(number: int, frame: Any) -> None:
+        os.write(2, b"Stopped. The same command goes on.\n")
+        os._exit(130)
+
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def diary(state: State) -> pd.DataFrame:
