@@ -17,6 +17,7 @@ from authoring.site import plan as site_plan
 from course import outline, progress
 from course.practice import advertisement, agenda, timetable
 from course.practice import plan as planning
+from course.practice.advertisement import Term
 from course.practice.bank import load_bank
 from course.practice.kinds import ROUNDS
 from course.practice.plan import Plan
@@ -145,7 +146,7 @@ def texts():
     for name in names:
         written = rng.choice([str, str.upper, str.lower, str.title])(rng.choice(forms).format(name))
         found.append(written.replace(" ", rng.choice([" ", "\u00a0", "-", "\u2011"])))
-    found += [" ".join(rng.sample(found, 6)) for _ in range(200)]
+    found += [" ".join(rng.sample(found, 6)) for _ in range(50)]
     return found
 
 
@@ -355,6 +356,8 @@ def walk(rng, monkeypatch):
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"], indirect=True)
 def test_each_day_of_a_plan_is_the_terminals(zone, tmp_path, monkeypatch):
     """Same days, sittings, questions, katas, rounds, stories, day off; what was missed moves on."""
+    asks = {one["term"]: set(one["asks"]) for one in ENTRIES["advertisement"]["terms"]}
+    monkeypatch.setattr(Term, "asks", lambda term, one: one.id in asks[term.term])  # proved above; it is slow
     seen = Counter()
     for seed in range(4):
         monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / str(seed)))
