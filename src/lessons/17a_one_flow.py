@@ -15,7 +15,7 @@
 # After this lesson you can turn a script of the month into a flow that may die at any line and be started again, and say of each fault whether it is repeated, refused, or wakes a person.
 
 # %% [markdown]
-# > **You will learn to** see what a second start does wrong · repair it by five habits · kill a real flow in each step · sort faults by who deals with them · judge an engine by a step that fails · schedule months, and run missed ones
+# > **You will learn to** see what a second start does wrong · repair it by five habits · sort faults by who deals with them · judge an engine by a step that fails · schedule months, and run missed ones
 # >
 # > **Before you start** [08c · The gate](08c_the_gate.ipynb) · [12c · The loop closed](12c_the_loop_closed.ipynb): the journal
 # >
@@ -24,7 +24,7 @@
 # > **Interview questions it answers** Your job skips what exists. Why is the model trained on half a month? · Which faults do you repeat, and who is woken? · Why an orchestrator, and when is cron enough?
 
 # %% [markdown]
-# What the course has built becomes one flow. First, how the obvious script of a month breaks.
+# First see how the obvious script of a month breaks. Trips that can't be right are *set aside*.
 
 # %% tags=["parameters"]
 share = 10  # every tenth trip of a month is used
@@ -70,7 +70,7 @@ print(f"April 2020: {len(april)} trips are taken, {len(aside)} set aside")
 # %% [markdown]
 # ## A script that is started again
 #
-# A colleague's script of the month takes the trips in, learns the usual minutes a mile (the *pace*), logs an answer for each trip, and registers the pace as a model. `kill` marks where the machine may be rebooted (an exception stands for it).
+# A colleague's script of the month takes the trips in, learns the usual minutes a mile (the *pace*), logs an answer (pace times distance) for each trip, and registers the pace as a model. `client` is MLflow's. At each `kill` the machine may be rebooted (an exception stands for it).
 
 # %% name="script"
 client, half = steps.use_store(begin(folder / "scripts")), len(april) // 2
@@ -96,7 +96,7 @@ def script(at, name, kill):
 
 
 # %% [markdown]
-# It dies at one of these four places; started again, it ends green. **Predict first.** For how many of the four is the end that of an undisturbed run?
+# `ends` lets it die at one of these four places and starts it again; it ends green. **Predict first.** How many of the four leave what an undisturbed run (*nowhere*) leaves?
 
 
 # %% name="killed"
@@ -104,9 +104,9 @@ PLACES = ["nowhere", "half a file", "answers logged", "version made", "alias set
 ends(script, PLACES, client, folder)
 
 # %% [markdown]
-# None. Answers and versions are doubled even where only the end of the script was cut off.
+# None. Even a death after the last line doubles answers and versions.
 #
-# The quietest fault comes from the line meant to help. After half a file, `exists()` says *done*: the model has learnt from 487<!-- =killed[half a file, trips] --> of 975<!-- =killed[nowhere, trips] --> trips, and half of the answers are missing. Its pace is 3.910<!-- =killed[half a file, champion's pace] --> instead of 3.962<!-- =killed[nowhere, champion's pace] -->, so a check on the model hardly sees it.
+# The quietest fault comes from the line meant to help. After half a file, `exists()` says *done*: the model has learnt from 487<!-- =killed[half a file, trips] --> of 975<!-- =killed[nowhere, trips] --> trips, and half of the answers are missing. Its pace is 3.910<!-- =killed[half a file, champion's pace] --> instead of 3.962<!-- =killed[nowhere, champion's pace] -->, close enough to pass a check on the model.
 
 # %% [markdown]
 # ## Five habits
@@ -119,13 +119,13 @@ ends(script, PLACES, client, folder)
 # | what is done is done again | a **journal** line for each step, written last |
 # | two runs at once | a **lock** that dies with its process |
 #
-# The capstone (`src/projects/capstone`, command `walkforward capstone`) is the course's flow. Its `State` has these habits. The first:
+# The capstone (`src/projects/capstone`) is the course's flow and has these habits. The first, in its `State`:
 
 # %% name="whole"
 print(inspect.getsource(State.whole))
 
 # %% [markdown]
-# `replace` is a rename: a reader finds the whole file or none. Now the colleague's month with all five.
+# `replace` is a rename: a reader finds the whole file or none. Now the colleague's month with all five, as one step.
 
 
 # %% name="looks_first"
@@ -172,7 +172,7 @@ ends(mended, PLACES, client, folder)
 # %% [markdown]
 # Five equal lines. The digest must name all that the model is made of: here it names the rows, so new code would get the old version. The capstone takes the digest of the model's file.
 #
-# A journal alone is not enough, because a process can die between *done* and *written* ([12c](12c_the_loop_closed.ipynb)). Without one, each start would do all the work again.
+# A journal alone is not enough, because a process can die between *done* and *written* ([12c](12c_the_loop_closed.ipynb)).
 #
 # ### Your turn
 #
@@ -248,7 +248,7 @@ versions = steps.use_store(flow).search_model_versions("name = 'trip-duration'")
 print(len(versions), "versions of", len({one.tags["digest"] for one in versions}), "models")
 
 # %% [markdown]
-# The table counts April's journal lines at each death. Before and after a step they are the same: the next start does it again, and finds what it made.
+# The table counts April's journal lines at each death: after a step as many as before it, because its own is missing. The next start does it again and finds what it made.
 #
 # ## Two at once
 #
@@ -263,7 +263,7 @@ with flow.locked():
         print(str(error).replace(str(folder), "…"))
 
 # %% [markdown]
-# The file stays, and nothing runs until a person deletes it. The system takes its lock back however the process ends; while it lives, a second run waits and says so. (`flock` holds on one machine. Across machines use a *lease*: a row in a database that expires unless its owner renews it.)
+# The file stays, and nothing runs until a person deletes it. The system takes its lock back however the process ends; while it lives, a second run waits and says so. (Across machines use a *lease*: a row in a database that expires unless its owner renews it.)
 
 # %% [markdown]
 # ## Repeat, refuse, or wake somebody
@@ -299,7 +299,7 @@ for deliver_trips in (away, full, renamed, defect):
         print("a traceback:", type(error).__name__, error)
 
 # %% [markdown]
-# Only the first. A fault of the surroundings is one line with a way on; a defect keeps its traceback.
+# Only the first. A fault outside the code is one line that says what to do; a defect keeps its traceback.
 #
 # | fault | repeat? | who hears | when |
 # |---|---|---|---|
@@ -313,7 +313,7 @@ for deliver_trips in (away, full, renamed, defect):
 #
 # Nobody is woken at night, because last month's champion goes on answering. Wake a person for what users feel now: a fault of the service (09e).
 #
-# Retries of several layers multiply. A store is away: how often is it called?
+# A store is away, and retries of several layers multiply: the default of MLflow's client, one of a Metaflow step, those of a Job. How many calls?
 
 # %% name="layers"
 job = cron_job()["spec"]["jobTemplate"]["spec"]
@@ -323,7 +323,7 @@ tries = [1 + number for number in retries.values()]
 print(retries, "· calls:", " × ".join(map(str, tries)), "=", np.prod(tries))
 
 # %% [markdown]
-# 64<!-- =layers: = (\d+) --> calls, and a person hears after all of them. Retry in one layer, close to the call; the outer ones restart what was killed. This Job would repeat the renamed column too, because it can't tell a refusal from a store that is away. Exit codes can: `podFailurePolicy` (stable since Kubernetes 1.31<!-- given -->, with `restartPolicy: Never`) fails a Job at once on a code of your choice.
+# 64<!-- =layers: = (\d+) --> calls, and a person hears after all of them. Retry in one layer, close to the call; the outer ones restart what was killed. This Job would repeat the renamed column too, because it can't tell a refusal from a store that is away. Exit codes can: `podFailurePolicy` (with `restartPolicy: Never`) fails a Job at once on a code of your choice.
 #
 # ### Your turn
 
@@ -348,7 +348,7 @@ nights["one after the other"] = [0, 0, 0, np.median(minutes.sum(axis=2)) / 60]
 pd.DataFrame(nights, ["stale nights", "from", "to", "report after (h)"]).T.round(1)
 
 # %% [markdown]
-# 57<!-- =cron[60 minutes apart, stale nights] --> nights (95<!-- given --> % of simulated years: 44<!-- =cron[60 minutes apart, from] --> to 71<!-- =cron[60 minutes apart, to] -->), though a single script is late only once in 24<!-- given --> runs. Wider gaps cost hours. A step that starts when the one before has *succeeded* has no such night, and the report is there after 2.7<!-- =cron[one after the other, report after (h)] --> hours instead of 4.5<!-- =cron[60 minutes apart, report after (h)] -->. For one script, cron with an alarm is enough.
+# 57<!-- =cron[60 minutes apart, stale nights] --> nights (95<!-- given --> % of simulated years: 44<!-- =cron[60 minutes apart, from] --> to 71<!-- =cron[60 minutes apart, to] -->), though a single script takes over an hour only once in 24<!-- given --> runs. Wider gaps cost hours. A step that starts when the one before has *succeeded* has no such night, and the report is there after 2.7<!-- =cron[one after the other, report after (h)] --> hours instead of 4.5<!-- =cron[60 minutes apart, report after (h)] -->. For one command, cron with an alarm is enough. The capstone is one: it orders its steps itself.
 
 # %% [markdown]
 # ## An engine for the same steps
@@ -364,21 +364,21 @@ else:
     print(first, by_metaflow(folder / "metaflow", "resume"), sep="\n")
 
 # %% [markdown]
-# `start` was cloned. `log` was done from its beginning, so there are 6<!-- =engine: 'answers': (6) --> answers. That a step bears being repeated is your part, with any engine.
+# The result of `start` was taken over (*cloned*). `log` was done from its beginning, so there are 6<!-- =engine: 'answers': (6) --> answers. With any engine, making a step safe to repeat is your part.
 #
 # | | the capstone's loop | Metaflow 2.19<!-- given --> |
 # |---|---|---|
 # | resume | from the journal | as a new run with a new number |
-# | kill of the parent | all ends | its step's process lives on and can overlap a `resume` |
+# | kill of the parent process | all ends | its step's process lives on and can overlap a `resume` |
 # | seeing a run | its own pages | graph, cards, results of each step |
 # | a month, CPU seconds (measured) | 3<!-- given --> | 44<!-- given -->, a process for each step |
 #
-# Each step is a function, so both engines run the same ones, and Airflow or your platform's jobs could. To choose, ask what already runs and who operates it, then kill a step of each finalist.
+# Each step is a function, so both engines run the same ones. To choose, ask what already runs and who operates it, then kill a step of each finalist.
 
 # %% [markdown]
 # ## Which month is it?
 #
-# A step gets its month as a parameter, never from the clock, so that missed months can be run later: a **backfill**. Each run may use only what was known on its **as-of date**, the first of the next month. Two things come later: some labels (five days after the drop-off) and newer models. Below, the pace of each month answers the next, as it did live; `today` is a backfill that loads today's champion, of December 2020.
+# A step gets its month as a parameter, never from the clock, so that missed months can be run later: a **backfill**. Each run may use only what was known on its **as-of date**, the first of the next month. Two things come later: some labels (five days after the drop-off) and newer models. Below, *live* answers each month with the pace of the month before; *today* is a backfill with today's champion, of December 2020.
 
 
 # %% name="month_of"
@@ -404,7 +404,7 @@ for month in months("2020-03", "2020-08"):
 pd.DataFrame(rows).T.round(2)
 
 # %% [markdown]
-# Errors in minutes, the first two columns live. Late labels move them by less than 0.2<!-- given -->, to either side (May: 5.75<!-- =as_of[2020-05, on the 1st] --> and 5.60<!-- =as_of[2020-05, all labels] -->): here a run need not wait for them. Today's champion writes another history. Live, April was the worst month, with 8.23<!-- =as_of[2020-04, on the 1st] -->; in the backfill it is May, with 10.47<!-- =as_of[2020-05, today] -->. (± is the 95<!-- given --> % range over days.) So a backfill takes the version that was champion *then*, from the journal, or trains it again on rows known then.
+# Mean errors in minutes; the first two columns are live. (*today less by* is a mean over days, ± its 95<!-- given --> % range; below 0<!-- given --> today's is worse.) Late labels move them by less than 0.2<!-- given --> to either side: here a run need not wait for them. Today's champion writes another history. Live, April was the worst month, with 8.23<!-- =as_of[2020-04, on the 1st] -->; in the backfill it is May, with 10.47<!-- =as_of[2020-05, today] -->. So a backfill takes the version that was champion *then*, from the journal, or trains it again on rows known then.
 #
 # Months run in order. The capstone asks its journal what is next, not the calendar, and refuses a gap:
 
@@ -418,7 +418,7 @@ except CapstoneError as error:
 # %% [markdown]
 # ## The schedule
 #
-# `walkforward capstone --schedule` prints a line for a crontab and a CronJob for a cluster:
+# `walkforward capstone --schedule` prints a line for a crontab and a CronJob for a cluster. Its parts:
 
 # %% name="schedule"
 spec = cron_job()["spec"]
@@ -428,10 +428,10 @@ print(job["template"]["spec"]["containers"][0]["command"])
 scratch.cleanup()
 
 # %% [markdown]
-# - `0 6 6 * *`: the sixth at six. The as-of date is the first all the same, so a late start changes no result.
+# - `0 6 6 * *`: at six on the sixth. The as-of date stays the first, so a later start gives the same result.
 # - `Forbid`: no second run beside a slow one.
-# - `startingDeadlineSeconds`: after a day of outage the start is **skipped**, and no run is there to be red. `--next` runs one month a call, so call it until nothing is left, and let a watcher outside look at the age of the newest month.
-# - `activeDeadlineSeconds`: a step that hangs is ended after an hour.
+# - `startingDeadlineSeconds`: after a day of outage the start is **skipped**, and no run is there to be red: only a watcher outside notices. `--next` runs one month a call, so call it until nothing is left.
+# - `activeDeadlineSeconds`: after an hour the Job ends, even if a step hangs.
 
 # %% [markdown]
 # ## Take-aways
@@ -446,10 +446,10 @@ scratch.cleanup()
 #
 # - *Your job skips what exists. Why is the model trained on half a month?* Shown in [A script that is started again](#A-script-that-is-started-again).
 # - *Which faults do you repeat, and who is woken?* Shown in [Repeat, refuse, or wake somebody](#Repeat,-refuse,-or-wake-somebody).
-# - *Why an orchestrator, and when is cron enough?* Shown in [The clock is no dependency](#The-clock-is-no-dependency).
+# - *Why an orchestrator, and when is cron enough?* Shown in [The clock is no dependency](#The-clock-is-no-dependency) and [An engine for the same steps](#An-engine-for-the-same-steps).
 #
 # More, with the points of a good answer: `walkforward practice --lesson 17a` in a terminal.
 #
 # ## Up next
 #
-# 17b lives with this flow through 2020: alarms, a refused model, a rollback, and what it was worth against doing nothing.
+# 17b lives with this flow through 2020.

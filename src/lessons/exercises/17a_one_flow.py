@@ -11,12 +11,12 @@ from course.exercise import also_right, checks, right, wrong
 def take_in(disk, month, rows):
     """Take in the rows of a month and return the total, so that a kill and a second start do no harm.
 
-    `disk` has `names()`, `read(name)` (a list), `write(name, rows)`, which replaces what is there row by row, and
-    `rename(name, to)`, which replaces `to` at once. A kill can fall between any two of these and inside a `write`.
-    The file `"total"` holds one number, the rows of all months; each other name is a month's. Readers pass over names
-    that begin with a dot, and so must you. At any moment a reader finds of a month the whole old delivery, the whole
-    new one, or nothing yet, and never an empty total. After a call that ends all is right: a corrected delivery
-    replaces the earlier one.
+    `disk` has `names()`, `read(name)` (a list), `write(name, rows)`, which empties the file and then adds row by row,
+    and `rename(name, to)`, which replaces `to` at once. A kill can fall between any two of these and inside a `write`.
+    The file `"total"` holds one number, the rows of all months; each other name is a month's. Names that begin with a
+    dot are nobody's: readers pass over them, and you don't count their rows. At any moment a reader finds of a month
+    the last whole delivery, or nothing before the first, and one number as total, the old one or the new. After a call
+    that ends all is right: a corrected delivery replaces the earlier one, also with as many rows, fewer, or none.
     """
 
     def whole(name, lines):
@@ -146,8 +146,38 @@ def a_correction_replaces(answer):
 
 
 @checks(take_in)
-def another_s_half_file_does_not_count(answer):
-    """In December a process died for good. Whose rows lie under the name that begins with a dot?"""
+def a_correction_may_have_as_many_rows_or_none(answer):
+    """Does the number of rows tell you whether the delivery is the one that you have?"""
+    for rows in (["c", "d", "E"], ["c"], []):
+        disk = _Disk()
+        _run(answer, disk)
+        found = answer(disk, "2020-04", list(rows))
+        assert disk.seen().get("2020-04") == rows, (
+            f"April was {_APRIL} and is delivered again as {rows}; the disk has {disk.seen().get('2020-04')}"
+        )
+        assert disk.seen()["total"] == [2 + len(rows)] and found == 2 + len(rows), (
+            f"March has 2 rows, April now {len(rows)}; the total says {disk.seen()['total']}, you return {found!r}"
+        )
+
+
+@checks(take_in)
+def a_reader_finds_one_of_the_two_deliveries(answer):
+    """While the correction comes in, somebody reads April. Is it there at each moment, and whole?"""
+    disk = _Disk()
+    _run(answer, disk)
+    for one in _deaths(answer, disk, _CORRECTED):
+        april, total = one.seen().get("2020-04"), one.seen().get("total")
+        assert april in (_APRIL, _CORRECTED), (
+            f"killed while the correction comes in, and a reader finds {april} as April; it was {_APRIL}"
+        )
+        assert total in ([5], [7]), (
+            f"killed while the correction comes in, and a reader finds {total} as total"
+        )
+
+
+@checks(take_in)
+def a_half_file_does_not_count(answer):
+    """In February a process died for good. Whose rows lie under the name that begins with a dot?"""
     disk = _Disk()
     disk.files[".2020-02"] = ["x"] * 9
     found = answer(disk, "2020-04", list(_APRIL))
@@ -237,6 +267,53 @@ def keeps_the_first_delivery(disk, month, rows):
     return total
 
 
+@wrong(take_in, caught_by=a_correction_may_have_as_many_rows_or_none)
+def known_by_the_number_of_rows(disk, month, rows):
+    if month not in disk.names() or len(disk.read(month)) != len(rows):
+        disk.write(f".{month}", rows)
+        disk.rename(f".{month}", month)
+    total = sum(len(disk.read(name)) for name in disk.names() if name[0] == "2")
+    disk.write(".total", [total])
+    disk.rename(".total", "total")
+    return total
+
+
+@wrong(take_in, caught_by=a_correction_may_have_as_many_rows_or_none)
+def passes_over_an_empty_delivery(disk, month, rows):
+    if rows:
+        disk.write(f".{month}", rows)
+        disk.rename(f".{month}", month)
+    total = sum(len(disk.read(name)) for name in disk.names() if name[0] == "2")
+    disk.write(".total", [total])
+    disk.rename(".total", "total")
+    return total
+
+
+@wrong(take_in, caught_by=a_reader_finds_one_of_the_two_deliveries)
+def moves_the_old_one_away_first(disk, month, rows):
+    disk.write(f".{month}", rows)
+    if month in disk.names():
+        disk.rename(month, ".old")
+    disk.rename(f".{month}", month)
+    total = sum(len(disk.read(name)) for name in disk.names() if name[0] == "2")
+    disk.write(".total", [total])
+    disk.rename(".total", "total")
+    return total
+
+
+@wrong(take_in, caught_by=a_reader_finds_one_of_the_two_deliveries)
+def corrects_in_place(disk, month, rows):
+    if month in disk.names():
+        disk.write(month, rows)
+    else:
+        disk.write(f".{month}", rows)
+        disk.rename(f".{month}", month)
+    total = sum(len(disk.read(name)) for name in disk.names() if name[0] == "2")
+    disk.write(".total", [total])
+    disk.rename(".total", "total")
+    return total
+
+
 @wrong(take_in, caught_by=a_month_is_taken_in_and_counted)
 def counts_what_a_killed_process_left(disk, month, rows):
     disk.write(f".{month}", rows)
@@ -247,7 +324,7 @@ def counts_what_a_killed_process_left(disk, month, rows):
     return total
 
 
-@wrong(take_in, caught_by=another_s_half_file_does_not_count)
+@wrong(take_in, caught_by=a_half_file_does_not_count)
 def counts_half_files_of_this_year(disk, month, rows):
     disk.write(f".{month}", rows)
     disk.rename(f".{month}", month)
@@ -275,6 +352,18 @@ def the_total_first(disk, month, rows):
     disk.write(".part", rows)
     disk.rename(".part", month)
     return disk.read("total")[0]
+
+
+@also_right(take_in)
+def writes_only_what_has_changed(disk, month, rows):
+    if month not in disk.names() or disk.read(month) != list(rows):
+        disk.write(".part", rows)
+        disk.rename(".part", month)
+    total = sum(len(disk.read(name)) for name in disk.names() if not name.startswith((".", "total")))
+    if disk.read("total") != [total]:
+        disk.write(".part", [total])
+        disk.rename(".part", "total")
+    return total
 
 
 # --- deliver ----------------------------------------------------------------------------------------------------------
@@ -350,6 +439,11 @@ def the_answer_comes_back(answer):
     assert (store.calls, store.waits) == (1, []), (
         f"one call is enough when nothing fails; you made {store.calls} and waited {store.waits}"
     )
+    store = _Store()
+    found = _delivered(answer, store, rows=())
+    assert (found, store.calls) == (0, 1), (
+        f"for no rows the store answers 0 at its first call; you made {store.calls} and return {found!r}"
+    )
 
 
 @checks(deliver)
@@ -407,8 +501,12 @@ def after_the_last_try_somebody_hears(answer):
         store = _Store(always=error)
         try:
             found = store.take(answer, tries=tries)
-        except (ConnectionError, TimeoutError):
-            pass
+        except AssertionError:  # the store's own: there is no end
+            raise
+        except Exception as raised:
+            assert type(raised) is type(error), (
+                f"the last try ended with {error!r}, which goes through; you raise {raised!r}"
+            )
         else:
             raise AssertionError(f"all tries failed, nothing is kept, and you return {found!r}")
         assert store.calls == tries, f"tries={tries} means {tries} calls in all; you made {store.calls}"
@@ -514,6 +612,31 @@ def nobody_hears(rows, store, wait, new_key, tries=4):
             if tried < tries - 1:
                 wait(2**tried)
     return 0
+
+
+@wrong(deliver, caught_by=the_answer_comes_back)
+def takes_0_for_a_failure(rows, store, wait, new_key, tries=4):
+    key = new_key()
+    for tried in range(tries):
+        try:
+            if kept := store(key, rows):
+                return kept
+        except (ConnectionError, TimeoutError):
+            if tried == tries - 1:
+                raise
+            wait(2**tried)
+
+
+@wrong(deliver, caught_by=after_the_last_try_somebody_hears)
+def with_an_error_of_its_own(rows, store, wait, new_key, tries=4):
+    key = new_key()
+    for tried in range(tries):
+        try:
+            return store(key, rows)
+        except (ConnectionError, TimeoutError):
+            if tried < tries - 1:
+                wait(2**tried)
+    raise RuntimeError("the store is away")
 
 
 @wrong(deliver, caught_by=after_the_last_try_somebody_hears)
