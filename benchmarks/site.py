@@ -5,9 +5,9 @@
     python benchmarks/site.py --runs 1         once each: to try it
     python benchmarks/site.py --write          into the record and README.md
 
-build: `make site` without the Makefile, each time in an empty folder (cold, npm's packages fetched: that is
-the network's share, and is shown) and then once more with nothing changed (warm). Seconds by the clock, and
-CPU seconds of all processes. The environment of Sphinx is there before.
+build: `make site` without the Makefile, each time in an empty folder (cold; npm's packages are fetched,
+its cache is empty: that is the network's share, and is shown) and then once more with nothing changed (warm).
+Seconds by the clock, and CPU seconds of all processes. The environment of Sphinx is there before.
 
 page: the largest lesson, the practice, and a page of two lines, from the same server on this machine, in
 headless Chromium at 1280 px, each visit with an empty cache, in turn; one visit of each is thrown away.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,11 @@ def timed(folder: str) -> dict[str, float]:
 
     before, began = spent(), time.perf_counter()
     done = subprocess.run(
-        [sys.executable, __file__, "--built", folder], check=True, capture_output=True, text=True
+        [sys.executable, __file__, "--built", folder],
+        env=os.environ | {"npm_config_cache": f"{folder}/npm"},
+        check=True,
+        capture_output=True,
+        text=True,
     )
     seconds = {"wall": time.perf_counter() - began, "cpu": spent() - before}
     said = json.loads(done.stdout.splitlines()[-1])

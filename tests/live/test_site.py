@@ -991,6 +991,36 @@ def test_a_sql_kata_fails_passes_and_an_endless_query_is_ended(context, address)
     context.set_offline(False)
 
 
+EVERY_COLOUR = """-- a comment
+SELECT "name" AS n, 3.5 > 2 AND TRUE AS x FROM payment_types
+WHERE payment_type IN (SELECT payment_type FROM trips) AND name <> 'cash' -- another"""
+
+
+@needs_chromium
+@needs_npm
+def test_a_verdict_and_the_editor_are_for_everybody(chromium, address, axe):
+    faults = []
+    for width, colours in LOOKS:
+        view = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
+        page = view.new_page()
+        page.set_default_timeout(180_000)
+        page.goto(f"{address}katas.html?kata=unused_types")
+        page.locator(".CodeMirror").click()
+        page.evaluate(TYPED, EVERY_COLOUR)
+        page.keyboard.press("Control+Enter")
+        page.locator(".wf-verdict").wait_for()
+        page.evaluate(
+            "document.querySelectorAll('.wf-verdict details').forEach((one) => { one.open = true; })"
+        )
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            faults.append(f"{width} px, {colours}: {wide} px wide")
+        page.evaluate(axe)
+        found = page.evaluate("async () => (await axe.run(document)).violations")
+        faults += [f"{width} px, {colours}: {one['id']}, {one['nodes'][0]['html'][:160]}" for one in found]
+        view.close()
+    assert faults == []
+
+
 @needs_chromium
 def test_a_site_without_duckdb_says_where_the_kata_runs(chromium, address):
     view = chromium.new_context()

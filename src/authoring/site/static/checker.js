@@ -57,8 +57,9 @@ export function shown(answer, kata = {}) {
 }
 
 function verdict({ status, text }, { check, hint, solution }) {
-  const right = status === "passed";
-  return h("div", { class: right ? "wf-verdict" : "wf-verdict wf-wrong" }, h("p", {}, h("b", {}, `${right ? "✓" : "✗"} ${check}`)), text && printed(text),
+  const right = status === "passed", [says, ...tables] = text.split("\n");
+  return h("div", { class: right ? "wf-verdict" : "wf-verdict wf-wrong" }, h("p", {}, h("b", {}, `${right ? "✓" : "✗"} ${check}`)),
+    says && h("p", {}, says), tables.length > 0 && printed(tables.join("\n")),
     !right && h("details", {}, h("summary", {}, "Hint"), h("p", { html: hint })),
     h("details", {}, h("summary", {}, "Solution"), printed(solution)));
 }
