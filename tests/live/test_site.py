@@ -496,6 +496,7 @@ def test_a_plan_has_the_days_of_the_terminals_and_what_was_missed_moves_on(
     assert page.locator(".wf-over", has_text="a story of yours").count() == 1
     page.clock.fast_forward(24 * 3600 * 1000)
     page.reload()
+    page.get_by_role("heading", name="Today").wait_for()
     assert f"Missed since Mon 30 Nov: sittings {number}; questions" in page.locator("#plan").text_content()
     assert page.locator(".wf-today a", has_text=f"{number} ").count() == 1
     page.get_by_label(f"I have done {number}").check()  # now it is done, and the day after does not have it
