@@ -452,4 +452,4 @@ scratch.cleanup()
 #
 # ## Up next
 #
-# 17b lives with this flow through 2020.
+# [17b · Through 2020](17b_through_2020.ipynb) lives with it.

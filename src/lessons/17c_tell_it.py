@@ -18,7 +18,7 @@
 # %% [markdown]
 # > **You will learn to** order a talk by what the listener waits for · draw the architecture on one page · calculate what breaks first · choose a change within a budget · run the flow on your own table
 # >
-# > **Before you start** [17a · One flow](17a_one_flow.ipynb) builds it; 17b · Through 2020 is the year that you tell about
+# > **Before you start** [17a · One flow](17a_one_flow.ipynb) builds it; [17b · Through 2020](17b_through_2020.ipynb) is the year that you tell about
 # >
 # > **Time** 55 minutes of study, then ten minutes aloud; it runs in a minute
 # >

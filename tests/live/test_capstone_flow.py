@@ -363,12 +363,14 @@ def test_the_command_runs_a_month_serves_what_it_made_and_leaves_nothing_running
             "there is no policy 'weekly': take one of never, monthly",
         ),
         (["--month", "2020-05", "--policy", "never"], "was begun with policy 'drift or error', not 'never'"),
+        (["--month", "2020-05", "--plant", "2020-06"], "was begun with planted '', not '2020-06'"),
+        (["--month", "2020-05", "--plant", "2021-06"], "no trips of 2021-06"),
     ],
 )
 def test_a_wrong_call_is_a_line(tmp_path, words, wrong):
     opened(tmp_path, Settings(FIRST, reviews=(command.REVIEW,)), raw, load_ridership)
-    options = dict(zip(("first", "last", "month", "policy"), [None] * 4, strict=True))
-    options |= {"month": words[1]} | ({"policy": words[3]} if "--policy" in words else {})
+    options = dict.fromkeys(("first", "last", "month", "policy", "plant"))
+    options |= {"month": words[1]} | ({words[2][2:]: words[3]} if len(words) > 3 else {})
     options |= {"next_month": "--next" in words, "state": str(tmp_path), "engine": "loop", "serve": False}
     with pytest.raises(WalkForwardError) as said:
         command.run(**options, told=print)

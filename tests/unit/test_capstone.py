@@ -361,7 +361,7 @@ def test_a_name_that_no_store_can_have_is_refused(tmp_path, sign):
 def test_a_name_that_is_too_long_is_a_line(tmp_path):
     name = str(tmp_path / ("a" * 300))
     with pytest.raises(CapstoneError, match=r"settings.json \(File name too long\): see that"):
-        command.run(None, None, MONTH, False, name, None, "loop", False, print)
+        command.run(None, None, MONTH, False, name, None, None, "loop", False, print)
     with pytest.raises(CapstoneError, match=r"can't be written \(File name too long\): name another"):
         new.make(name)
 
@@ -546,6 +546,24 @@ def test_ctrl_c_ends_a_run_at_once_as_a_kill_does(monkeypatch, capfd):
     finally:
         signal.signal(signal.SIGINT, before)
     assert capfd.readouterr().err == "Stopped. The same command goes on.\n"
+
+
+def test_a_planted_fault_is_kept_by_the_state_and_is_in_a_month_that_has_a_canary(tmp_path, monkeypatch):
+    def stop(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(command, "run_one", stop)  # nothing is run here
+    asked = dict.fromkeys(("first", "last", "policy")) | {"next_month": False, "engine": "loop"}
+    asked |= {"month": "2020-04", "serve": False, "told": print}
+    with pytest.raises(CapstoneError, match="no canary answers in 2020-04: the flow begins with 2020-04"):
+        command.run(**asked, state=str(tmp_path / "a"), plant="2020-04")
+    assert not (tmp_path / "a").exists()
+    for plant in ("2020-08", None, "2020-08"):
+        with pytest.raises(ZeroDivisionError):
+            command.run(**asked, state=str(tmp_path / "b"), plant=plant)
+        assert command.taken_up(tmp_path / "b").settings.planted == "2020-08"
+    with pytest.raises(CapstoneError, match="was begun with planted '2020-08', not '2020-09'"):
+        command.run(**asked, state=str(tmp_path / "b"), plant="2020-09")
 
 
 # The schedule and the pages

@@ -187,6 +187,12 @@ CASES = {
         (["capstone", "--from", "2020-04", "--to", "2020-03"], NOTHING, "swap them"),
         (["capstone", "--month", "2020-04", "--next"], NOTHING, "exclude each other: give one of them"),
         (["capstone", "--policy", "weekly"], NOTHING, "there is no policy 'weekly': take one of never"),
+        (["capstone", "--plant", "May"], NOTHING, "'May' is not a month: write year and month"),
+        (
+            ["capstone", "--month", "2020-04", "--plant", "2020-04"],
+            NOTHING,
+            "no canary answers in 2020-04: the flow begins with 2020-04, plant in a later month",
+        ),
         (["capstone", "--engine", "airflow"], NOTHING, "'airflow' is not one of 'loop', 'metaflow'"),
         (
             ["capstone", "--next"],

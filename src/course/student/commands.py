@@ -75,6 +75,7 @@ def env(name: str) -> None:
 @click.option(
     "--policy", metavar="NAME", help="When to retrain: never, monthly, error, drift, drift or error."
 )
+@click.option("--plant", metavar="MONTH", help="Plant a fault: kilometres are sent to this month's canary.")
 @click.option("--engine", type=click.Choice(["loop", "metaflow"]), default="loop", show_default=True)
 @click.option("--serve/--no-serve", default=True, help="Start each new version and ask it over HTTP.")
 @click.option("--new", metavar="DIR", help="Make a repository of your own there, and end.")

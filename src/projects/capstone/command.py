@@ -60,6 +60,7 @@ def run(
     next_month: bool,
     state: str,
     policy: str | None,
+    plant: str | None,
     engine: str,
     serve: bool,
     told: Callable[[str], None],
@@ -74,13 +75,17 @@ def run(
     with loop.told_plainly(state):  # a name may be too long, or in a folder that is not ours to read
         begun = (Path(state) / "settings.json").exists()
     wanted: dict[str, Any] = {"serve": serve} | ({"policy": policy} if policy else {})
-    for one in (first, last, month):
+    wanted |= {"planted": plant} if plant else {}
+    for one in (first, last, month, plant):
         if one is not None:  # an empty one is a variable that was not set
             refuse_without_trips(one)
     if first and last:
         months(first, last)  # DataError when they are the wrong way round
     if not begun:
         wanted["first"] = first or month or loop.EARLIEST
+        if plant and plant <= wanted["first"]:
+            begins = f"the flow begins with {wanted['first']}"
+            raise CapstoneError(f"no canary answers in {plant}: {begins}, plant in a later month")
     flow = taken_up(state, **wanted)
     if month or next_month:
         wanted_months = [month or following(flow)]
