@@ -101,6 +101,11 @@ def trips_of_a_week_are_alike(answer):
     assert abs(once[1] / expected - 1) < 0.05, (
         f"the standard error by weeks is {expected:.3f}; you returned {once[1]:.3f}"
     )
+    both = pd.concat([rows, rows.assign(day=rows["day"] + pd.Timedelta(weeks=52))], ignore_index=True)
+    expected, found = (one(both, pd.Timestamp("2020-04-20"))[1] for one in (saved, answer))
+    assert abs(found / expected - 1) < 0.05, (
+        f"over two years the standard error is {expected:.3f}, you returned {found:.3f}: week 20 comes once a year"
+    )
 
 
 @wrong(saved, caught_by=against_doing_nothing)
@@ -164,6 +169,14 @@ def trip_by_trip(answers, since):
     rows = answers[(answers["day"] >= since) & answers["y"].notna()]
     gain = (rows["y"] - rows["never"]).abs() - (rows["y"] - rows["flow"]).abs()
     return gain.mean(), gain.std() / len(gain) ** 0.5
+
+
+@wrong(saved, caught_by=trips_of_a_week_are_alike)
+def weeks_by_their_number(answers, since):
+    rows = answers[(answers["day"] >= since) & answers["y"].notna()]
+    gain = (rows["y"] - rows["never"]).abs() - (rows["y"] - rows["flow"]).abs()
+    weeks = (gain - gain.mean()).groupby(rows["day"].dt.isocalendar().week).sum()
+    return gain.mean(), (weeks**2).sum() ** 0.5 / len(rows)
 
 
 @wrong(saved, caught_by=trips_of_a_week_are_alike)
@@ -234,7 +247,7 @@ _WORLDS = {
 
 def _bill(answer, kind):
     try:
-        lived = replay(answer, *_WORLDS[kind])
+        lived = replay(lambda seen: int(answer(seen)), *_WORLDS[kind])
     except ValueError as fault:
         raise AssertionError(str(fault)) from None
     except (KeyError, IndexError) as fault:
@@ -255,8 +268,10 @@ def returns_a_window(answer):
     for error in (3.0, 3.6, 4.5, 6.3):
         for age in (1, 2, 3, 6, 20):
             window = answer(Seen("2019-05", error, [], age))
-            fits = isinstance(window, int | np.integer) and window in (0, *WINDOWS)
-            assert fits, f"for error {error} and age {age} you returned {window!r}; return 0, 1, 3 or 12"
+            whole = isinstance(window, int | np.integer) and not isinstance(window, bool)
+            assert whole and window in (0, *WINDOWS), (
+                f"for error {error} and age {age} you returned {window!r}; return a whole number, 0, 1, 3 or 12"
+            )
 
 
 @checks(retrain_on)
@@ -308,6 +323,11 @@ def finds_the_break_elsewhere(answer):
 @wrong(retrain_on, caught_by=returns_a_window)
 def says_retrain(seen):
     return "retrain" if seen.error > 3.7 else "keep"
+
+
+@wrong(retrain_on, caught_by=returns_a_window)
+def says_yes_or_no(seen):
+    return seen.error > 3.7
 
 
 @wrong(retrain_on, caught_by=returns_a_window)
@@ -389,6 +409,11 @@ def tries_again_later(seen):
 @also_right(retrain_on)
 def one_month_while_it_is_strange(seen):
     return int(seen.error > 3.7)
+
+
+@also_right(retrain_on)
+def with_a_number_of_numpy(seen):
+    return 3 * (np.float64(seen.error) > 3.7)
 
 
 @also_right(retrain_on)
