@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 17c · Tell it
 #
-# After this lesson you can present the whole system in ten minutes, answer a panel's four questions with numbers, and show a flow of your own.
+# After this lesson you can present the whole system in ten minutes, answer a panel's questions with numbers, and show a flow of your own.
 
 # %% [markdown]
 # > **You will learn to** order a talk by what the listener waits for · draw the architecture on one page · calculate what breaks first · choose a change within a budget · run the flow on your own table
@@ -58,7 +58,7 @@ use_style()
 #
 # **Candidate.** *We use MLflow, Prophet, XGBoost and Metaflow. There are ten steps. Ingest reads the Parquet files …*
 #
-# All of that is true. Below are the parts of this talk, with what the listener knows after each. A listener waits for five things: the **problem** and what an error costs, the **result** beside a baseline, a **decision** with what was rejected, a **failure**, a **limit**.
+# Below are the parts of this talk, with what the listener knows after each. A listener waits for five things: the **problem** and what an error costs, the **result** beside a baseline, a **decision** with what was rejected, a **failure**, a **limit**.
 
 # %% name="talk"
 talk = [  # part, minutes, what the listener knows then
@@ -84,11 +84,11 @@ clock = {
 pd.DataFrame(clock).T
 
 # %% [markdown]
-# Nothing of five, or 4<!-- =clock[what is waited for first, 5 min] -->, with the same sentences. The minutes are made up; put in yours. Each tool comes later, as the answer to a need.
+# None of the five, or 4<!-- =clock[what is waited for first, 5 min] --> of them, with the same sentences. The minutes are made up; put in yours. Tools come later, as answers.
 #
 # ## One number, with a baseline
 #
-# The result has to fit into a sentence. All 36<!-- given --> months were run once for this lesson, and the errors are on record. The flow's gate compares with a pace, the median minutes a mile of three months. Add a rule that is nearly as simple: a straight line by miles, from the same months.
+# The result has to fit into a sentence. All 36<!-- given --> months were run once for this lesson; the first only trains, so the others have an error. The flow's gate compares with a pace, the median minutes a mile of three months. Add a rule that is nearly as simple: a straight line by miles, from the same months.
 
 # %% name="result"
 pairs = [("error", "usual pace"), ("error", "line by miles"), ("demand", "last year")]
@@ -97,7 +97,7 @@ columns = ["months", "model", "rule", "difference from", "to"]
 pd.DataFrame(rows, index=columns).T.round(2).astype({"months": int})
 
 # %% [markdown]
-# Beside the pace the model more than halves the error. But the pace is a weak rule: the line misses by 4.54<!-- =result[line by miles, rule] --> minutes, and the model by 3.36<!-- =result[line by miles, model] -->. Say the second: a gain of 0.90<!-- =result: line by miles .* -([\d.]+) *$ --> to 1.37<!-- =result: line by miles .* -([\d.]+) +- --> minutes (95<!-- given --> %, months drawn in blocks of three). The rides beat last year's same weekday too, but hardly in 2019<!-- given -->: know your weak year.
+# Beside the pace the model more than halves the error. But the pace is a weak rule: the line misses by 4.54<!-- =result[line by miles, rule] --> minutes, and the model by 3.36<!-- =result[line by miles, model] -->. Say the gain over the line: 0.90<!-- =result: line by miles .* -([\d.]+) *$ --> to 1.37<!-- =result: line by miles .* -([\d.]+) +- --> minutes (95<!-- given --> %, months drawn in blocks of three). The forecast of rides (in thousands a day) beats last year's same weekday too, but hardly in 2019<!-- given -->: know your weak year.
 #
 # What happened in the worst months, and who had to act?
 
@@ -119,8 +119,8 @@ diary.loc["2020-03":"2020-07", ["error", "line by miles", "decision"]].round(2)
 # | 0 | What for? | Minutes of a taxi trip, told at the pick-up; a wrong one costs trust. And rides a day, for the roster. |
 # | 1 | Does it work? | Off by 3.36<!-- =result[line by miles, model] --> minutes over 35<!-- =result[line by miles, months] --> months, a straight line by 4.54<!-- =result[line by miles, rule] -->; 0.90<!-- =result: line by miles .* -([\d.]+) *$ --> to 1.37<!-- =result: line by miles .* -([\d.]+) +- --> less. |
 # | 2 | How does it hang together? | the page below, left to right, and the way back |
-# | 4 | What did *you* decide? | A loop and a journal in place of an engine; 3<!-- given --> CPU seconds a month against 44<!-- given -->. |
-# | 6 | What went wrong? | In April 2020<!-- given --> the error was 5.27<!-- =year[2020-04, error] --> minutes. The flow retrained; then the gate took empty streets for a broken unit and refused. A person looked, raised the limit in writing, and five models followed. |
+# | 4 | What did *you* decide? | A loop and a journal in place of Metaflow; 3<!-- given --> CPU seconds a month against 44<!-- given -->. |
+# | 6 | What went wrong? | In April 2020<!-- given --> the error was 5.27<!-- =year[2020-04, error] --> minutes. The flow retrained; in May the gate took the speed on empty streets for a wrong unit, and refused. A person looked, raised the limit in writing, and five models followed by October. |
 # | 8 | What can't it do? | It looks when the month is over; before that, a customer finds the fault. |
 # | 9 | What next? | One thing, with the number that would decide it. Then stop. |
 #
@@ -144,19 +144,19 @@ diary.loc["2020-03":"2020-07", ["error", "line by miles", "decision"]].round(2)
 #   L --> D
 # ```
 #
-# Boxes are what happens, cylinders what is kept. Say aloud what is around all steps: a journal, files that are whole or absent, a lock. Name the two dotted lines that end at a person; panels ask who is woken.
+# Boxes are what happens, cylinders what is kept. Say what is around all steps: a journal, files that are whole or absent, a lock. Name the two dotted lines that end at a person; panels ask who is woken.
 
 # %% [markdown]
 # ## Why this engine?
 #
-# *"It has to survive a kill in any step, a month run twice, two runs at once, and a backfill. I tried Metaflow on the same steps: its processes cost 44<!-- given --> CPU seconds a month, the work itself 3<!-- given -->, and no two months can run side by side. It stays for its graph and its resume; both share the journal. With several teams, or an engine that the client runs already, I'd hand the steps over, since each is a function."* ([Where the figures are from](../src/projects/capstone/README.md).)
+# *"It has to survive a kill in any step, a month run twice, two runs at once, and a backfill. I tried Metaflow on the same steps: its processes cost 44<!-- given --> CPU seconds a month, the work itself 3<!-- given -->, and no two months can run side by side. So a loop runs them. Metaflow stays for its graph and its resume, on the same journal. With several teams, or an engine that the client runs already, I'd hand the steps over, since each is a function."* ([Where the figures are from](../src/projects/capstone/README.md).)
 #
 # A cost, a loss, and what would change your mind: that is a decision.
 
 # %% [markdown]
 # ## What breaks first?
 #
-# *What breaks first at 100<!-- given --> times the load?* The quick answer multiplies: a month takes seconds, a hundred times that is minutes, and the job may take an hour. The CronJob has its limits:
+# *What breaks first at 100<!-- given --> times the load?* The quick answer multiplies: seconds become minutes, and the job may take an hour. The CronJob has its limits:
 
 # %% name="limits"
 job = cron_job()["spec"]["jobTemplate"]["spec"]
@@ -165,7 +165,7 @@ limits = {"CPU s": job["activeDeadlineSeconds"], "memory GB": 2 * 1024**3 / 1e9}
 limits["disk MB"] = 50_000 / 36  # a volume of 50 GB, made up, that keeps three years
 
 # %% [markdown]
-# Measure instead: a busy month, which retrains and settles a canary, with its trips once and up to 16<!-- given --> times, each copy a second later.
+# Measure instead: a busy month, which retrains and settles a canary, with its trips once and up to 16<!-- given --> times (copies, each a second later).
 
 # %% name="needs"
 needs = measured.needs()
@@ -181,7 +181,7 @@ hidden = pd.DataFrame({"said": said, "measured": needs.loc[last]})
 hidden.assign(off=hidden["said"] / hidden["measured"] - 1).round(2)
 
 # %% [markdown]
-# Each line is right within 4<!-- given --> %. So believe it a few times further out.
+# Each line is right within 4<!-- given --> %, at twice the largest load that it knew. Beyond that, run a larger load.
 #
 # ### Your turn
 
@@ -204,11 +204,11 @@ plt.show()
 # %% [markdown]
 # *Figure: need over limit against the load, both axes logarithmic. Memory is level at first and crosses the limit at 62<!-- =breaks: memory GB +(\d+) -->, disk at 342<!-- =breaks: disk MB +(\d+) -->, CPU seconds at 2950<!-- =breaks: CPU s +(\d+) --> times the trips. A grey line marks the largest load that was run.*
 #
-# Memory breaks first. The seconds are furthest from their limit. And a hundred times today's half a gigabyte would be wrong too: most of it is libraries, needed once. Before you promise 62<!-- =breaks: memory GB +(\d+) --> times, run one month there; it is four times beyond what was run.
+# Memory breaks first. The seconds are furthest from their limit (in clock time: waiting counts too). And a hundred times today's half a gigabyte would be wrong too: most of it is libraries, needed once. Before you promise 62<!-- =breaks: memory GB +(\d+) --> times, run one month there; it is four times beyond what was run.
 #
 # ## A hundred times of what?
 #
-# Trips are one answer. It could be 100<!-- given --> cities, each with a flow, or a run every seven hours in place of a month. **Predict first.** What breaks in each?
+# Trips are one answer. It could be 100<!-- given --> cities, each with a flow, or a run every seven hours, not every month. **Predict first.** What breaks in each?
 
 # %% name="axes"
 line = pd.DataFrame(lines, index=["grows", "fixed"]).T
@@ -235,11 +235,11 @@ for name, times in {"36 months": 1, "100 × as often": 100}.items():
     print(f"{name}: {n:,} lines, written {each * n * (n + 1) / 2 / 1e6:,.0f} MB")
 
 # %% [markdown]
-# Monthly it is a detail, and the safe way is right. A hundred times the runs are ten thousand times the bytes, because each step writes all that came before. Then it has to append.
+# Monthly it is a detail. A hundred times the runs are ten thousand times the bytes, because each step writes all that came before. Then it has to append.
 #
 # ## A change under a budget
 #
-# *"We will have 100<!-- given --> times the trips next year. You have 3,000<!-- given -->."* A day of work costs 600<!-- given -->; all prices are made up. Each proposal multiplies needs:
+# *"We will have 100<!-- given --> times the trips next year. You have 3,000<!-- given -->."* A day of work costs 600<!-- given -->; all prices are made up. Each proposal multiplies needs (eight times the memory: an eighth of the need):
 
 # %% name="options"
 changes = {
@@ -255,7 +255,7 @@ options = pd.DataFrame({"no change": use} | rows).T[list(limits)]
 options.assign(cost=[0, *(one["cost"] for one in changes.values())]).round(2)
 
 # %% [markdown]
-# 1<!-- given --> is the limit, and only memory is above it. Three proposals are enough and can be paid. The cheapest trains on a tenth of the trips, and the table does not show its price: the error. Measure that first, with a learning curve ([01b](01b_better_models.ipynb)), or pay 120<!-- given --> more for the machine. And for 50<!-- given --> times the trips the cheapest change is none.
+# 1<!-- given --> is the limit, and only memory is above it. Three proposals are enough, each alone. The cheapest trains on a tenth of the trips, and the table does not show its price: the error. Measure that first, with a learning curve ([01b](01b_better_models.ipynb)), or pay 120<!-- given --> more for the machine. And for 50<!-- given --> times the trips the cheapest change is none.
 #
 # ### Your turn
 
@@ -269,11 +269,11 @@ exercise.check(cheapest_change)
 #
 # | left out | why | what would change it |
 # |---|---|---|
-# | alarms to a telephone | a month's rhythm; a page is read on the sixth | labels within hours |
+# | alarms to a telephone | the flow runs on the sixth of a month; its page is read then | labels within hours |
 # | a journal that appends | a few hundred lines | runs by the hour |
 # | intervals for each trip | nobody decides by them | a promise to a customer |
 #
-# *What would you do next?* Name one thing and the number that decides it. Here: fit the champion anew each month, as the line that beat it in April, and compare the 35<!-- =result[line by miles, months] --> months. Then answer the card aloud.
+# *What would you do next?* Name one thing and the number that decides it. Here: fit the champion anew each month, as the line that beat it in April, and compare the 35<!-- =result[line by miles, months] --> months. Answer the card aloud.
 
 # %%
 practice_card("hundred-times-of-what")
@@ -281,7 +281,7 @@ practice_card("hundred-times-of-what")
 # %% [markdown]
 # ## A flow of your own
 #
-# A panel believes what it can open. `walkforward capstone --new DIR` makes a small repository: five steps, a README, tests. Here it gets births: another shape, other names, three days missing.
+# `walkforward capstone --new DIR` makes a small repository: five steps, a README, tests. Here it gets births, with three days missing.
 
 # %% name="new"
 place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -304,7 +304,7 @@ said = subprocess.run(tests, cwd=mine, capture_output=True, text=True).stdout
 print(*re.findall(r"\d+ (?:passed|failed|errors?)", said))
 
 # %% [markdown]
-# It told the calendar from the dates and named the three days that it filled in. Its tests are green. What does it refuse?
+# It read the calendar (`D`, daily) from the dates and named the three days that it filled in. *Naive* is the value of last week. What does it refuse?
 
 # %% name="refused"
 words = births["births"].astype(object).where(births.index != 7, "closed")
@@ -321,7 +321,7 @@ for name, rows in broken.items():
         print(f"{name}: {str(refused).rpartition('broken.csv: ')[2]}")
 
 # %% [markdown]
-# A line each, with what to do. The last one even advises zeros, and for a closed shop they are right. Now upstream fails for a week and writes 0<!-- given --> for each day; no check sees it. Each window's history ends in such a week.
+# A line each, with what to do. The last one advises zeros, right for a closed shop. Now upstream fails for a week and writes 0<!-- given --> for each day; no check sees it. Below are more windows than the flow's four, each after a week of zeros:
 
 # %% name="week"
 by_day = births.set_axis(["ds", "y"], axis=1)
@@ -330,9 +330,9 @@ rows = {name: own.with_zeros(by_day, model, windows) for name, model in models.i
 pd.DataFrame(rows, index=["MAE", "after zeros", "more from", "to"]).T.round(0).astype(int)
 
 # %% [markdown]
-# The trees miss by 792<!-- =week[trees, after zeros] --> births a day, where they missed by 335<!-- =week[trees, MAE] -->, and the flow says nothing. Last week's copy forecasts 0<!-- given --> for four weeks. Beside such a baseline every model shines: the reported gain grows while the forecast gets worse. So ask which days can be zero, and check them against the usual weekday.
+# The trees miss by 792<!-- =week[trees, after zeros] --> births a day, where they missed by 335<!-- =week[trees, MAE] -->, and the flow says nothing. Last week's copy forecasts 0<!-- given --> for four weeks. Beside such a baseline the reported gain grows while the forecast gets worse. So ask which days can be zero, and check them against the usual weekday.
 #
-# The second weakness is in `decide`: the trees answer where their error is lower, by however little. Two tables, judged by the flow's four folds and by more:
+# Second, `decide` lets the trees answer where their error is lower, by however little. Two tables, judged by the flow's four folds and by more:
 
 # %% name="hair"
 by_month = load_ridership().set_index("ds")["y"].resample("MS").sum()[1:-1].reset_index()
@@ -345,7 +345,7 @@ pd.DataFrame(rows, index=["answers", "trees less naive", "from", "to"]).T.infer_
 # %% [markdown]
 # For births more folds settle it. For rides they turn it round: on four folds the flow releases the trees, better by 2.8<!-- =hair: rides by month +4 +trees +-([\d.]+) --> thousand rides a month; on more the naive forecast leads. Neither interval there excludes 0<!-- given -->, so the naive forecast should stay.
 #
-# Change `decide` so that a tie keeps the naive forecast, add the check on zeros, and a test for each. Then it is yours, and has a story.
+# Change `decide` so that a tie (an interval around 0<!-- given -->) keeps the naive forecast, add the check on zeros, and a test for each.
 
 # %% [markdown]
 # ## Take-aways
@@ -359,7 +359,7 @@ pd.DataFrame(rows, index=["answers", "trees less naive", "from", "to"]).T.infer_
 # %% [markdown]
 # ## In an interview
 #
-# - *Tell us about a system that you built. You have ten minutes.* Shown in [The listener's clock](#The-listener's-clock).
+# - *Tell us about a system that you built. You have ten minutes.* Shown in [Ten minutes](#Ten-minutes).
 # - *What breaks first at 100<!-- given --> times the load?* Shown in [What breaks first?](#What-breaks-first?).
 # - *What did you leave out?* Shown in [What is left out](#What-is-left-out).
 #
@@ -368,4 +368,4 @@ pd.DataFrame(rows, index=["answers", "trees less naive", "from", "to"]).T.infer_
 # %% [markdown]
 # ## Up next
 #
-# The system is built and told. The interview half begins with [I1 · Coding](I1_coding.ipynb).
+# The interview half begins with [I1 · Coding](I1_coding.ipynb).
