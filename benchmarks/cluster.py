@@ -351,7 +351,7 @@ def panel(options: argparse.Namespace) -> dict[str, Any]:
                 failed = {"failed": got.stderr.strip()[-200:]}
                 rows.append(row | (json.loads(answer[0]) if answer else failed))
                 print(rows[-1], file=sys.stderr, flush=True)
-    return {"rows": rows}
+    return {"days": days, "rows": rows}
 
 
 # ---------------------------------------------------------------- tables

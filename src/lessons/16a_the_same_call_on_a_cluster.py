@@ -292,28 +292,30 @@ folder.cleanup()
 # %% [markdown]
 # ## Efficiency by workers
 #
-# [A benchmark](../benchmarks/README.md#past-one-machine) of this job is on record: measured with one worker and with two on two cores. Beyond that it is a **simulation**: the measured length of each task, the measured overhead of each task in client and worker, and what can't be split, played with up to 256<!-- given --> workers. It knows no slow network and no slow start: expect less of a real cluster.
+# [A benchmark](../benchmarks/README.md#past-one-machine) of this job is on record: with more and more series, then with one and two workers on two cores. Beyond that it is a **simulation** with the measured length and overhead of each task and what can't be split. It knows no slow network and no slow start: expect less of a real cluster.
 
 # %% name="efficiency"
 curves, job = record.efficiency(), record.scale()
 print(f"{job['series']:,} series of {job['days']} days, {job['folds']} folds: {job['task']['count']} tasks")
 
 # %% name="curves"
-fig, ax = plt.subplots(figsize=(6.4, 3.6))
+fig, (left, ax) = plt.subplots(1, 2, figsize=(8.8, 3.4))
+record.growth().plot(ax=left, style="o-", xlabel="series", ylabel="CPU seconds", xlim=0, ylim=0)
+left.set_title("Twice the series, twice the seconds")
 for (label, curve), colour in zip(curves.items(), (PALETTE["blue"], PALETTE["orange"]), strict=True):
     ax.plot(curve.index, curve, "--o", color=colour, label=f"simulated: {label}")
 ax.scatter([1, 2], record.measured(), color="black", zorder=3, label="measured")
 ax.set(xscale="log", xlabel="workers", ylabel="efficiency", ylim=(0, 1.1))
 ax.set_xticks(curve.index, [str(n) for n in curve.index])
-ax.set_title("Short tasks waste a large cluster, long ones fill it")
+ax.set_title("Short tasks waste a large cluster")
 ax.minorticks_off()
 ax.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# *Figure: efficiency against the number of workers, from one to 256<!-- given -->, on a logarithmic axis. Black points are measured at one and two workers. Two dashed lines are simulated: with tasks as measured it falls early, with a model fifty times as slow it stays high much longer.*
+# *Figure: left, CPU seconds of a backtest against the number of series: straight lines. Right, efficiency against the number of workers: black points are measured at one and two; simulated with tasks as measured it falls early, with a model fifty times as slow it stays high much longer.*
 #
-# The same code has two curves. Where a fit takes milliseconds, the client's own work dominates, as Amdahl says, and the cluster buys little. Where it takes fifty times as long, most of the loss comes at the end: each worker has few tasks, and waits for the last. Ask for the curve of *your* task before you ask for machines.
+# The work grows in proportion, as you calculated. Efficiency has two curves. Where a fit takes milliseconds, the client's own work dominates, as Amdahl says, and the cluster buys little. Where it takes fifty times as long, most of the loss comes at the end: each worker has few tasks, and waits for the last. Draw the curve of *your* task before you ask for machines.
 
 # %% [markdown]
 # ## Is it working?

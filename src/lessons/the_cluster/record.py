@@ -1,4 +1,4 @@
-"""The record of benchmarks/cluster.py: efficiency that was measured, and what a simulation makes of it."""
+"""The record of benchmarks/cluster.py: growth and efficiency as measured, and what a simulation makes of them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,14 @@ def measured() -> list[float]:
     """The efficiency of one worker and of two, against threads in one process."""
     rows = scale()["rows"]
     return [rows["threads"]["wall"] / rows[f"{n} worker{'s' * (n > 1)}"]["wall"] / n for n in (1, 2)]
+
+
+def growth() -> pd.DataFrame:
+    """CPU seconds of a backtest by number of series, at one length; a column for each way."""
+    panel = json.loads(FILE.read_text(encoding="utf-8"))["panel"]
+    rows = pd.DataFrame([row for row in panel["rows"] if row["days"] == panel["days"]])
+    ways = {("walkforward", "local"): "local models", ("walkforward", "global"): "one global model"}
+    ways[("mlforecast", "global")] = "one global model, mlforecast"
+    names = [ways.get(key) for key in zip(rows["tool"], rows["kind"], strict=True)]
+    rows = rows.assign(way=names).dropna(subset="way")
+    return rows.pivot(index="series", columns="way", values="cpu").rename_axis(columns=None)
