@@ -199,11 +199,11 @@ CASES = {
             write("capstone", "a file"),
             "capstone .*see that it can be read and written",
         ),
-        (["capstone", "--next"], write("capstone/settings.json", "<<<"), "settings.json is damaged: take it"),
+        (["capstone", "--next"], write("capstone/settings.json", "<<<"), "settings.json is damaged: take"),
         (
             ["capstone", "--next"],
             write("capstone/journal.jsonl", "<<<\n"),
-            "journal.jsonl is damaged: take it",
+            "has journal.jsonl and no settings.json: .*take the whole folder from a backup",
         ),
         (
             ["capstone", "--next"],
