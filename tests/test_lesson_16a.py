@@ -60,6 +60,21 @@ def test_the_record_has_the_bits_and_long_tasks_fill_a_cluster_better():
     assert short.loc[256] < short.loc[8] and long.loc[8] > 0.85
 
 
+def test_the_record_is_of_a_thousand_series_and_within_its_limits():
+    scale = record.scale()
+    assert (scale["series"], scale["days"]) == (1000, 700) and scale["runs"] >= 3
+    assert scale["efficiency"] >= 0.85 and scale["times_threads"] <= 1.15
+    assert scale["wire"]["bytes_per_task"] < 20_000
+
+
+def test_the_work_grows_with_the_series_and_a_global_model_is_level_with_mlforecast():
+    growth = record.growth()
+    assert list(growth.index) == [250, 500, 1000]
+    slopes = np.log(growth.loc[1000] / growth.loc[250]) / np.log(4)
+    assert slopes.between(0.85, 1.15).all(), slopes
+    assert growth.loc[1000, "one global model"] <= 1.1 * growth.loc[1000, "one global model, mlforecast"]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_small_equal_parts_finish_no_later_than_large_ones(seed):
     """Within one long task: the bound of greedy scheduling."""
