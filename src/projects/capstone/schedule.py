@@ -16,7 +16,7 @@ import yaml
 
 from projects.capstone.state import STEPS
 
-WHEN = "0 6 6 * *"  # the sixth: a month's file comes some days after it; the run stands on the first all the same
+WHEN = "0 6 6 * *"  # the sixth: a month's file comes days later; the run stands on the first all the same
 
 
 def cron_job(image: str = "walkforward-course:1") -> dict[str, Any]:
