@@ -191,7 +191,7 @@ ax.set(
     ylabel="MAE (minutes)",
     xlabel="",
     ylim=(0, 9),
-    title="After April doing nothing recovers as well, more slowly",
+    title="After April doing nothing recovers too, but not as far",
 )
 plt.show()
 

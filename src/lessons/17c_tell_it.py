@@ -25,8 +25,8 @@
 # > **Interview questions it answers** Tell us about a system that you built. · What breaks first at 100<!-- given --> times the load? · What did you leave out?
 
 # %% tags=["parameters"]
-windows = 12  # at whose end a week of zeros is planted
-many_folds = 16  # to judge a decision that was made on four
+windows = 12  # trainings that each end in a planted week of zeros
+many_folds = 16  # folds that judge again what four decided
 
 # %%
 import itertools
