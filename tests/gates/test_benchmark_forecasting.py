@@ -1,6 +1,5 @@
 """The walk-forward benchmark works and tells bits apart; its record is what the README shows."""
 
-import importlib.util
 import json
 import os
 import sys
@@ -9,23 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark_scripts import FOLDER, script
 
-from course.paths import ROOT
-
-FOLDER = ROOT / "benchmarks"
 RECORD = FOLDER / "results" / "forecasting.json"
 
 
-def benchmark():
-    sys.path.append(str(FOLDER))  # as when it is run: it imports its neighbour
-    spec = importlib.util.spec_from_file_location("benchmark_forecasting", FOLDER / "forecasting.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-forecasting = benchmark()
+forecasting = script("forecasting")
 PARTS = forecasting.PARTS
 
 

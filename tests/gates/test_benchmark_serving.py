@@ -1,6 +1,5 @@
 """The serving benchmark measures what it says; its record is the table in the README, and the goals hold."""
 
-import importlib.util
 import itertools
 import json
 import sys
@@ -9,24 +8,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from benchmark_scripts import FOLDER, script
 
 from course.paths import ROOT
 from course.servers import fast_server
 
-FOLDER = ROOT / "benchmarks"
 RECORD, SOAK = FOLDER / "results" / "serving.json", FOLDER / "results" / "serving_soak.json"
 
 
-def benchmark():
-    sys.path.append(str(FOLDER))  # as when it is run: it imports its neighbour
-    spec = importlib.util.spec_from_file_location("benchmark_serving", FOLDER / "serving.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look it up
-    spec.loader.exec_module(module)
-    return module
-
-
-serving = benchmark()
+serving = script("serving")
 
 
 def between(marker: str) -> str:
@@ -204,10 +194,7 @@ def test_the_course_s_readme_quotes_the_record():
 
 def kinds_benchmark():
     sys.modules.setdefault("serving", serving)  # the script beside it, not the package's module
-    spec = importlib.util.spec_from_file_location("serving_kinds", FOLDER / "serving_kinds.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("serving_kinds")
 
 
 def test_the_readme_shows_the_record_of_kinds():

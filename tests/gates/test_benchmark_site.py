@@ -1,26 +1,14 @@
 """benchmarks/site.py: what the README shows is what the record says, and the record keeps the limits."""
 
-import importlib.util
 import json
-import sys
 
 import pytest
+from benchmark_scripts import FOLDER, script
 
-from course.paths import ROOT
-
-FOLDER = ROOT / "benchmarks"
 RECORD = FOLDER / "results" / "site.json"
 
 
-def benchmark():
-    sys.path.append(str(FOLDER))  # as when it is run: it imports its neighbour
-    spec = importlib.util.spec_from_file_location("benchmark_site", FOLDER / "site.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-site = benchmark()
+site = script("site")
 ROWS = {
     name: {"address": f"{name}.html", "html": 1.5e6, "bytes": 3e6, "painted": 0.25, "ready": 0.5}
     for name in ("largest", "practice", "bare")

@@ -1,13 +1,12 @@
 """Every kind of model that MLflow serves is served and answered alike: some here, all on record."""
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 
 import mlflow
 import numpy as np
 import pytest
+from benchmark_scripts import FOLDER, script
 from mlflow.models import infer_signature
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -18,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeRegressor
 
-from course.paths import ROOT
 from walkforward.serving import App, check
 from walkforward.serving import predictor as module
 from walkforward.serving.encodings import Refused, coded
@@ -26,20 +24,10 @@ from walkforward.serving.forests import trees_of, trees_onnx
 from walkforward.serving.predictor import compiled
 from walkforward.serving.rows import is_json, plain_rows
 
-FOLDER = ROOT / "benchmarks"
 RECORD = FOLDER / "results" / "served_models.json"
 
 
-def benchmark():
-    sys.path.append(str(FOLDER))  # as when it is run: it imports its neighbours
-    spec = importlib.util.spec_from_file_location("served_models", FOLDER / "served_models.py")
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found
-    spec.loader.exec_module(found)
-    return found
-
-
-served = benchmark()
+served = script("served_models")
 KINDS = {kind.name: kind for kind in served.all_kinds()}
 TRIED = {  # and the path that each takes
     "OneHot by name, error": "onnx",

@@ -735,11 +735,16 @@ def test_the_plan_and_the_rounds_are_for_everybody(chromium, address, axe):
     assert faults == []
 
 
+def kept(page, address):
+    """Open a page, and wait until the service worker has what is needed without a network."""
+    page.goto(address)
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+
+
 @needs_chromium
 def test_the_plan_and_a_ticket_are_there_without_a_network(context, address):
     page = context.new_page()
-    page.goto(f"{address}practice.html")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    kept(page, f"{address}practice.html")
     context.set_offline(True)
     planned(page, address, day=str(date.today() + timedelta(days=9)))
     page.get_by_role("heading", name="Today").wait_for()
@@ -753,8 +758,7 @@ def test_the_plan_and_a_ticket_are_there_without_a_network(context, address):
 @needs_chromium
 def test_practice_goes_on_without_a_network(context, address):
     page = context.new_page()
-    page.goto(f"{address}practice.html")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    kept(page, f"{address}practice.html")
     context.set_offline(True)
     page.goto(f"{address}practice.html?question=drift-psi-threshold")
     answer(page)
@@ -956,8 +960,7 @@ def test_a_sql_kata_fails_passes_and_an_endless_query_is_ended(context, address)
     page = context.new_page()
     page.set_default_timeout(180_000)
     page.clock.install()
-    page.goto(f"{address}index.html")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    kept(page, f"{address}index.html")
     page.goto(f"{address}katas.html#unused_types")
     said = page.locator("#katas [role=status]")
 
