@@ -37,6 +37,15 @@ LOCK_COMMAND = (
     "pip compile pyproject.toml --extra dev --universal --python-version 3.11 "
     "--fork-strategy fewest --no-annotate -o requirements.txt"
 )
+PLATFORMS = (  # where a wheel must exist for all that is locked; no student is asked for a compiler
+    "x86_64-manylinux_2_28",
+    "aarch64-manylinux_2_31",
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+)
+OLDEST_MACOS = "14.0"
+BUILT_ANYWHERE = ("lime",)  # Python alone, published as source
 OFFLINE = re.compile(
     r"dns error|resolve host|name resolution|getaddrinfo|unreachable|timed out|Failed to fetch|"
     r"connection (error|broken|refused|reset|aborted)|Failed to establish|Max retries|tcp connect",
@@ -391,7 +400,37 @@ def lock(root: Path, upgrade: bool) -> None:
         raise Fault("uv is needed to lock: `make env` first")
     os.environ["UV_CUSTOM_COMPILE_COMMAND"] = "uv " + LOCK_COMMAND  # for the file's header
     run([*uv, *LOCK_COMMAND.split(), "--quiet", *(["--upgrade"] if upgrade else [])], root)
+    faults = unbuilt(uv, root)
+    if faults:
+        raise Fault(
+            "what is locked can't be installed everywhere without a compiler:\n  " + "\n  ".join(faults)
+        )
     say("requirements.txt is locked; `make env` installs it, `make test` proves it")
+
+
+def unbuilt(uv: list, root: Path) -> list:
+    """Return a line for each Python and platform on which something locked would have to be compiled."""
+    command = [*uv, "pip", "compile", "requirements.txt", "--no-deps", "--quiet", "-o", os.devnull]
+    command += ["--only-binary", ":all:", *(f"--no-binary={name}" for name in BUILT_ANYWHERE)]
+    faults = []
+    for minor in range(OLDEST[1], NEWEST[1] + 1):
+        for platform in PLATFORMS:
+            place = ["--python-version", f"3.{minor}", "--python-platform", platform]
+            done = subprocess.run(
+                [*command, *place],
+                cwd=str(root),
+                env={**clean_env(), "MACOSX_DEPLOYMENT_TARGET": OLDEST_MACOS},
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            if done.returncode:
+                if OFFLINE.search(done.stderr):
+                    raise explain(done.stderr.splitlines(), root)
+                cause = re.search(r"(?s)Because (\S+?)(?:\{.*?\})?(==\S+) has no", done.stderr)
+                what = cause[1] + cause[2] if cause else done.stderr.strip()[-300:]
+                faults.append(f"{what} on Python 3.{minor}, {platform}: give it a marker in pyproject.toml")
+    return faults
 
 
 def clean(root: Path) -> None:

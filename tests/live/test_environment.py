@@ -450,6 +450,27 @@ def test_what_is_taken_to_work_is_light():
     assert not any("==" in text or "<" in text for text in PROJECT["project"]["dependencies"])
 
 
+def test_a_package_without_a_wheel_somewhere_is_named_with_the_way_out(tmp_path, monkeypatch):
+    """A stand-in for uv that finds no wheel on Python 3.13, in uv's own words."""
+    stand_in = tmp_path / "uv.py"
+    stand_in.write_text(
+        "import sys\n"
+        "assert '--only-binary' in sys.argv or '--extra' in sys.argv\n"
+        "if '3.13' in sys.argv:\n"
+        "    print('Because slow{os_name != nt}==2.0.1 has no usable wheels', file=sys.stderr)\n"
+        "    sys.exit(1)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(environment, "find_uv", lambda *_: [sys.executable, str(stand_in)])
+    with pytest.raises(environment.Fault) as found:
+        environment.lock(tmp_path, upgrade=False)
+    lines = str(found.value).splitlines()
+    assert len(lines) == 1 + len(environment.PLATFORMS)
+    assert (
+        lines[1] == "  slow==2.0.1 on Python 3.13, x86_64-manylinux_2_28: give it a marker in pyproject.toml"
+    )
+
+
 def test_the_lock_names_versions_its_command_and_no_host():
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert f"uv {environment.LOCK_COMMAND}" in text
