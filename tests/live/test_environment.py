@@ -604,6 +604,15 @@ def test_no_lock_is_a_fault(tmp_path):
     assert doctor.packages(tmp_path / "requirements.txt").state == "fault"
 
 
+@pytest.mark.parametrize(
+    ("version", "state"), [("3.12.1", "ok"), ("3.13.7", "note"), ("3.13.8", "ok"), ("3.13.12", "ok")]
+)
+def test_a_python_that_does_not_end_recursion_is_noted(monkeypatch, version, state):
+    monkeypatch.setattr(doctor.platform, "python_version", lambda: version)
+    found = doctor.python_version()
+    assert found.state == state and (state == "ok" or "Python 3.13.8 ends it" in found.way_out)
+
+
 def test_an_old_python_is_a_fault(monkeypatch):
     monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.10.2")
     assert doctor.python_version()[:2] == ("fault", "Python 3.10.2")

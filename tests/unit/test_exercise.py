@@ -157,7 +157,9 @@ def test_an_exception_of_the_answer_names_its_type_message_and_line(module, tmp_
     assert str(tmp_path) not in repr(result)
 
 
-@pytest.mark.parametrize("body", ["raise SystemExit(2)", "assert False, 'mine'", "return keep_plausible(x)"])
+@pytest.mark.parametrize(
+    "body", ["raise SystemExit(2)", "assert False, 'mine'", "return keep_plausible(x, low, high)"]
+)
 def test_whatever_the_answer_raises_is_its_failure(module, body):
     result = exercise.check(answering("keep_plausible", body))
     assert (result.status, result.done, result.crashed) == ("failed", 0, False)

@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 from in_node import needs_node, node
@@ -26,12 +27,17 @@ from course.practice.timetable import Item, Piece, Wishes
 
 BANK, LESSONS = load_bank(), outline.course()
 ROUTES = {path.name: path for path in outline.paths()}
-ENTRIES = json.loads(json.dumps(site_plan.entries()))
 QUESTIONS = [
     {"id": one.id, "topic": one.topic, "kind": one.kind, "lesson": site_bank.entry(one)["lesson"]}
     for one in BANK
 ]
 ADS = ("", CONSULTING, FORECASTING, PLATFORM, GERMAN, FRENCH, "A baker for the early hours.")
+
+
+@cache
+def entries():
+    """What plan.js reads; seconds, so a run that only collects this file does without."""
+    return json.loads(json.dumps(site_plan.entries()))
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +132,7 @@ def test_the_questions_about_a_term_are_those_of_the_terminal():
     asked, terms = site_plan.Asked(BANK), advertisement.load_terms()
     for term in random.Random(7).sample(terms, 15):
         assert asked.about(term) == [one.id for one in BANK if term.asks(one)], term.term
-    assert sum(bool(one["asks"]) for one in ENTRIES["advertisement"]["terms"]) > 50
+    assert sum(bool(one["asks"]) for one in entries()["advertisement"]["terms"]) > 50
 
 
 def texts():
@@ -157,7 +163,7 @@ def test_an_advertisement_names_the_same_terms_by_the_same_words():
     const read = new advertisement.Advertisements(given.rules);
     return given.texts.map((text) => { const plain = advertisement.plain(text);
       return [plain, read.named(plain).map((term) => [term.term, read.word(term, plain)])]; });"""
-    given = {"rules": ENTRIES["advertisement"], "texts": written}
+    given = {"rules": entries()["advertisement"], "texts": written}
     found = node(script, given, ("advertisement",))
     for text, (plain, terms) in zip(written, found, strict=True):
         assert plain == advertisement.plain(text)
@@ -356,13 +362,13 @@ def walk(rng, monkeypatch):
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"], indirect=True)
 def test_each_day_of_a_plan_is_the_terminals(zone, tmp_path, monkeypatch):
     """Same days, sittings, questions, katas, rounds, stories, day off; what was missed moves on."""
-    asks = {one["term"]: set(one["asks"]) for one in ENTRIES["advertisement"]["terms"]}
+    asks = {one["term"]: set(one["asks"]) for one in entries()["advertisement"]["terms"]}
     monkeypatch.setattr(Term, "asks", lambda term, one: one.id in asks[term.term])  # proved above; it is slow
     seen = Counter()
     for seed in range(4):
         monkeypatch.setenv("WALKFORWARD_STATE", str(tmp_path / str(seed)))
         steps, wanted = walk(random.Random(f"{zone} {seed}"), monkeypatch)
-        given = {"outline": ENTRIES, "bank": QUESTIONS, "steps": steps}
+        given = {"outline": entries(), "bank": QUESTIONS, "steps": steps}
         found = node(WALK, given, ("plan", "advertisement"), zone)
         for place, ((mine, left), (theirs, today)) in enumerate(zip(found, wanted, strict=True)):
             begun = [datetime.fromisoformat(one.pop("begun")) for one in (mine, theirs)]

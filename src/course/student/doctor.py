@@ -23,6 +23,7 @@ from course.paths import ROOT
 from course.student import browser
 
 PYTHONS = SpecifierSet(">=3.11,<3.14")
+ENDLESS_RECURSION_ENDS = Version("3.13.8")  # python/cpython issue 132744
 GIGABYTES_FREE = 0.5
 SHOWN = 3
 
@@ -41,6 +42,12 @@ def python_version() -> Finding:
     if Version(version) not in PYTHONS:
         return Finding(
             "fault", f"Python {version}", "3.11, 3.12 or 3.13 is needed: `make env PYTHON=python3.11`"
+        )
+    if Version("3.13") <= Version(version) < ENDLESS_RECURSION_ENDS:
+        return Finding(
+            "note",
+            f"Python {version}: a function of yours that calls itself without end can take all memory",
+            f"Python {ENDLESS_RECURSION_ENDS} ends it with a RecursionError: `make env PYTHON=…`",
         )
     return Finding("ok", f"Python {version}")
 

@@ -18,7 +18,7 @@ import pandas as pd
 from course.data import load_ridership, load_trips
 from projects.capstone import command, demand, loop
 from projects.capstone.state import CapstoneError, Settings, State, opened
-from projects.capstone.steps import of_month, release_of
+from projects.capstone.steps import of_month, pace, release_of
 from walkforward.prediction_log import PredictionLog
 
 RECORD = Path(__file__).with_name("years.json")
@@ -92,12 +92,6 @@ def said(flow: State, until: str = LAST) -> pd.DataFrame:
         part["pace kept"], part["pace moved"] = kept * rows["trip_distance"], moved * rows["trip_distance"]
         parts.append(part[part["flow"].notna()])
     return pd.concat(parts, ignore_index=True)
-
-
-def pace(rows: pd.DataFrame) -> float:
-    """The median minutes a mile."""
-    some = rows[rows["trip_distance"] > 0]
-    return float((some["duration"] / some["trip_distance"]).median())
 
 
 def interval(gain: pd.Series, block: str = "W", draws: int = 1000) -> tuple[float, float]:

@@ -159,7 +159,8 @@ class State:
         _remove(part)
         yield part
         self.kill(f"inside {self.at}")
-        _remove(path)
+        if path.is_dir():  # a file gives way to the new one at once, a folder does not
+            _remove(path)
         part.replace(path)
 
     @contextlib.contextmanager

@@ -395,11 +395,15 @@ def limits(state: State, month: str) -> dict[str, Any]:
     return table
 
 
+def pace(rows: pd.DataFrame) -> float:
+    """The median minutes a mile."""
+    known = rows[rows["trip_distance"] > 0]
+    return float((known["duration"] / known["trip_distance"]).median())
+
+
 def beats_naive(case: Case) -> float:
     """The new model's absolute error over that of the usual minutes a mile."""
-    known = case.new.rows[case.new.rows["trip_distance"] > 0]
-    pace = (known["duration"] / known["trip_distance"]).median()
-    naive = (case.rows["duration"] - pace * case.rows["trip_distance"]).abs().mean()
+    naive = (case.rows["duration"] - pace(case.new.rows) * case.rows["trip_distance"]).abs().mean()
     return float(case.errors["new"].abs().mean() / naive)
 
 
