@@ -157,7 +157,7 @@ def test_a_smaller_run_tells_the_same_story():
     assert outcome.faults == []
     for name in ("rates", "family", "pairs", "days", "reference", "trial"):
         small, large = table(outcome.notebook, name), table(NOTEBOOK, name)
-        assert list(small.index) == list(large.index) and list(small) == list(large), name
+        assert list(small.index) == list(large.index) and set(small) == set(large), name
 
 
 @pytest.mark.parametrize("seed", range(3))

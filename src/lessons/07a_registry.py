@@ -335,8 +335,9 @@ print("candidates:", len(client.search_model_versions(f"name = '{NAME}' and tags
 # The error is not in the registry, and a search of versions refuses a filter on `metrics.rmse`. The *model* has the error. Search the models:
 
 # %% name="by_error"
+worst = max(client.get_run(one.run_id).data.metrics["rmse"] for one in (first, second, third))
 better = mlflow.search_logged_models(
-    [experiment_id], filter_string="metrics.rmse < 4.8", order_by=[{"field_name": "metrics.rmse"}]
+    [experiment_id], filter_string=f"metrics.rmse < {worst}", order_by=[{"field_name": "metrics.rmse"}]
 )
 better["rmse"] = [metrics[0].value for metrics in better["metrics"]]
 version_of = {one.source: one.version for one in client.search_model_versions(f"name = '{NAME}'")}

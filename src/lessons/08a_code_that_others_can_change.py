@@ -227,7 +227,7 @@ print(suites.sum().to_string())
 # %% [markdown]
 # - The unit test knows the cases that somebody thought of: 5<!-- =scores: unit +(\d+) --> of ten.
 # - The golden file sees what moves real trips, 3<!-- =scores: golden +(\d+) -->, and says only that something moved.
-# - The property catches 8<!-- =scores: chance +(\d+) --> with inputs by chance, since two clocks are almost never equal, and all 10<!-- =scores: hypothesis +(\d+) --> with hypothesis, from the same range. (On twenty other seeds: always 8<!-- given -->, and 9 or 10.)
+# - The property catches 8<!-- =scores: chance +(\d+) --> with inputs by chance, since two clocks are almost never equal, and all 10<!-- =scores: hypothesis +(\d+) --> with hypothesis, from the same range. (On twenty other seeds: always 8<!-- given -->, and nearly always 9 or 10.)
 #
 # Where does the property lose? It repeats the rule: who misunderstands the rule writes the same fault twice. A confirmed example has no such weakness. And no property says "the RMSE is as ever"; for that, keep the golden file.
 

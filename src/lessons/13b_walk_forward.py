@@ -252,8 +252,8 @@ class UsualWeek:
 
 
 # %% name="rules"
-rules = {"last year": SeasonalNaive(364), "usual week": UsualWeek}
-tests = {name: backtest(rides, rule, FOLDS) for name, rule in rules.items()}
+rules = {"last year": SeasonalNaive(364), "usual week": UsualWeek}  # need a year and four weeks, any window
+tests = {name: backtest(rides, rule, WalkForwardSplit(HORIZON, folds)) for name, rule in rules.items()}
 tests |= {"last week": naive, "trees": tested}
 scores = pd.concat({name: score(run, train=rides) for name, run in tests.items()}).droplevel(1)
 scores[["mae", "rmse", "wape", "smape", "mase"]].round(3)

@@ -119,7 +119,7 @@ def test_a_server_that_heeds_no_signal_is_killed_with_its_child(tmp_path):
         pids = family(server)
         begin = time.monotonic()
     assert gone(pids, 0.5)
-    assert 1 <= time.monotonic() - begin < 5
+    assert 1 <= time.monotonic() - begin < 60  # by itself the child ends after ten minutes
     assert not is_open(server.uri)
 
 
