@@ -1114,3 +1114,5 @@ def test_the_bank_on_the_site_is_the_whole_bank(site):
         for lesson in one["lessons"]:
             by_lesson[lesson] += 1
     assert by_lesson["11c"] >= 4
+    first = json.loads((site / "_static" / "front.json").read_text(encoding="utf-8"))
+    assert first == next(one for one in whole["questions"] if one["id"] == "drift-psi-threshold")

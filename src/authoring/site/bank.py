@@ -14,6 +14,9 @@ from course.practice.cards import as_html, places
 from course.practice.rounds import forms
 
 
+FRONT = "drift-psi-threshold"  # the front page's question, to answer at once
+
+
 def short(text: str) -> str:
     """Return a point as HTML for a list's item: without paragraphs."""
     return as_html(text).replace("</p><p>", "<br>").replace("<p>", "").replace("</p>", " ").strip()
@@ -46,14 +49,18 @@ def entry(question: Question) -> dict[str, Any]:
 
 
 def write(target: Path, questions: Sequence[Question] | None = None) -> None:
-    """Write bank.json: the questions, the paths with their lessons, and the forms of the rounds."""
+    """Write bank.json (questions, paths with their lessons, forms of the rounds) and front.json (one question)."""
+    entries = [entry(one) for one in (load_bank() if questions is None else questions)]
     whole = {
-        "questions": [entry(one) for one in (load_bank() if questions is None else questions)],
+        "questions": entries,
         "paths": [
             {"name": path.name, "title": path.title, "lessons": sorted({one.number for one in path.sittings})}
             for path in outline.paths()
         ],
         "rounds": {name: form.model_dump() for name, form in forms().items()},
     }
+    first = next((one for one in entries if one["id"] == FRONT), entries[0])
     target.mkdir(parents=True, exist_ok=True)
-    write_whole(target / "bank.json", json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode())
+    for name, content in (("bank", whole), ("front", first)):
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        write_whole(target / f"{name}.json", text.encode())
