@@ -13,7 +13,6 @@ from course.practice.bank import Question, lessons_of, load_bank
 from course.practice.cards import as_html, places
 from course.practice.rounds import forms
 
-
 FRONT = "drift-psi-threshold"  # the front page's question, to answer at once
 
 
@@ -49,7 +48,7 @@ def entry(question: Question) -> dict[str, Any]:
 
 
 def write(target: Path, questions: Sequence[Question] | None = None) -> None:
-    """Write bank.json (questions, paths with their lessons, forms of the rounds) and front.json (one question)."""
+    """Write bank.json (questions, paths, forms of the rounds) and front.json (one question)."""
     entries = [entry(one) for one in (load_bank() if questions is None else questions)]
     whole = {
         "questions": entries,
