@@ -135,7 +135,7 @@ def test_missing_days_are_named_and_a_text_target_is_refused(flow, tmp_path):
     assert gaps == ["2015-04-11 00:00:00", "2015-05-31 00:00:00"]
     days.assign(sold="some").to_csv(tmp_path / "text.csv", index=False)
     with pytest.raises(
-        SystemExit, match=r"text.csv: sold is no number as 12.5 in 298 rows \(the first: 'some'\)"
+        SystemExit, match=r"text.csv: sold is no number like 12.5 in 298 rows \(the first: 'some'\)"
     ):
         flow.run(tmp_path / "text.csv", "when", "sold", tmp_path / "state")
 

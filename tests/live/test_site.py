@@ -194,6 +194,18 @@ def test_only_lessons_that_are_gone_get_a_page_that_leads_on(tmp_path):
     assert moved.write(tmp_path) == ["13_time_series_and_walk_forward"]
 
 
+@pytest.mark.parametrize(
+    ("error", "shown"), [(BrokenPipeError(), False), (ConnectionResetError(), False), (ValueError("x"), True)]
+)
+def test_a_page_that_is_left_early_is_no_fault_and_another_fault_is_shown(tmp_path, capsys, error, shown):
+    with site_build.server(tmp_path) as server:
+        try:
+            raise error
+        except (OSError, ValueError):
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert ("Traceback" in capsys.readouterr().err) is shown
+
+
 # In the browser
 
 

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
@@ -117,11 +118,18 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def server(folder: Path) -> http.server.ThreadingHTTPServer:
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing of a page that was left before all of it had come; that is no fault."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Show any other fault."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def server(folder: Path) -> Server:
     """Return a server of a folder on a free port of this machine; it answers once it is told to serve."""
-    return http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))
-    )
+    return Server(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
 
 
 def main() -> None:

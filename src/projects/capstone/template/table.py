@@ -165,10 +165,10 @@ def as_dates(column: pd.Series, form: str) -> pd.Series:
     text = column.str.strip()
     if not form:
         days = of_iso(text)
-        refuse(column, days, "date as 2024-01-31", lambda: ways_of_dates(text))
+        refuse(column, days, "date like 2024-01-31", lambda: ways_of_dates(text))
         return days
     days = in_form(text, form)
-    refuse(column, days, f"date as {form}", lambda: "correct it, or give the form that all have")
+    refuse(column, days, f"date like {form}", lambda: "correct it, or give the form that all have")
     return days
 
 
@@ -213,7 +213,7 @@ def as_numbers(column: pd.Series, form: Form, doubtful: bool) -> pd.Series:
     """Numbers. In a table that is `doubtful`, 1.234 may be a thousand: then it must be told."""
     text = column.str.strip().str.replace("\u2212", "-").str.replace("[\u00a0\u202f]", " ", regex=True)
     numbers = written(text, form.decimal or ".", form.thousands)
-    told = f"number as {written_as(form)}"
+    told = f"number like {written_as(form)}"
     refuse(column, numbers, told, lambda: ways_of_numbers(text))
     dotted = text[text.str.contains(".", regex=False, na=False)]
     if doubtful and not (form.decimal or form.thousands) and len(dotted):
@@ -262,10 +262,8 @@ def refuse(column: pd.Series, read_as: pd.Series, form: str, way_out: Callable[[
     """Stop where the table has a value that could not be read."""
     wrong = read_as.isna() & column.notna() & (column.str.strip() != "")
     if wrong.any():
-        first = column[wrong].iloc[0]
-        raise Unreadable(
-            f"{column.name} is no {form} in {wrong.sum()} rows (the first: {first!r:.40}): {way_out()}"
-        )
+        first, rows = column[wrong].iloc[0], "1 row" if wrong.sum() == 1 else f"{wrong.sum()} rows"
+        raise Unreadable(f"{column.name} is no {form} in {rows} (the first: {first!r:.40}): {way_out()}")
 
 
 def refuse_twice(days: pd.Series, others: pd.DataFrame) -> None:

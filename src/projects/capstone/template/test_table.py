@@ -91,11 +91,11 @@ def test_how_it_is_written_can_be_told(tmp_path, content, form):
     [
         (
             days("%d.%m.%Y"),
-            r"no date as 2024-01-31 in 300 rows .*'01.01.2022'.*give --dates '%d.%m.%Y'$",
+            r"no date like 2024-01-31 in 300 rows .*'01.01.2022'.*give --dates '%d.%m.%Y'$",
         ),
         (days("%d/%m/%Y").head(12), "several ways: give --dates '%d/%m/%Y' or --dates '%m/%d/%Y'$"),
         (days("on %Y"), "correct it, or give the form"),
-        (numbers("{:,.2f}"), r"sold is no number as 12.5 in .*give --thousands ','$"),
+        (numbers("{:,.2f}"), r"sold is no number like 12.5 in .*give --thousands ','$"),
         (PLAIN.assign(sold="1,234"), "several ways: give --thousands ',' or --decimal ','$"),
         (
             PLAIN.assign(sold="1.234").to_csv(index=False, sep=";"),
