@@ -31,6 +31,7 @@ from course.practice.bank import (
 from course.practice.cards import practice_card
 from course.practice.kinds import TOPICS
 from course.practice.reviews import State
+from course.practice.rounds import FULL_CASE
 from course.student import browser
 from course.student.workspace import find_lesson
 
@@ -261,6 +262,8 @@ def test_the_bank_has_what_a_first_call_asks_and_says_what_each_level_would_have
     assert sum("screen" in question.asked_in for question in bank) >= 40
     assert sum(question.levels is not None and question.level != "junior" for question in bank) >= 40
     assert [one.id for one in bank if "screen" in one.asked_in and one.minutes > 6] == []
+    cases = [one for one in bank if one.kind == "design" and one.minutes >= FULL_CASE]
+    assert [one.id for one in cases if not 25 <= one.minutes <= 35] == []  # a design round is one of them
 
 
 def test_the_bank_has_no_source_of_tomorrow_and_no_point_of_many_sentences():
@@ -294,9 +297,10 @@ def test_the_readme_explains_every_key():
 def test_a_bank_comes_in_the_order_of_files_and_places(folder):
     second = GOOD | {"id": "second"}
     general = GOOD | {"id": "general", "lesson": None, "shows": []}
-    bank = load_bank(folder(design=[general], _01_pipelines=[GOOD, second]))
-    assert [question.id for question in bank] == ["leak-scaler", "second", "general"]
-    assert [question.topic for question in bank] == ["01", "01", "debugging"]
+    usual, core = (general | {"id": name} for name in ("usual", "core"))
+    bank = load_bank(folder(design=[general], _01_pipelines=[GOOD, second], azure=[usual], basics=[core]))
+    assert [question.id for question in bank] == ["leak-scaler", "second", "core", "general", "usual"]
+    assert [question.topic for question in bank] == ["01", "01", *["debugging"] * 3]
     assert bank[0].links == [("01", "folds", "RMSE 4.2")]
 
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from whole_bank import whole_bank
 
 from course.cli import main
-from course.practice import asking, schedule, sitting
+from course.practice import asking, kinds, schedule, sitting
 from course.practice.bank import Question
 from course.practice.reviews import Review, State, rate
 from course.practice.schedule import FEWEST, MOST, OFTEN, TEN, Schedule
@@ -273,6 +273,19 @@ def test_a_turn_goes_to_the_kind_and_topic_asked_least_and_longest_ago():
     assert names(Schedule(few, state, FIRST + 3 * QUARTER).following(1)) == ["c2"]
     assert names(Schedule(few, state, FIRST, few[:2]).following(5)) == ["a2"]
     assert names(Schedule(few, state, FIRST).following(5, {"c2", "a2"})) == ["b2"]
+
+
+def test_a_large_topic_comes_more_often_once_each_was_met():
+    """Or two weeks would ask two of two hundred questions on models, and two of five on each lesson."""
+    many = [question(f"m{n}", lesson=None, subject="models") for n in range(180)]
+    many += [question(f"l{n}", lesson=f"{n % 20:02d}") for n in range(100)]
+    met = Counter(one.topic for one in Schedule(many, InMemory(), FIRST).following(60))
+    assert met["models"] == 12 and len(met) == 21
+    assert sum(met.values()) == 60 and set(met.values()) == {12, 2, 3}
+    of_the_bank = Counter(one.topic for one in Schedule(BANK, InMemory(), FIRST).following(140))
+    assert set(of_the_bank) == TOPICS
+    assert sum(of_the_bank[name] for name in kinds.TOPICS) >= 50
+    assert {name: met for name in kinds.TOPICS if (met := of_the_bank[name]) < 3} == {}
 
 
 @pytest.mark.parametrize("seed", range(6))

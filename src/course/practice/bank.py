@@ -33,11 +33,12 @@ from yaml.resolver import Resolver
 
 from course import lessons
 from course.paths import ROOT
-from course.practice.kinds import KINDS, LEVELS, ROUNDS, TOPICS
+from course.practice.kinds import CORE, KINDS, LEVELS, ROUNDS, TOPICS
 from walkforward.errors import WalkForwardError
 
 WALKTHROUGHS = {"coding": "I1", "design": "I2", "debugging": "I3", "behavioural": "I4"}
 FOLDER, NOTEBOOKS = ROOT / "data" / "questions", ROOT / "notebooks"
+LESSON_FILE = r"((?:\d\d|I\d)[a-z]?)_"
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Subject = Annotated[str, StringConstraints(pattern=r"^[a-z]+( [a-z]+)*$", max_length=30)]
@@ -165,15 +166,22 @@ class _Loader(_Safe):
         return super().construct_mapping(node, deep)
 
 
+def _place(path: Path) -> tuple[int, str]:
+    """Return where a file's questions stand: lessons, then CORE in its order, then the others by name."""
+    if re.match(LESSON_FILE, path.name):
+        return 0, path.name
+    return (CORE.index(path.stem) + 1 if path.stem in CORE else len(CORE) + 1), path.name
+
+
 def load_bank(folder: Path | None = None) -> list[Question]:
-    """Return the questions of a folder's YAML files (data/questions), by file and place in it.
+    """Return the questions of a folder's YAML files (data/questions), by file and place, CORE first.
 
     Raises BankError with every fault: a file that is no list of questions, an unknown or missing key, a value
     against its rule, an id given twice, a lesson file's question of another lesson or without `shows`.
     """
     bank: dict[str, Question] = {}
     faults, files = [], {}
-    for path in sorted((folder or FOLDER).glob("*.yaml")):
+    for path in sorted((folder or FOLDER).glob("*.yaml"), key=_place):
         try:
             entries = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
         except OSError as error:
@@ -188,7 +196,7 @@ def load_bank(folder: Path | None = None) -> list[Question]:
         if not isinstance(entries, list) or not entries:
             faults.append(f"{path.name}: not a list of questions; begin each with `- id: …`")
             continue
-        number = match[1] if (match := re.match(r"((?:\d\d|I\d)[a-z]?)_", path.name)) else None
+        number = match[1] if (match := re.match(LESSON_FILE, path.name)) else None
         for place, entry in enumerate(entries, start=1):
             name = entry.get("id") if isinstance(entry, dict) else None
             where = f"{path.name}, question {name or f'number {place}'}: "

@@ -1,4 +1,4 @@
-"""Which question comes next: the topic asked least and longest ago, with what is due spread over the days.
+"""Which question comes next: the topic asked least for its size, with what is due spread over the days.
 
 All follows from the log, so that two terminals agree. A question that was asked before is a repeat: of any
 ten answers few are repeats as long as there are questions that were never asked, so that what is due can't
@@ -60,7 +60,8 @@ class Schedule:
         self._last: dict[tuple[str, str], int] = defaultdict(lambda: -1)  # when: the place in the log
         self._repeats: list[bool] = []  # of each answer in the log, whether it was one
         self._failed: set[str] = set()
-        self._size = Counter(question.kind for question in whole.values())
+        self._size = Counter(("kind", question.kind) for question in whole.values())
+        self._size.update(("topic", question.topic) for question in whole.values())
         days: Counter[date] = Counter()
         for review in log:
             if review.question in whole:
@@ -140,15 +141,16 @@ class Schedule:
 
     def _turn(
         self, topic: str, kind: str, turns: Counter[tuple[str, str]], last: dict[tuple[str, str], int]
-    ) -> tuple[bool, float, int, int, int]:
+    ) -> tuple[bool, float, float, int, int]:
         """Return what the next new question has least of.
 
-        A topic that was never asked comes first. Then the turns of the kind, against the root of its size: a
-        large kind comes more often, a small one is not over at once. Then the turns of the topic, then how
-        long ago either was.
+        A topic that was never asked comes first. Then the turns of the kind, then those of the topic, each
+        against the root of its size: what is large comes more often, what is small is not over at once. Then
+        how long ago either was.
         """
-        asked, share = turns["topic", topic], turns["kind", kind] / math.sqrt(self._size[kind])
-        return asked > 0, share, asked, last["topic", topic], last["kind", kind]
+        of_kind, of_topic = ("kind", kind), ("topic", topic)
+        share, own_share = (turns[what] / math.sqrt(self._size[what]) for what in (of_kind, of_topic))
+        return turns[of_topic] > 0, share, own_share, last[of_topic], last[of_kind]
 
     def ahead(self, days: int = 14) -> tuple[list[Day], int]:
         """Return the days to come, and how many due questions find no room before the interview.

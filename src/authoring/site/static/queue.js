@@ -1,5 +1,5 @@
 // Which question comes next, by the rules of course/practice/schedule.py: what is due is spread over the days, so
-// that it can't crowd out what was never asked; a new question is of the topic that was asked least and longest ago.
+// that it can't crowd out what was never asked; a new question is of the topic that was asked least for its size.
 
 import { AGAIN, replay, retrievability } from "./fsrs.js";
 
@@ -37,7 +37,7 @@ export class Schedule {
     this.repeats = [];
     this.failed = new Set();
     this.size = new Map();
-    for (const one of bank) count(this.size, one.kind);
+    for (const one of bank) for (const what of [`topic ${one.topic}`, `kind ${one.kind}`]) count(this.size, what);
     for (const one of log.filter((each) => whole.has(each.question))) {
       const question = whole.get(one.question);
       for (const what of [`topic ${question.topic}`, `kind ${question.kind}`]) {
@@ -110,8 +110,8 @@ export class Schedule {
   }
 
   turn(topic, kind, turns, last) {
-    const asked = turns.get(`topic ${topic}`) ?? 0, share = (turns.get(`kind ${kind}`) ?? 0) / Math.sqrt(this.size.get(kind));
-    return [asked > 0 ? 1 : 0, share, asked, last.get(`topic ${topic}`) ?? -1, last.get(`kind ${kind}`) ?? -1];
+    const [ofTopic, ofKind] = [`topic ${topic}`, `kind ${kind}`], share = (what) => (turns.get(what) ?? 0) / Math.sqrt(this.size.get(what));
+    return [turns.get(ofTopic) > 0 ? 1 : 0, share(ofKind), share(ofTopic), last.get(ofTopic) ?? -1, last.get(ofKind) ?? -1];
   }
 }
 
