@@ -269,17 +269,14 @@ def lose_one(
 # ---------------------------------------------------------------- panel
 def panel_task(tool: str, kind: str, file: str, folds: int) -> dict[str, float]:
     """CPU seconds, MB above what there was, and the error, in this process."""
-    import resource
-
     with np.load(file, allow_pickle=False) as data:
         ids, ds, y = data["ids"], pd.to_datetime(data["ds"]), data["y"]
     frame = pd.DataFrame({"unique_id": ids, "ds": ds, "y": y})
     run = {"walkforward": ours, "mlforecast": theirs}[tool](kind)
     run(frame[frame["unique_id"] <= sorted(set(ids))[1]], 1)  # a first call loads what is loaded late
-    before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before, cpu = shared.memory("VmRSS"), time.process_time()
     error = run(frame, folds)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"cpu": time.process_time() - cpu, "mb": (peak - before) / 1024, "mae": error}
+    return {"cpu": time.process_time() - cpu, "mb": shared.memory("VmHWM") - before, "mae": error}
 
 
 def ours(kind: str) -> Any:

@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from shared import environment, put, table
+from shared import environment, memory, put, table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "drift.json"
@@ -481,13 +481,6 @@ def speed(name: str, n: int) -> dict[str, float]:
         seconds.append(time.process_time() - start)
         extra = max(extra, memory("VmHWM") - before)
     return {"cpu": min(seconds), "bare": floor, "times": min(seconds) / floor, "mb": extra}
-
-
-def memory(what: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(what):
-            return int(line.split()[1]) / 1024
-    return float("nan")
 
 
 def independent(name: str, runs: int) -> dict[str, dict[str, dict[str, float]]]:

@@ -40,7 +40,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import shared
-from shared import table
+from shared import memory, table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "benchmarks" / "README.md"
@@ -265,15 +265,6 @@ def clocked(work: Callable[[], Any]) -> tuple[Any, float, float]:
     cpu, wall = time.process_time(), time.perf_counter()
     found = work()
     return found, time.process_time() - cpu, time.perf_counter() - wall
-
-
-def memory(what: str) -> float:
-    """MB, from Linux; NaN elsewhere."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(what):
-                return int(line.split()[1]) / 1024
-    return float("nan")
 
 
 def serve(name: str, path: str) -> None:

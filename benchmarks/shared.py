@@ -35,6 +35,18 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def memory(what: str) -> float:
+    """MB that this process holds (`VmRSS`) or held at most (`VmHWM`), from Linux; NaN elsewhere.
+
+    Not `ru_maxrss`, which begins at the peak of the process that started this one.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) / 1024
+    return float("nan")
+
+
 def environment(folder: Path, requirements: Path) -> str:
     """The python of a peer's environment, which is made when it is missing or its requirements changed."""
     python, ready = folder / "bin" / "python", folder / "ready"

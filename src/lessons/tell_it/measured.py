@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -103,8 +104,6 @@ def multiplied(raw: pd.DataFrame, times: int) -> pd.DataFrame:
 
 def load(times: int) -> dict[str, Any]:
     """Run five months with so many times the trips; what the last two needed on average. Give it a process of its own."""
-    import resource
-
     from course.data import load_ridership, load_trips
     from projects.capstone.command import quiet
     from projects.capstone.loop import do
@@ -125,12 +124,20 @@ def load(times: int) -> dict[str, Any]:
                 if month in MONTHS:
                     seconds[step] += (time.process_time() - begun) / len(MONTHS)
         grown = {one: size - before.get(one, 0) for one, size in sizes(Path(name)).items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
         "seconds": {step: round(one, 3) for step, one in seconds.items()},
-        "memory": peak,
+        "memory": peak(),
         "bytes": {one: size for one, size in grown.items() if size},
     }
+
+
+def peak() -> int:
+    """Bytes that this process held at most; on Linux not `ru_maxrss`, which begins at the parent's peak."""
+    if sys.platform == "linux":
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def sizes(folder: Path) -> dict[str, int]:
