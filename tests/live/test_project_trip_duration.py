@@ -420,7 +420,7 @@ def test_clocks_of_other_makes(unit, script, tmp_path):
         ("day_first.csv", HEADER + TRIP.replace("2019-01-02", "02/01/2019"), "0, '02/01/2019 10:00:00'"),
         ("word.csv", HEADER + TRIP + TRIP.replace("2019-01-02 10:00:00", "unknown"), "1, 'unknown'"),
         ("seconds.csv", HEADER + "1,2,3,1546423200,1546423740\n", "is not a date"),
-        ("number.csv", HEADER + TRIP.replace("1.5", '"1,234.5"'), "is not a number as 1234.5 in 1 rows"),
+        ("number.csv", HEADER + TRIP.replace("1.5", '"1,234.5"'), "is not a number like 1234.5 in 1 row "),
         ("infinite.csv", HEADER + TRIP.replace("151", "1e999"), "0, '1e999'"),
         ("truth.csv", HEADER + TRIP.replace("1.5", "True"), "is not a number"),
         ("none.csv", HEADER + TRIP.replace("10:09", "10:00"), "none of its 1 trips takes 1 to 60 minutes"),

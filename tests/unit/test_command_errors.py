@@ -210,6 +210,7 @@ CASES = {
             folder("capstone/settings.json"),
             "settings.json .*: see that it can be read",
         ),
+        (["capstone", "--new", ""], NOTHING, "--new is empty: name a folder"),
         (["capstone", "--new", "mine"], write("mine/mine.txt", "mine"), "mine is there and not empty"),
     ],
     "reset": [

@@ -87,7 +87,7 @@ def capstone(schedule: bool, new: str | None, **asked: Any) -> None:
 
         click.echo(manifest())
         return
-    if new:
+    if new is not None:
         from projects.capstone.new import make
 
         click.echo(f"{make(new)}: read its README.md")

@@ -22,6 +22,8 @@ def make(folder: str) -> Path:
 
     Raises: CapstoneError, when something is there or can't be written; then nothing is left half.
     """
+    if not folder.strip():
+        raise CapstoneError("--new is empty: name a folder")
     path = Path(folder).expanduser().resolve()
     try:
         there = path.exists()

@@ -86,7 +86,7 @@ def as_clock(column: pd.Series, path: Path) -> pd.Series:
         return column.dt.tz_localize(None)
     parts = column.astype(str).str.extract(CLOCK, expand=False)
     dates = pd.to_datetime(parts, format="ISO8601", errors="coerce")
-    refuse(column, dates, path, "a date as 2019-01-31 08:00:00")
+    refuse(column, dates, path, "a date like 2019-01-31 08:00:00")
     return dates
 
 
@@ -97,7 +97,7 @@ def as_numbers(column: pd.Series, path: Path) -> pd.Series:
     )  # True, a date or a duration is none
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     finite = numbers.where(np.isfinite(numbers))
-    refuse(column, finite, path, "a number as 1234.5")
+    refuse(column, finite, path, "a number like 1234.5")
     return finite
 
 
@@ -106,7 +106,7 @@ def refuse(column: pd.Series, read: pd.Series, path: Path, form: str) -> None:
     wrong = np.flatnonzero(read.isna() & column.notna())
     if len(wrong):
         value = column.iloc[wrong[0]]
-        where = f"{len(wrong):,} rows (the first: {wrong[0]}, {value!r:.40})"
+        where = f"{len(wrong):,} row{'s' * (len(wrong) > 1)} (the first: {wrong[0]}, {value!r:.40})"
         raise SystemExit(f"{path.name}: {column.name} is not {form} in {where}; correct it")
 
 
