@@ -797,6 +797,9 @@ def test_katas_fail_pass_and_an_endless_loop_is_ended(chromium, address):
     page.set_default_timeout(180_000)
     page.goto(f"{address}katas.html#middle_element")
     page.locator(".CodeMirror").wait_for()
+    hidden = "(one => one.scrollWidth - one.clientWidth)(document.querySelector('.CodeMirror-scroll'))"
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate(hidden) <= 1, "what is asked is read without pushing the text to and fro"
 
     def check(text):
         page.evaluate("text => document.querySelector('.CodeMirror').CodeMirror.setValue(text)", text)

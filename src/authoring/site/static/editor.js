@@ -18,7 +18,7 @@ export async function editor(place, submit) {
       await load("python.js");
     }
     const indented = (cm) => (cm.somethingSelected() ? cm.indentSelection("add") : cm.replaceSelection("    "));
-    const made = window.CodeMirror(place, { mode: "text/x-python", indentUnit: 4, lineNumbers: true, inputStyle: "contenteditable",
+    const made = window.CodeMirror(place, { mode: "text/x-python", indentUnit: 4, lineNumbers: true, lineWrapping: true, inputStyle: "contenteditable",
       screenReaderLabel: label("Python"), viewportMargin: Infinity,
       extraKeys: { Tab: indented, "Shift-Tab": "indentLess", "Ctrl-Enter": submit, "Cmd-Enter": submit, Esc: () => place.nextElementSibling.querySelector("button").focus() } });
     let spoken;
