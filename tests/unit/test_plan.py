@@ -261,6 +261,27 @@ def test_what_an_advertisement_names_comes_first(at, ad):
     assert kept().job == ""
 
 
+def test_one_dear_term_does_not_take_the_days_of_the_others():
+    """`dear` needs `way`, two hours and a half together: in these, three other terms are taught."""
+    pieces = [Piece("root", 10), Piece("way", 90), Piece("dear", 60, ("way",))]
+    pieces += [Piece("a", 60), Piece("b", 50, ("a",)), Piece("c", 40)]
+    first = ["dear", "root", "a", "b", "c"]
+    terms = [(1, [name]) for name in ("root", "dear", "a", "b", "c")]
+
+    def sat_in(hours, **named):
+        filled = fill(1, 60 * hours, Wishes(pieces, rank=[], held=[*ROUNDS] * 2, told=9, **named))
+        return [item.name for item in filled.days[0] if item.what == "sitting"]
+
+    assert sat_in(5, first=first) == ["way", "dear", "root", "c"]
+    assert sat_in(5, first=first, terms=terms) == ["root", "a", "b", "c"]
+    whole = ["way", "dear", "root", "a", "b", "c"]
+    assert sat_in(9, first=first, terms=terms) == whole  # in the order of the wishes
+    most = [(1, ["dear"]), *terms]  # what is named most comes first whatever it costs, until it is taught
+    assert sat_in(5, first=first, terms=most) == ["way", "dear", "root", "c"]
+    done = [(1, ["is done", "dear"]), *terms[:1], *terms[2:]]
+    assert sat_in(5, first=first, terms=done) == ["root", "a", "b", "c"]
+
+
 def test_an_advertisement_is_told_what_is_taught_and_what_is_not(at, ad):
     shown = " ".join(call("--date", "2026-12-14", "--job", ad).split())
     assert "ad.txt names 9 terms" in shown
@@ -591,10 +612,12 @@ def wishes(draw):
         for at in range(number)
     ]
     names = [piece.name for piece in pieces]
+    known = st.sampled_from(names) if names else st.nothing()
     return Wishes(
         pieces,
         rank=draw(st.permutations(names)),
-        first=draw(st.lists(st.sampled_from(names), unique=True)) if names else [],
+        first=draw(st.lists(known, unique=True)),
+        terms=draw(st.lists(st.tuples(st.sampled_from([0.5, 1]), st.lists(known)), max_size=5)),
         held=draw(st.lists(st.sampled_from(ROUNDS), max_size=8)),
         told=draw(st.integers(0, 9)),
         katas=[f"k{at}" for at in range(draw(st.integers(0, 9)))],

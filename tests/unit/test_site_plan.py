@@ -79,6 +79,10 @@ def wishes(rng):
         pieces,
         rank=rng.sample(names, number),
         first=rng.sample(names, rng.randrange(number + 1)),
+        terms=[
+            (rng.choice([0.5, 1]), rng.sample([*names, "not there"], rng.randrange(1, min(number, 3) + 2)))
+            for _ in range(rng.randrange(6))
+        ],
         held=[rng.choice(ROUNDS) for _ in range(rng.randrange(8))],
         told=rng.randrange(9),
         katas=[f"k{at}" for at in range(rng.randrange(9))],

@@ -187,6 +187,11 @@ def named(text: str, terms: Iterable[Term] | None = None) -> list[Term]:
     return [term for *_, term in sorted(rows, key=lambda row: row[:2])]
 
 
+def weight(term: Term) -> float:
+    """Return what the lesson that teaches a term first is worth: half, where it teaches the idea alone."""
+    return 0.5 if term.idea else 1
+
+
 @dataclass(frozen=True)
 class Weights:
     """How much the terms of an advertisement want each lesson and each question."""
@@ -203,7 +208,7 @@ class Weights:
         weights: dict[str, float] = {}
         for term in self.terms:
             for place, stem in enumerate(term.stems(self.there), start=1):
-                weights[stem] = weights.get(stem, 0) + (0.5 if term.idea else 1) / place
+                weights[stem] = weights.get(stem, 0) + weight(term) / place
         return dict(sorted(weights.items(), key=lambda item: -item[1]))  # a tie: the earlier term
 
     @cached_property

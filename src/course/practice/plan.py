@@ -200,6 +200,19 @@ class Course:
         ]
 
     @cached_property
+    def terms(self) -> list[tuple[float, list[str]]]:
+        """Of each term that the plan can teach: its weight, and the first sittings of its lessons."""
+        firsts: dict[str, str] = {}
+        for name, one in self.sittings.items():
+            firsts.setdefault(one.stem, name)
+        found = []
+        for term in self.weights.terms:
+            names = [firsts[stem] for stem in term.stems(list(self.lessons)) if stem in firsts]
+            if names:
+                found.append((advertisement.weight(term), names))
+        return found
+
+    @cached_property
     def rank(self) -> list[str]:
         """Names by worth, for when not all fit: the interview's own walkthroughs, then the path's order."""
         return sorted(self.sittings, key=lambda name: not name.startswith("I"))
@@ -344,6 +357,7 @@ def made_anew(plan: Plan, old: Plan | None, state: State, today: date) -> Plan:
         pieces=course.pieces,
         rank=course.rank,
         first=course.first,
+        terms=course.terms,
         held=held,
         told=sum(number for day, number in done.told.items() if day >= begun),
         katas=[name for name in own if name not in done.katas],

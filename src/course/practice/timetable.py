@@ -58,14 +58,17 @@ class Wishes:
     """What the days are to hold, without what is done.
 
     pieces: the sittings in the order in which they are worked through; first: names of those that an
-    advertisement asks for, the most wanted first; rank: names by worth, for when not all fit; held: names of
-    the rounds that were held; told and solved: how many stories and katas were; elapsed: days since the plan
-    was begun, from which on all of these count; kept: what today has seen already.
+    advertisement asks for, the most wanted first; terms: its terms, the one that is named most
+    first, each with its weight and the names of what teaches it, where one that is no piece is done; rank:
+    names by worth, for when not all fit; held: names of the rounds that were held; told and solved: how many
+    stories and katas were; elapsed: days since the plan was begun, from which on all of these count; kept:
+    what today has seen already.
     """
 
     pieces: Sequence[Piece]
     rank: Sequence[str]
     first: Sequence[str] = ()
+    terms: Sequence[tuple[float, Sequence[str]]] = ()
     held: Sequence[str] = ()
     told: int = 0
     katas: Sequence[str] = ()
@@ -204,8 +207,40 @@ def _put(filled: Days, item: Item, day: int, days: Iterable[int], reserve: int =
 
 def _by_rank(wishes: Wishes) -> list[Piece]:
     there = {piece.name: piece for piece in wishes.pieces}
-    names = dict.fromkeys([*wishes.first, *wishes.rank, *there])
+    names = dict.fromkeys([*_wanted(wishes, there), *wishes.rank, *there])
     return [there[name] for name in names if name in there]
+
+
+def _wanted(wishes: Wishes, there: dict[str, Piece]) -> list[str]:
+    """Names of what an advertisement asks for, by worth, for when not all fit.
+
+    What teaches the term that is named most stands first, whatever it costs. Then always what teaches most
+    that nothing before it teaches, against the minutes that it adds with what it needs: so one dear term does
+    not take the days of four others.
+    """
+    waiting = [name for name in wishes.first if name in there]
+    open_ = [(weight, names) for weight, names in wishes.terms if all(name in there for name in names)]
+    found, taken = [], set[str]()
+
+    def adds(name: str) -> set[str]:
+        return (before(name, there) | {name}) - taken
+
+    def worth(name: str) -> float:
+        added, taught = adds(name), 0.0
+        for weight, names in open_:
+            place = next((at for at, one in enumerate(names, start=1) if one in added), None)
+            taught += weight / place if place else 0  # not `sum`, which rounds anew from Python 3.12 on
+        return taught / max(1, sum(there[one].minutes for one in added))
+
+    leading = open_[0][1] if open_ and open_[0] == wishes.terms[0] else []
+    while waiting:
+        leads = [name for name in leading if name in waiting] if not found else []
+        name = leads[0] if leads else max(waiting, key=worth)  # the earlier one of a tie
+        found.append(name)
+        waiting.remove(name)
+        taken |= adds(name)
+        open_ = [(weight, names) for weight, names in open_ if taken.isdisjoint(names)]
+    return found
 
 
 def _sittings(filled: Days, wishes: Wishes) -> None:

@@ -55,13 +55,16 @@ export class Advertisements {
   }
 }
 
+/** What the lesson that teaches a term first is worth: half, where it teaches the idea alone. */
+export const weight = (idea) => (idea ? 0.5 : 1);
+
 /** How much the terms of an advertisement want each lesson and each question. */
 export class Weights {
   constructor(terms) {
     this.terms = terms;
     const weights = new Map();
     for (const { stems, idea } of terms) {
-      stems.forEach((stem, place) => weights.set(stem, (weights.get(stem) ?? 0) + (idea ? 0.5 : 1) / (place + 1)));
+      stems.forEach((stem, place) => weights.set(stem, (weights.get(stem) ?? 0) + weight(idea) / (place + 1)));
     }
     this.lessons = new Map([...weights].sort(([, one], [, other]) => other - one)); // a tie: the earlier term
     this.numbers = new Set([...this.lessons.keys()].map((stem) => stem.split("_")[0]));

@@ -1,7 +1,7 @@
 // What to do on which day until the interview, by the rules of course/practice/plan.py: made anew each day from what is
 // really done. Pure: the outline of the course is plan.json, what was done is given, days are "2026-12-13" as in the plan.
 
-import { Weights } from "./advertisement.js";
+import { weight, Weights } from "./advertisement.js";
 import { Schedule } from "./queue.js";
 import { even, fill, item, KATA, LONGEST, questions, ROUND, short, STORY } from "./timetable.js";
 
@@ -48,6 +48,9 @@ export class Course {
     this.finished = this.over();
     this.first = [...this.weights.lessons.keys()].flatMap((stem) => [...this.sittings.values()].filter((one) => one.stem === stem))
       .map((one) => one.name);
+    const firsts = new Map([...this.sittings.values()].reverse().map((one) => [one.stem, one.name]));
+    this.taught = this.terms.map(({ stems, idea }) => [weight(idea), stems.filter((stem) => firsts.has(stem)).map((stem) => firsts.get(stem))])
+      .filter(([, names]) => names.length);
     const names = [...this.sittings.keys()]; // by worth, for when not all fit
     this.rank = [...names.filter((name) => name.startsWith("I")), ...names.filter((name) => !name.startsWith("I"))];
   }
@@ -160,6 +163,7 @@ export function madeAnew(outline, plan, old, done, today) {
     pieces: course.pieces,
     rank: course.rank,
     first: course.first,
+    terms: course.taught,
     held: done.rounds.filter(([, day]) => day >= begun).map(([name]) => name),
     told: [...done.told].filter(([day]) => day >= begun).reduce((sum, [, number]) => sum + number, 0),
     katas: katas.filter((name) => !done.katas.has(name)),

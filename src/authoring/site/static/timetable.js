@@ -46,9 +46,9 @@ class Days {
   has(day, what) { return this.days[day].filter((one) => one.what === what).length; }
 }
 
-/** Fill `count` days of `budget` minutes each. wishes: pieces, rank, first, held, told, katas, solved, elapsed, kept, as in Python. */
+/** Fill `count` days of `budget` minutes each. wishes: pieces, rank, first, terms, held, told, katas, solved, elapsed, kept, as in Python. */
 export function fill(count, budget, wishes) {
-  const wished = { first: [], held: [], told: 0, katas: [], solved: 0, elapsed: 0, kept: [], ...wishes };
+  const wished = { first: [], terms: [], held: [], told: 0, katas: [], solved: 0, elapsed: 0, kept: [], ...wishes };
   const filled = new Days(budget, range(count).map(() => []));
   if (!count) {
     filled.left = byRank(wished).map(({ name, minutes }) => ({ what: "sitting", name, minutes, why: "no day is left" }));
@@ -128,7 +128,37 @@ function put(filled, one, day, days, reserve = 0) {
 
 function byRank(wishes) {
   const there = new Map(wishes.pieces.map((piece) => [piece.name, piece]));
-  return [...new Set([...wishes.first, ...wishes.rank, ...there.keys()])].filter((name) => there.has(name)).map((name) => there.get(name));
+  const names = new Set([...wanted(wishes, there), ...wishes.rank, ...there.keys()]);
+  return [...names].filter((name) => there.has(name)).map((name) => there.get(name));
+}
+
+/** What an advertisement asks for, by worth: the term that is named most; then always what teaches most that nothing before it teaches, against the minutes it adds. */
+function wanted(wishes, there) {
+  let waiting = wishes.first.filter((name) => there.has(name)), open = wishes.terms.filter(([, names]) => names.every((name) => there.has(name)));
+  const found = [], taken = new Set();
+  const adds = (name) => new Set([...before(name, there), name].filter((one) => !taken.has(one)));
+  const worth = (name) => {
+    const added = adds(name);
+    let taught = 0;
+    for (const [weight, names] of open) {
+      const place = names.findIndex((one) => added.has(one)) + 1;
+      if (place) taught += weight / place;
+    }
+    return taught / Math.max(1, [...added].reduce((total, one) => total + there.get(one).minutes, 0));
+  };
+  const leading = open.length && open[0] === wishes.terms[0] ? open[0][1].filter((name) => waiting.includes(name)) : [];
+  while (waiting.length) {
+    let best = found.length ? undefined : leading[0];
+    if (!best) {
+      const worths = new Map(waiting.map((name) => [name, worth(name)]));
+      for (const name of waiting) if (!best || worths.get(name) > worths.get(best)) best = name; // the earlier one of a tie
+    }
+    found.push(best);
+    waiting = waiting.filter((name) => name !== best);
+    adds(best).forEach((one) => taken.add(one));
+    open = open.filter(([, names]) => !names.some((one) => taken.has(one)));
+  }
+  return found;
 }
 
 function sittings(filled, wishes) {
