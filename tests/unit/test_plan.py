@@ -190,7 +190,8 @@ def test_two_weeks_at_an_hour_and_a_half_hold_all_rounds_stories_and_most_of_the
     assert {item.name for item in in_order(plan) if item.what == "round"} == set(ROUNDS)
     assert whats.count("story") == 4
     assert len(sat(plan)) >= 11
-    assert sum(item.count for item in in_order(plan) if item.what == "questions") >= 50
+    assert whats.count("kata") == 2
+    assert sum(item.count for item in in_order(plan) if item.what == "questions") >= 48
 
 
 def test_what_is_left_out_is_said_with_its_reason(at):
@@ -586,10 +587,21 @@ def test_a_killed_plan_is_the_old_one_or_the_new_one(at):
         assert State().interview() == plan.interview
 
 
+def test_two_katas_find_room_though_they_take_some_questions(at):
+    items = in_order(make(12, "1.5"))
+    assert [item.name for item in items if item.what == "kata"] == by_turns(2)
+    assert sum(item.count for item in items if item.what == "questions") >= 45
+
+
+def by_turns(number):
+    one, other = kata.names("I1"), kata.names("I5")
+    return [name for pair in zip(one, other, strict=False) for name in pair][:number]
+
+
 def test_katas_of_all_lessons_come_by_turns(at):
     plan = make(30, "4")
     names = [item.name for item in in_order(plan) if item.what == "kata"]
-    assert names[:4] == [kata.names("I1")[0], kata.names("I5")[0], kata.names("I1")[1], kata.names("I5")[1]]
+    assert names[:4] == by_turns(4)
 
 
 def test_of_a_notebook_off_the_path_the_first_sitting_is_added(at, tmp_path):

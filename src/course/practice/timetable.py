@@ -19,6 +19,7 @@ QUESTION, STORY, KATA = 5, 15, 20  # minutes of one, with its rubric
 ROUNDS_SHARE, SITTINGS_SHARE, STORIES_SHARE, KATAS_SHARE = 0.25, 0.5, 0.1, 0.1  # of all minutes, at most
 QUESTIONS_SHARE = 0.3  # of a day's minutes, at least, where a sitting leaves them
 MOST_QUESTIONS, MOST_KATAS = 12, 3  # a day
+LEAST_KATAS = 2  # in all: as many as a coding round has
 PASSES = 2  # times that all six rounds are held, at most
 LONGEST = 60  # minutes of a sitting, at most
 
@@ -364,13 +365,17 @@ def _stories(filled: Days, wishes: Wishes) -> None:
 
 
 def _katas(filled: Days, wishes: Wishes) -> None:
+    """Put katas on days that have room beside the questions; two at least, though they take some of these."""
     names = list(wishes.katas)
     count, whole = len(filled.days), wishes.elapsed + len(filled.days)
     number = min(len(names) + wishes.solved, int(KATAS_SHARE * whole * filled.budget) // KATA)
-    reserve = max(QUESTION, _reserve(filled.budget))
-    for day in _spread(number, 0, whole - 1)[wishes.solved :] if number else []:
-        free = [other for other in range(count) if filled.has(other, "kata") < MOST_KATAS]
-        _put(filled, Item(what="kata", minutes=KATA), max(0, day - wishes.elapsed), free, reserve)
+    reserve = _reserve(filled.budget)
+    kata, placed = Item(what="kata", minutes=KATA), wishes.solved
+    for most, kept in ((number, reserve), (min(number, LEAST_KATAS), reserve // 2)):
+        for day in _spread(number, 0, whole - 1)[placed:] if number else []:
+            free = [other for other in range(count) if filled.has(other, "kata") < MOST_KATAS]
+            if placed < most:
+                placed += _put(filled, kata, max(0, day - wishes.elapsed), free, max(QUESTION, kept))
     for items in filled.days:
         items[:] = [
             item.model_copy(update={"name": names.pop(0)}) if item.what == "kata" and not item.name else item

@@ -4,7 +4,7 @@
 export const ROUND = { coding: 45, design: 45, behavioural: 45, screen: 30, debugging: 45, cv: 45 };
 export const STORY = 15, KATA = 20, LONGEST = 60;
 const QUESTION = 5, ROUNDS_SHARE = 0.25, SITTINGS_SHARE = 0.5, STORIES_SHARE = 0.1, KATAS_SHARE = 0.1, QUESTIONS_SHARE = 0.3;
-const MOST_QUESTIONS = 12, MOST_KATAS = 3, PASSES = 2;
+const MOST_QUESTIONS = 12, MOST_KATAS = 3, LEAST_KATAS = 2, PASSES = 2;
 
 const sum = (items) => items.reduce((total, one) => total + one.minutes, 0);
 const range = (count) => Array.from({ length: count }, (_, at) => at);
@@ -265,13 +265,16 @@ function stories(filled, wishes) {
   }
 }
 
+/** Where there is room beside the questions; two at least, though they take some of these. */
 function katas(filled, wishes) {
-  const names = [...wishes.katas], count = filled.days.length, whole = wishes.elapsed + count;
+  const names = [...wishes.katas], count = filled.days.length, whole = wishes.elapsed + count, reserve = reserved(filled.budget);
   const number = Math.min(names.length + wishes.solved, Math.floor(Math.trunc(KATAS_SHARE * whole * filled.budget) / KATA));
-  const reserve = Math.max(QUESTION, reserved(filled.budget));
-  for (const day of number ? spread(number, 0, whole - 1).slice(wishes.solved) : []) {
-    const free = range(count).filter((other) => filled.has(other, "kata") < MOST_KATAS);
-    put(filled, item("kata", KATA), Math.max(0, day - wishes.elapsed), free, reserve);
+  let placed = wishes.solved;
+  for (const [most, kept] of [[number, reserve], [Math.min(number, LEAST_KATAS), Math.floor(reserve / 2)]]) {
+    for (const day of number ? spread(number, 0, whole - 1).slice(placed) : []) {
+      const free = range(count).filter((other) => filled.has(other, "kata") < MOST_KATAS);
+      if (placed < most) placed += put(filled, item("kata", KATA), Math.max(0, day - wishes.elapsed), free, Math.max(QUESTION, kept));
+    }
   }
   filled.days = filled.days.map((items) => items.map((one) => (one.what === "kata" && !one.name ? { ...one, name: names.shift() } : one)));
 }
