@@ -217,22 +217,14 @@ class Weights:
         firsts = (term.stems(self.there)[:1] for term in self.terms if not term.idea)
         return list(dict.fromkeys(stem for first in firsts for stem in first))
 
-    @cached_property
-    def _numbers(self) -> set[str]:
-        return {lessons.number(stem) for stem in self.lessons}
+    def questions(self, bank: Sequence[Question]) -> dict[str, list[Question]]:
+        """Return, for each term, the questions about it, else those of the lessons that teach it.
 
-    @cached_property
-    def _alone(self) -> list[Term]:
-        return [term for term in self.terms if not term.stems(self.there)]
-
-    def wanted(self, question: Question) -> int:
-        """Return how much a question is wanted, from 3 to 0.
-
-        3: it asks about a term that no lesson teaches yet, so that questions are all there is; 2: it asks
-        about another term; 1: a lesson that teaches a term has it; 0: none of these.
+        A term without any is left out.
         """
-        if any(term.asks(question) for term in self._alone):
-            return 3
-        if any(term.asks(question) for term in self.terms):
-            return 2
-        return int(question.lesson in self._numbers)
+        found = {}
+        for term in self.terms:
+            numbers = {lessons.number(stem) for stem in term.stems(self.there)}
+            about = [one for one in bank if term.asks(one)]
+            found[term.term] = about or [one for one in bank if one.lesson in numbers]
+        return {name: questions for name, questions in found.items() if questions}

@@ -8,8 +8,8 @@ the student's progress, questions, katas, rounds and stories by the log. So a mi
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -22,7 +22,7 @@ from course import outline, progress
 from course.practice import advertisement, timetable
 from course.practice.advertisement import Term, Weights
 from course.practice.bank import Question, load_bank
-from course.practice.reviews import State
+from course.practice.reviews import Review, State
 from course.practice.schedule import Schedule
 from course.practice.timetable import Item, Left, Piece, Wishes, short
 from walkforward.errors import WalkForwardError
@@ -275,7 +275,7 @@ def today(state: State, now: datetime) -> Today | None:
     """Return what is left of today by the plan; None without a plan, without an interview, and after it.
 
     Questions are the queue's, as many as the day holds and were not answered today; where an advertisement is
-    given, up to half of them, and the first ones, are about what it names.
+    given, up to half of them, and the first ones, are about what it names, each of its terms in turn.
     """
     plan, interview, day = current(state, now), state.interview(), day_of(now)
     if plan is None or interview is None or interview < day:
@@ -304,18 +304,15 @@ class Ready:
     """The questions that wait, in the order of the schedule, handed out day by day."""
 
     def __init__(self, course: Course, now: datetime) -> None:
-        bank, state, weights = load_bank(), course.done.state, course.weights
-        wanted = {one.id: weights.wanted(one) for one in bank} if weights.terms else {}
+        bank, state = load_bank(), course.done.state
+        terms = [*course.weights.questions(bank).values()]
 
         def ordered(chosen: list[Question]) -> list[Question]:
             return Schedule(bank, state, now, chosen).following(len(chosen)) if chosen else []
 
         self.waiting = ordered(bank)
-        self.named = [
-            one
-            for level in (3, 2, 1)
-            for one in ordered([one for one in bank if wanted.get(one.id) == level])
-        ]
+        about = {one.id for questions in terms for one in questions}
+        self.named = by_turns(terms, ordered([one for one in bank if one.id in about]), state.reviews())
 
     def take(self, number: int) -> list[Question]:
         """Return so many in the order of the schedule; up to half are about what the advertisement names."""
@@ -326,6 +323,35 @@ class Ready:
         self.waiting = [one for one in self.waiting if one.id not in ids]
         self.named = [one for one in self.named if one.id not in ids]
         return taken
+
+
+def by_turns(
+    terms: Sequence[Sequence[Question]], queue: Iterable[Question], log: Iterable[Review]
+) -> list[Question]:
+    """Return the questions of a queue so that each term of an advertisement gets its turn.
+
+    Next is always the first of the term that was asked about least, the one that is named most where two are
+    equal. A question counts for each term that it is about.
+    """
+    asked = Counter(review.question for review in log)
+    turns = [sum(asked[one.id] for one in questions) for questions in terms]
+    of = defaultdict(list)
+    for at, questions in enumerate(terms):
+        for one in questions:
+            of[one.id].append(at)
+    waiting: list[deque[Question]] = [deque() for _ in terms]
+    for one in queue:
+        for at in of[one.id]:
+            waiting[at].append(one)
+    found: dict[str, Question] = {}
+    while open_ := [at for at, one in enumerate(waiting) if one]:
+        first = min(open_, key=turns.__getitem__)  # the earlier one of a tie
+        question = waiting[first].popleft()
+        if question.id not in found:
+            found[question.id] = question
+            for at in of[question.id]:
+                turns[at] += 1
+    return list(found.values())
 
 
 def is_done(item: Item, day: date, course: Course) -> bool:

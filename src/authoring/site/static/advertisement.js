@@ -67,15 +67,14 @@ export class Weights {
       stems.forEach((stem, place) => weights.set(stem, (weights.get(stem) ?? 0) + weight(idea) / (place + 1)));
     }
     this.lessons = new Map([...weights].sort(([, one], [, other]) => other - one)); // a tie: the earlier term
-    this.numbers = new Set([...this.lessons.keys()].map((stem) => stem.split("_")[0]));
     this.own = [...new Set(terms.filter((one) => !one.idea).flatMap(({ stems }) => stems.slice(0, 1)))];
   }
 
-  /** From 3 to 0: it asks about a term that no lesson teaches yet; about another term; a lesson that teaches a term has it; none of these. */
-  wanted(question) {
-    const asks = (term) => term.asks.includes(question.id);
-    if (this.terms.some((term) => !term.stems.length && asks(term))) return 3;
-    if (this.terms.some(asks)) return 2;
-    return this.numbers.has(question.lesson) ? 1 : 0;
+  /** For each term the questions about it, else those of the lessons that teach it; a term without any is left out. */
+  questions(bank) {
+    return this.terms.map(({ asks, stems }) => {
+      const ids = new Set(asks), numbers = new Set(stems.map((stem) => stem.split("_")[0])), about = bank.filter((one) => ids.has(one.id));
+      return about.length ? about : bank.filter((one) => numbers.has(one.lesson));
+    }).filter((found) => found.length);
   }
 }

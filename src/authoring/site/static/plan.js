@@ -100,15 +100,33 @@ export class Course {
   }
 }
 
+/** The questions of a queue so that each term of an advertisement gets its turn: next is the first of the term that was asked about least. */
+function byTurns(terms, queue, log) {
+  const asked = new Map(), of = new Map(), waiting = terms.map(() => []), places = terms.map(() => 0), found = new Set();
+  for (const { question } of log) asked.set(question, (asked.get(question) ?? 0) + 1);
+  const turns = terms.map((questions) => questions.reduce((sum, { id }) => sum + (asked.get(id) ?? 0), 0));
+  terms.forEach((questions, at) => questions.forEach(({ id }) => of.set(id, [...(of.get(id) ?? []), at])));
+  for (const one of queue) for (const at of of.get(one.id)) waiting[at].push(one);
+  for (;;) {
+    let first = -1;
+    for (const at of terms.keys()) if (places[at] < waiting[at].length && (first < 0 || turns[at] < turns[first])) first = at; // the earlier one of a tie
+    if (first < 0) return [...found];
+    const one = waiting[first][places[first]++];
+    if (found.has(one)) continue;
+    found.add(one);
+    for (const at of of.get(one.id)) turns[at] += 1;
+  }
+}
+
 /** The questions that wait, in the order of the schedule, handed out day by day. */
 export class Ready {
   /** most: how many are taken in all, where that is known. */
   constructor(course, bank, interview, now, most = Infinity) {
-    const ordered = (chosen) => (chosen.length
-      ? new Schedule(bank, course.done.reviews, interview ? Date.parse(interview) : null, now, chosen).following(Math.min(2 * most, chosen.length)) : []);
-    this.waiting = ordered(bank);
-    const wanted = course.terms.length ? bank.map((one) => [course.weights.wanted(one), one]) : [];
-    this.named = [3, 2, 1].flatMap((level) => ordered(wanted.filter(([own]) => own === level).map(([, one]) => one)));
+    const { reviews } = course.done, terms = course.weights.questions(bank), about = new Set(terms.flat().map((one) => one.id));
+    const ordered = (chosen, count) => (chosen.length
+      ? new Schedule(bank, reviews, interview ? Date.parse(interview) : null, now, chosen).following(Math.min(count, chosen.length)) : []);
+    this.waiting = ordered(bank, 2 * most);
+    this.named = byTurns(terms, ordered(bank.filter((one) => about.has(one.id)), Infinity), reviews);
   }
 
   /** So many in the order of the schedule; up to half are about what the advertisement names. */
