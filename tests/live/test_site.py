@@ -390,6 +390,10 @@ def test_two_tabs_lose_nothing_and_a_copy_can_be_brought_in_twice(context, addre
     for page in (one, other):
         answer(page)
     one.goto(f"{address}practice.html")
+    one.locator("summary", has_text="What you know").click()
+    met = one.locator(".wf-known tbody tr")
+    assert [row.split() for row in met.all_inner_texts()] == [["11c", "100", "%,", "seen", "2", "of", "4"]]
+    assert one.get_by_text("Not asked yet: 00a (6), ").is_visible()
     one.locator("summary", has_text="Your answers").click()
     with one.expect_download() as waiting:
         one.get_by_role("button", name="Save a copy").click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import click
@@ -18,36 +20,50 @@ WEEKS, DAYS = 8, 14
 def stats() -> None:
     """Print strength by topic and kind, the trend over eight weeks, what was tried, and the next 14 days.
 
-    A question's strength is the probability that you would recall it today, as fsrs has it; 0 for a new one
-    and for one that failed last. The days to come are today's schedule: what you answer until then adds to
-    it.
+    A question's strength is the probability that you would recall it today, as fsrs has it; 0 for one that
+    failed last. A topic's is the mean of those that you were asked: the bank is larger than any preparation.
+    The days to come are today's schedule: what you answer until then adds to it.
     """
     forgive()
     bank, state, now = load_bank(), State(), utc_now()
     log, attempts = state.reviews(), state.attempts()
     schedule = Schedule(bank, state, now)
-    strength = recall(bank, log, now)
-    for title, key in (("topic", lambda question: question.topic), ("kind", lambda question: question.kind)):
-        click.echo(colour(f"Strength by {title}: how much you would recall today", bold=True))
-        names = dict.fromkeys(map(key, bank))
-        column = max(12, *map(len, names))
-        for name in names:
-            own = [question.id for question in bank if key(question) == name]
-            share = sum(strength[one] for one in own) / len(own)
-            seen = f"seen {sum(one in schedule.cards for one in own)} of {len(own)}"
-            name_of = "red" if share < 1 / 3 else "yellow" if share < 2 / 3 else "green"
-            click.echo(f"  {name:<{column}} {bar(share, _room(column + 26), name_of)} {share:>4.0%}  {seen}")
-        click.echo()
-    if log:
-        _trend(bank, log, now)
+    if asked := [question for question in bank if question.id in schedule.cards]:
+        strength = recall(asked, log, now)
+        _strength("topic", bank, strength, lambda question: question.topic)
+        _strength("kind", bank, strength, lambda question: question.kind)
+        _trend(asked, log, now)
+    else:
+        click.echo("Nothing was asked yet: `walkforward practice` begins.\n")
     if attempts:
         _tried(attempts)
     _ahead(schedule)
 
 
-def _trend(bank: list[Question], log: list[Review], now: datetime) -> None:
-    """Print a line a week: answers, the share with every must, and the strength at its end."""
-    click.echo(colour("Week by week: answers, passed, strength over the whole bank", bold=True))
+def _strength(
+    title: str, bank: list[Question], strength: dict[str, float], key: Callable[[Question], str]
+) -> None:
+    """Print a line for each topic or kind that was met, the weakest first, then the names of the others."""
+    click.echo(colour(f"Strength by {title}: recalled today, of what was asked", bold=True))
+    whole = Counter(map(key, bank))
+    met: dict[str, list[float]] = {}
+    for question in bank:
+        if question.id in strength:
+            met.setdefault(key(question), []).append(strength[question.id])
+    shares = {name: sum(own) / len(own) for name, own in met.items()}
+    column = max(12, *map(len, shares))
+    for name, share in sorted(shares.items(), key=lambda row: row[1]):
+        name_of = "red" if share < 1 / 3 else "yellow" if share < 2 / 3 else "green"
+        seen = f"seen {len(met[name])} of {whole[name]}"
+        click.echo(f"  {name:<{column}} {bar(share, _room(column + 26), name_of)} {share:>4.0%}  {seen}")
+    if others := [f"{name} ({number})" for name, number in whole.items() if name not in met]:
+        say(f"Not asked yet: {', '.join(others)}.", hang=2)
+    click.echo()
+
+
+def _trend(asked: list[Question], log: list[Review], now: datetime) -> None:
+    """Print a line a week: answers, the share with every must, the strength at its end."""
+    click.echo(colour("Week by week: answers, passed, recalled of what was asked", bold=True))
     this = _monday(now)
     first = max(_monday(log[0].reviewed), this - timedelta(weeks=WEEKS - 1))
     for back in range((this - first).days // 7, -1, -1):
@@ -55,11 +71,12 @@ def _trend(bank: list[Question], log: list[Review], now: datetime) -> None:
         own = [review for review in log if _monday(review.reviewed) == week]
         end = datetime.combine(week + timedelta(weeks=1), datetime.min.time(), UTC)
         until = [review for review in log if review.reviewed < end]
-        strength = recall(bank, until, min(now, end))
-        share = sum(strength.values()) / len(strength)
+        met = {review.question for review in until}
+        strength = recall([one for one in asked if one.id in met], until, min(now, end))
+        share = sum(strength.values()) / len(strength) if strength else 0
         passed = sum(review.rating != Rating.Again for review in own) / len(own) if own else 0
         told = f"{len(own):>4} answers  {f'{passed:.0%} passed' if own else '':<11}"
-        click.echo(f"  {week:%d %b} {told}  {share:>4.0%} {bar(share, _room(44))}")
+        click.echo(f"  {week:%d %b} {told}  {share:>4.0%} of {len(strength):<4} {bar(share, _room(52))}")
     click.echo()
 
 

@@ -85,21 +85,25 @@ function home(said = "") {
   );
 }
 
-/** What is known: a cell a question, by topic, as dark as the answer would be recalled today. */
+/** What is known of each topic that was met, the weakest first: a cell a question, as dark as the answer would be recalled today. */
 function known() {
   const log = reviews(), strength = recall(questions, log, Date.now()), pool = chosen(), asked = new Set(log.map((one) => one.question));
-  const rows = [...new Set(pool.map((one) => one.topic))].map((topic) => {
-    const own = pool.filter((one) => one.topic === topic), seen = own.filter((one) => asked.has(one.id)).length;
-    const share = Math.round((100 * own.reduce((sum, one) => sum + strength.get(one.id), 0)) / own.length);
+  const topics = [...new Set(pool.map((one) => one.topic))].map((topic) => {
+    const own = pool.filter((one) => one.topic === topic), met = own.filter((one) => asked.has(one.id));
+    return { topic, own, met, share: met.reduce((sum, one) => sum + strength.get(one.id), 0) / met.length };
+  });
+  const rows = topics.filter(({ met }) => met.length).sort((one, other) => one.share - other.share).map(({ topic, own, met, share }) => {
     const cells = own.map((one) => h("i", { class: asked.has(one.id) ? "wf-met" : "", title: one.id,
       style: `--known: ${Math.round(100 * strength.get(one.id))}%` }));
     return h("tr", {}, h("th", { scope: "row" }, topic), h("td", { class: "wf-heat", "aria-hidden": "true" }, cells),
-      h("td", {}, `${share} %, seen ${seen} of ${own.length}`));
+      h("td", {}, `${Math.round(100 * share)} %, seen ${met.length} of ${own.length}`));
   });
-  const head = h("tr", {}, ["Topic", "Questions", "Recalled today"].map((one) => h("th", { scope: "col" }, one)));
+  const head = h("tr", {}, ["Topic", "Questions", "Of those seen, recalled today"].map((one) => h("th", { scope: "col" }, one)));
+  const others = topics.filter(({ met }) => !met.length).map(({ topic, own }) => `${topic} (${own.length})`);
   return h("details", {}, h("summary", {}, "What you know"),
-    h("div", { class: "wf-wide", tabindex: "0", role: "region", "aria-label": "What you know" },
-      h("table", { class: "wf-known" }, h("thead", {}, head), h("tbody", {}, rows))));
+    rows.length ? h("div", { class: "wf-wide", tabindex: "0", role: "region", "aria-label": "What you know" },
+      h("table", { class: "wf-known" }, h("thead", {}, head), h("tbody", {}, rows))) : "",
+    others.length ? h("p", {}, `Not asked yet: ${others.join(", ")}.`) : "");
 }
 
 function save() {
