@@ -104,7 +104,7 @@ def call(monkeypatch):
 @pytest.fixture
 def parts(monkeypatch):
     """Katas, tickets and a plan of the test's own."""
-    told = SimpleNamespace(sat=[], today=None)
+    told = SimpleNamespace(sat=[], today=None, named=set())
 
     def sit_kata(name, minutes=None):
         told.sat.append((name, minutes))
@@ -118,7 +118,7 @@ def parts(monkeypatch):
     own = {
         "kata": SimpleNamespace(names=katas.__getitem__, sit=sit_kata),
         "tickets": SimpleNamespace(names=lambda: ["slow_query", "skew"], sit=sit_ticket),
-        "plan": SimpleNamespace(today=lambda state, now: told.today),
+        "plan": SimpleNamespace(today=lambda state, now: told.today, named=lambda state, bank: told.named),
     }
     for module in (rounds, mock):
         monkeypatch.setattr(module, "part", own.__getitem__)
@@ -397,6 +397,16 @@ def test_a_new_round_is_one_that_was_met_least(call, monkeypatch):
     assert len({review.question for review in State().reviews()}) == 4
 
 
+def test_a_new_round_asks_most_about_what_the_plans_advertisement_names(call, monkeypatch, parts):
+    bank = [question(f"case{number}", kind="design", minutes=30) for number in range(4)]
+    monkeypatch.setattr(mock, "load_bank", lambda: bank)
+    parts.named = {"case2"}
+    first = call("mock", "--round", "design", lines=["s", "s", "q"])
+    assert [review.question for review in State().reviews()] == ["case2"], first.output
+    call("mock", "--round", "design", lines=["s", "s", "q"])
+    assert len({review.question for review in State().reviews()}) == 2  # what was met least comes before
+
+
 # Stopped
 
 
@@ -558,7 +568,7 @@ def test_every_command_of_a_sheet_runs(call, name, monkeypatch, real):
 
     if name == "debugging":
         pytest.importorskip("course.practice.tickets")
-    monkeypatch.setattr(mock, "part", lambda name: SimpleNamespace(sit=sit))  # the sheet is of real names
+    monkeypatch.setattr(mock, "part", lambda name: SimpleNamespace(sit=sit, named=lambda *_: set()))
     monkeypatch.setattr(mock, "_todays", lambda state: None)
     found = set()
     for seed in range(2):

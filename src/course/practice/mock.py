@@ -20,7 +20,7 @@ from course.practice.terminal import Left, ask, colour, forgive, minutes, rule, 
 HALF_A_MINUTE = 30.0  # seconds: less time than this is left for no answer
 MINUTES = 45  # of an interview of all kinds
 MIXED = "mixed"
-TRIES = 40  # seeds of which the one is taken whose round was met least
+TRIES = 40  # seeds; taken is what was met least, then what asks most about the plan's advertisement
 
 
 def mock(
@@ -82,8 +82,13 @@ def _begin(
         met.update(
             one for attempt in state.attempts("round") for one in attempt.detail.get("steps", []) if one
         )
-        seeds = random.SystemRandom().sample(range(10_000), TRIES if name else 1)
-        seed = min(seeds, key=lambda number: sum(met[step.name] for step in steps(number)))
+        wanted = part("plan").named(state, bank) if name else set()
+
+        def worth(number: int) -> tuple[int, int]:
+            asked = [step.name for step in steps(number)]
+            return sum(met[one] for one in asked), -sum(one in wanted for one in asked)
+
+        seed = min(random.SystemRandom().sample(range(10_000), TRIES if name else 1), key=worth)
     options = {"round": name, "minutes": length if name else total, "level": level}
     options |= {"kind": kind, "lesson": lesson, "seed": seed}
     again = "walkforward mock" + "".join(

@@ -218,6 +218,16 @@ class Course:
         return sorted(self.sittings, key=lambda name: not name.startswith("I"))
 
 
+def named(state: State, bank: Sequence[Question]) -> set[str]:
+    """Return the ids of the questions about what the advertisement of the plan names; none without one."""
+    try:
+        plan = _read(state.setting("plan"))
+    except PlanError:  # `walkforward plan` says it
+        return set()
+    terms = Course(plan, Done(state)).weights.questions(bank) if plan else {}
+    return {one.id for questions in terms.values() for one in questions}
+
+
 def terms_of(plan: Plan) -> list[Term]:
     """Return the terms of the advertisement that the plan follows."""
     known = {term.term: term for term in advertisement.load_terms()} if plan.terms else {}

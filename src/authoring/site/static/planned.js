@@ -53,3 +53,10 @@ export function drop() {
 
 export const course = (plan) => new rules.Course(outline, plan, done());
 export const today = (bank) => rules.today(outline, bank, current(), setting("interview"), done(), Date.now());
+
+/** The ids of the questions about what the plan's advertisement names; none without a plan to read. */
+export function named(bank) {
+  let plan;
+  try { plan = kept(); } catch { plan = null; } // its own page says what is wrong
+  return new Set(plan ? course(plan).weights.questions(bank).flat().map((one) => one.id) : []);
+}

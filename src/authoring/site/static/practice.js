@@ -4,7 +4,7 @@ import { button, clock, h, main, row, ticking, when } from "./dom.js";
 import { rate } from "./fsrs.js";
 import { attempt, draft, dropDraft, dropRound, exported, imported, keepDraft, keepRound, record, reviews, set, setting, waiting } from "./log.js";
 import { dayOf, itemsOf } from "./plan.js";
-import { current, today } from "./planned.js";
+import { current, named, today } from "./planned.js";
 import { recall, Schedule } from "./queue.js";
 import { draw, mixed, NAMES, reached } from "./rounds.js";
 import { kataStep, material, ticketStep } from "./steps.js";
@@ -12,7 +12,7 @@ import { kataStep, material, ticketStep } from "./steps.js";
 const root = document.getElementById("practice"), here = new URL("./", import.meta.url);
 const { questions, paths, rounds } = await (await fetch(new URL("bank.json", here))).json();
 const byId = new Map(questions.map((one) => [one.id, one]));
-const RATINGS = { 1: "Again", 2: "Hard", 3: "Good", 4: "Easy" }, FIVE_MINUTES = 300, HALF_A_MINUTE = 30;
+const RATINGS = { 1: "Again", 2: "Hard", 3: "Good", 4: "Easy" }, FIVE_MINUTES = 300, HALF_A_MINUTE = 30, TRIES = 40;
 const wanted = new URLSearchParams(location.search);
 const filter = Object.fromEntries(["path", "lesson", "kind", "level"].map((name) => [name, wanted.get(name) ?? ""]));
 const skipped = new Set();
@@ -204,9 +204,22 @@ function explained(one, review) {
 
 // A round: everything is asked first, then graded, then summed up.
 
+/** Of forty rounds the one that was met least, then the one that asks most about what the plan's advertisement names. */
+function freshest(deal) {
+  const met = new Map(), ids = (steps) => steps.flatMap((one) => (one.question ? [one.question.id] : []));
+  for (const { question } of reviews()) met.set(question, (met.get(question) ?? 0) + 1);
+  const theirs = named(questions);
+  const worth = (steps) => ids(steps).reduce(([old, own], id) => [old + (met.get(id) ?? 0), own - theirs.has(id)], [0, 0]);
+  return Array.from({ length: TRIES }, deal).map((steps) => [worth(steps), steps])
+    .reduce((best, one) => (one[0][0] - best[0][0] || one[0][1] - best[0][1]) < 0 ? one : best)[1];
+}
+
 async function begin(name, minutes) {
   let steps;
-  try { steps = name ? draw(name, rounds[name], chosen(), questions, minutes, await material(name)) : mixed(chosen(), minutes); }
+  try {
+    const own = name && await material(name);
+    steps = name ? freshest(() => draw(name, rounds[name], chosen(), questions, minutes, own)) : mixed(chosen(), minutes);
+  }
   catch (error) { return home(`The round can't begin: ${error.message}.`); }
   if (!steps.length) return home("No question of that round is left by the filters: choose fewer.");
   step({ began: Date.now(), name, minutes, steps, answers: [], used: 0 }, 0);
