@@ -1046,7 +1046,7 @@ def test_a_verdict_and_the_editor_are_for_everybody(chromium, address, axe):
 
 @needs_chromium
 def test_a_site_without_duckdb_says_where_the_kata_runs(chromium, address):
-    view = chromium.new_context()
+    view = chromium.new_context(service_workers="block")  # what it fetches is not routed
     page = view.new_page()
     page.set_default_timeout(60_000)
     page.route("**/vendor/**", lambda route: route.abort())

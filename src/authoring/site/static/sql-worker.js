@@ -9,8 +9,12 @@ const SETTINGS = ["threads = 1", "memory_limit = '500MB'", "autoinstall_known_ex
 
 importScripts(vendor("arrow/arrow.js"));
 const duckdb = new Worker(vendor("duckdb/duckdb.worker.js")), waiting = new Map();
-let asked = 0;
+let asked = 0, broken = null;
 
+duckdb.onerror = (event) => { // it may come before anything is asked
+  broken = new Error(event.message || "DuckDB can't be loaded");
+  waiting.forEach(({ reject }) => reject(broken));
+};
 duckdb.onmessage = ({ data: { requestId, type, data } }) => {
   if (/LOG|PROGRESS/.test(type)) return;
   const { resolve, reject } = waiting.get(requestId);
@@ -20,13 +24,13 @@ duckdb.onmessage = ({ data: { requestId, type, data } }) => {
 };
 
 const ask = (type, data) => new Promise((resolve, reject) => {
+  if (broken) return reject(broken);
   waiting.set(++asked, { resolve, reject });
   duckdb.postMessage({ messageId: asked, type, data });
 });
 
 const ready = (async () => {
   const [tasks, verdict] = await Promise.all([fetch(new URL("sql-tables.json", here)).then((answer) => answer.json()), import("./verdict.js")]);
-  duckdb.onerror = (event) => waiting.forEach(({ reject }) => reject(new Error(event.message || "DuckDB can't be loaded")));
   await ask("INSTANTIATE", [vendor("duckdb/duckdb.wasm"), null]);
   return { tasks, verdict, version: await ask("GET_VERSION", null) };
 })();
